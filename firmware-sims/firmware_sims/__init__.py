@@ -1,0 +1,1 @@
+"""Simulated radios, locks and cloud that the gateway is rehearsed against."""

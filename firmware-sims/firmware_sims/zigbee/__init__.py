@@ -1,0 +1,1 @@
+"""The simulated Zigbee coordinator, its network, and the device firmware that speaks ZCL."""
