@@ -1,0 +1,9 @@
+"""The lock-gateway daemon: what the cloud wants of each door lock, done on site and on time.
+
+Nothing but the version lives here; importing the package starts nothing. ARCHITECTURE.md draws the
+layers below it, and import-linter holds the code to them.
+"""
+
+from importlib.metadata import version
+
+__version__ = version("lock-gateway")

@@ -1,0 +1,49 @@
+"""What one device instance can do, with its limits, as data.
+
+Flags have three values: True (works now), False (the device has it, but not at the moment), and
+None (never). The names are Seam's where Seam has a word.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class CodeLimits:
+    """Constraints on `pin` credentials. Slots are numbered from 1 upwards, above the driver."""
+
+    slots: int
+    min_length: int = 4
+    max_length: int = 8
+    numeric_only: bool = True
+    reserved_slots: frozenset[int] = frozenset()
+    reads_back_digits: bool = False
+    reads_back_occupancy: bool = True
+    prefix_match: bool = False
+    refuses_duplicates: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleSupport:
+    """Windows that the lock itself can keep. Counts are per user; 0 means the kind is missing."""
+
+    week_day: int = 0
+    year_day: int = 0
+    granularity_s: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """See the module's docstring for the three values."""
+
+    can_remotely_unlock: bool | None = None
+    can_remotely_lock: bool | None = None
+    can_program_online_access_codes: bool | None = None
+    reports_events: bool | None = None
+    reports_attribution: bool | None = None
+    has_door_sensor: bool | None = None
+    has_clock: bool | None = None
+    sleepy: bool = False
+    codes: CodeLimits | None = None
+    schedules: ScheduleSupport = field(default_factory=ScheduleSupport)

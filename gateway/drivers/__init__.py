@@ -1,0 +1,1 @@
+"""Drivers: each knows one family of devices and turns decisions into conversations."""

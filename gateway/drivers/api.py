@@ -1,0 +1,163 @@
+"""What a driver is to the rest of the house: small protocols, honoured or not, one by one.
+
+A driver is given a radio (by protocol), an address and a site zone; it holds no state that the
+store would miss. Errors are those of `gateway.radios.api` plus `DeviceRefused`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol, runtime_checkable
+
+from gateway.domain.actions import Outcome
+from gateway.domain.capabilities import Capabilities
+from gateway.domain.devices import LockClock, LockSchedule
+from gateway.domain.events import EventType, Method
+from gateway.domain.instant import Instant
+from gateway.domain.secret import Secret
+from gateway.radios.api import RadioEvent
+
+
+class SlotUse(Enum):
+    """What the lock says of a slot."""
+
+    AVAILABLE = "available"
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+
+
+@dataclass(frozen=True, slots=True)
+class SlotReading:
+    """The lock's word about one slot.
+
+    `digits` is None where the lock does not tell them. `restricted` says whether the user's type
+    limits the code to its schedules; `schedules` are those read (None: not read).
+    """
+
+    slot: int
+    use: SlotUse
+    digits: Secret | None = None
+    restricted: bool = False
+    schedules: tuple[LockSchedule, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """`reading` is the last proof taken after the write, if one was."""
+
+    outcome: Outcome
+    reading: SlotReading | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something at the door, translated. `slot` as the device named it, above the driver's numbering."""
+
+    type: EventType
+    method: Method = Method.UNKNOWN
+    slot: int | None = None
+    reason: str | None = None
+    device_time: Instant | None = None
+    schedule_refused: bool = False
+    """A valid code was refused for its schedule: proof that this lock enforces schedules."""
+
+
+class SlotChange(Enum):
+    ADDED = "added"
+    CHANGED = "changed"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class SlotChanged:
+    """The lock says a slot was changed at the door (`at_lock`) or over the air. None: all slots."""
+
+    slot: int | None
+    change: SlotChange
+    at_lock: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Telemetry: any subset."""
+
+    locked: bool | None = None
+    door_open: bool | None = None
+    battery_percent: int | None = None
+    battery_low: bool | None = None
+
+
+DeviceEvent = Happening | SlotChanged | Measured
+
+
+@dataclass(frozen=True, slots=True)
+class DriverInfo:
+    """`quirks` names the model facts in force, for `device ID` and for people."""
+
+    driver: str
+    manufacturer: str
+    model: str
+    kind: str = "lock"
+    quirks: Sequence[str] = field(default_factory=tuple)
+
+
+class Driver(Protocol):
+    """The least a device is."""
+
+    info: DriverInfo
+
+    async def interview(self, *, deadline_s: float) -> Capabilities:
+        """Ask the device what it can do and set up its reporting; repeatable."""
+        ...
+
+    def translate(self, event: RadioEvent) -> Sequence[DeviceEvent]:
+        """What a radio event from this device means; nothing for those that mean nothing."""
+        ...
+
+
+@runtime_checkable
+class CredentialStore(Protocol):
+    """Holds codes in numbered slots (1-based)."""
+
+    async def read_slot(self, slot: int, *, deadline_s: float) -> SlotReading: ...
+
+    async def program(
+        self,
+        slot: int,
+        digits: Secret,
+        schedules: tuple[LockSchedule, ...],
+        *,
+        deadline_s: float,
+    ) -> WriteResult:
+        """In the order that never opens a door too early; proof is part of it."""
+        ...
+
+    async def reschedule(
+        self, slot: int, schedules: tuple[LockSchedule, ...], *, deadline_s: float
+    ) -> WriteResult:
+        """Overwrite schedules of a live code in place; the code stays valid throughout."""
+        ...
+
+    async def erase(self, slot: int, *, deadline_s: float) -> WriteResult:
+        """Code first, proven, then its schedules. An empty slot is a success."""
+        ...
+
+
+@runtime_checkable
+class Latch(Protocol):
+    """Can be operated. Momentary: never repeated by anyone below this line."""
+
+    async def unlock(self, *, deadline_s: float) -> Outcome: ...
+
+    async def lock(self, *, deadline_s: float) -> Outcome: ...
+
+
+@runtime_checkable
+class ClockKeeper(Protocol):
+    """Has a clock of its own. `now` is the gateway's, given because drivers own no time."""
+
+    async def read_clock(self, now: Instant, *, deadline_s: float) -> LockClock: ...
+
+    async def set_clock(self, now: Instant, *, deadline_s: float) -> LockClock: ...
