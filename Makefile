@@ -1,0 +1,50 @@
+# Everything a clone can do. `make demo` and `make test` set themselves up first.
+#   PYTHON=/usr/bin/python3.11   builds the environment with that interpreter
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test unit lint format bench pictures lock clean
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+CODE = $(wildcard gateway firmware-sims/firmware_sims tests benchmarks tools)
+export VENV
+
+help:  ## this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+setup:  ## the virtual environment and mosquitto; installs only what is missing
+	@bash tools/setup.sh
+
+demo: setup  ## the main job on simulated locks, a readable timeline, exit 0 if every step held
+	@$(BIN)/lock-gateway demo $(ARGS)
+
+test: lint unit  ## lint, types, import rules, then all tests
+
+unit: setup  ## only the tests; ARGS="-k windows" narrows them
+	@$(BIN)/python -m pytest -q $(ARGS)
+
+lint: setup  ## format, lint, types, import rules, spelling, tree
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy $(CODE)
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/codespell
+	@$(BIN)/python tools/check_tree.py
+
+format: setup  ## let ruff format and mend what it can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: setup  ## the figures, as a table and as JSON
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+pictures: setup  ## the README's pictures, from the real terminal output
+	@$(BIN)/python tools/pictures.py $(ARGS)
+
+lock: setup  ## resolve the dependencies anew and write both lock files
+	@bash tools/lock.sh
+
+clean:  ## remove the environment and everything a run left in the clone
+	rm -rf $(VENV) build dist *.egg-info .coverage htmlcov .hypothesis .demo \
+	  .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
