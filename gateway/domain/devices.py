@@ -104,12 +104,17 @@ class LockClock:
     zone_proven: bool
 
 
+PURGED_AT_LOCK = "codes_cleared_at_lock"
+"""`Device.repair_paused` after a purge at the door: what was purged stays away, new orders pass."""
+
+
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Everything about a device that planning looks at."""
+    """Everything about a device that planning looks at. `zone` is the IANA zone its clock is kept in."""
 
     device_id: DeviceId
     capabilities: Capabilities
+    zone: str = "UTC"
     slots: Mapping[int, Slot] = field(default_factory=dict)
     clock: LockClock | None = None
     schedules_proven: bool = False

@@ -106,3 +106,6 @@ class Verdict:
     evidence: frozenset[Evidence] = frozenset()
     next_at: Instant | None = None
     """The next instant at which this grant's wanted state changes by itself."""
+    opens_at: Instant | None = None
+    closes_at: Instant | None = None
+    """Edges of the span in question; None where there is none."""
