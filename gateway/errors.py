@@ -15,6 +15,7 @@
     ├── DeviceRefused            the device said no; `refusal` says why                 by refusal
     ├── StoreError
     │   ├── StoreFull            no space left; nothing was written                     LATER
+    │   ├── StoreBusy            another process or a reader holds it                   LATER
     │   ├── StoreUnreadable      the database is damaged or from a newer release        NEVER
     │   └── StoreClosed          shutting down                                          LATER
     ├── MessageError             the cloud's: a message that cannot be accepted         NEVER
@@ -128,6 +129,10 @@ class StoreError(GatewayError):
 
 
 class StoreFull(StoreError):
+    retry = Retry.LATER
+
+
+class StoreBusy(StoreError):
     retry = Retry.LATER
 
 
