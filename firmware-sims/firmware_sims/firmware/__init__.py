@@ -1,0 +1,1 @@
+"""The firmware model: what a lock is, whatever radio it has."""

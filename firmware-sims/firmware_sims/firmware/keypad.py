@@ -1,0 +1,108 @@
+"""The keypad of a lock: what happens when somebody stands there.
+
+Here: which code opens at this moment by the lock's own clock, the lockout after wrong tries, and
+programming by hand. Not here: the memory (``users``), the bolt, and any radio.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from firmware_sims.firmware.model import (
+    Answer,
+    BoltState,
+    KeypadResult,
+    Kind,
+    OperatingMode,
+    Source,
+    UserStatus,
+    UserType,
+)
+
+if TYPE_CHECKING:
+    from firmware_sims.firmware.lock import LockFirmware
+
+
+class Keypad:
+    """Buttons on the outside of the door."""
+
+    def __init__(self, lock: LockFirmware) -> None:
+        self._lock = lock
+        self._wrong = 0
+        self._locked_until = 0.0
+
+    @property
+    def locked_out(self) -> bool:
+        """Whether the keypad ignores everybody for now."""
+        return self._lock.timebase.now() < self._locked_until
+
+    def reset(self) -> None:
+        """Forget wrong tries, as a power cut does."""
+        self._wrong, self._locked_until = 0, 0.0
+
+    def type_code(self, code: str) -> KeypadResult:
+        """Somebody types a code and presses enter."""
+        lock = self._lock
+        if not lock.powered:
+            return KeypadResult(opened=False, reason="dead")
+        if self.locked_out:
+            return KeypadResult(opened=False, reason="locked_out")
+        slot = lock.users.holder(code)
+        user = None if slot is None else lock.users.users[slot]
+        if user is None or slot is None or user.status is not UserStatus.ENABLED:
+            self._count_wrong(code)
+            reason = "unknown_code" if user is None else "disabled"
+            return KeypadResult(opened=False, reason=reason, slot=slot)
+        self._wrong = 0
+        mode = lock.operating_mode
+        if (
+            mode in (OperatingMode.VACATION, OperatingMode.PRIVACY)
+            and user.type is not UserType.MASTER
+        ):
+            return KeypadResult(opened=False, reason=mode.name.lower(), slot=slot)
+        if user.type is UserType.NON_ACCESS:
+            lock.emit(Kind.NON_ACCESS_USER, Source.KEYPAD, slot)
+            return KeypadResult(opened=False, reason="non_access", slot=slot)
+        kept = lock.profile.schedules == "kept"
+        if kept and not lock.schedules.permits(user.type, slot, lock.clock.local()):
+            lock.emit(Kind.UNLOCK_INVALID_SCHEDULE, Source.KEYPAD, slot)
+            return KeypadResult(opened=False, reason="outside_schedule", slot=slot)
+        if not lock.move(BoltState.UNLOCKED, Kind.UNLOCKED, Source.KEYPAD, slot):
+            return KeypadResult(opened=False, reason="jammed", slot=slot)
+        return KeypadResult(opened=True, reason="opened", slot=slot)
+
+    def one_touch(self) -> bool:
+        """Somebody outside presses the lock button."""
+        lock = self._lock
+        if not lock.powered or not lock.settings["one_touch_locking"]:
+            return False
+        return lock.move(BoltState.LOCKED, Kind.ONE_TOUCH_LOCKED, Source.MANUAL, None)
+
+    def set_code_by_hand(self, slot: int, code: str) -> Answer:
+        """The installer programs a code at the keypad: nobody's business but the lock's."""
+        lock = self._lock
+        if not lock.powered:
+            return Answer.FAILURE
+        is_master = slot == lock.profile.master_slot
+        user_type = UserType.MASTER if is_master else UserType.UNRESTRICTED
+        return lock.users.set_code(slot, code, UserStatus.ENABLED, user_type, Source.KEYPAD)
+
+    def clear_by_hand(self, slot: int | None) -> Answer:
+        """The clear code: one slot, or with ``None`` the purge of all of them."""
+        lock = self._lock
+        if not lock.powered:
+            return Answer.FAILURE
+        if slot is None:
+            return lock.users.clear_all(Source.KEYPAD)
+        return lock.users.clear_code(slot, Source.KEYPAD)
+
+    def _count_wrong(self, code: str) -> None:
+        lock = self._lock
+        if lock.profile.reports_invalid_codes:
+            lock.emit(Kind.UNLOCK_INVALID_CODE, Source.KEYPAD, None, code=code)
+        self._wrong += 1
+        limit = int(lock.settings["wrong_code_limit"])
+        if limit and self._wrong >= limit:
+            self._wrong = 0
+            self._locked_until = lock.timebase.now() + int(lock.settings["lockout_s"])
+            lock.emit(Kind.WRONG_CODE_LIMIT, Source.KEYPAD, None)
