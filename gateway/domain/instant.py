@@ -7,6 +7,7 @@ only where wall time in a zone matters (`windows`) and on the wire (`to_rfc3339`
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import NewType
@@ -19,6 +20,11 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_DATE_TIME = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE
+)
+"""RFC 3339 section 5.6. `datetime.fromisoformat` alone takes more, and differently by version."""
 
 
 class ClockTrust(Enum):
@@ -45,7 +51,7 @@ def from_datetime(moment: datetime) -> Instant:
     """Aware datetimes only: a naive one has no instant."""
     if moment.tzinfo is None:
         raise ValueError("a datetime without a zone is not an instant")
-    return Instant((moment - _EPOCH) // timedelta(milliseconds=1))
+    return Instant((moment - _EPOCH) // _MILLISECOND)
 
 
 def to_rfc3339(instant: Instant) -> str:
@@ -54,5 +60,17 @@ def to_rfc3339(instant: Instant) -> str:
 
 
 def from_rfc3339(text: str) -> Instant:
-    """Raises ValueError for anything that is not a date-time with an offset."""
-    return from_datetime(datetime.fromisoformat(text))
+    """Raises ValueError for anything else, leap seconds and years outside 1 to 9999 UTC included.
+
+    Fractions are cut to the millisecond below.
+    """
+    if _DATE_TIME.fullmatch(text) is None:
+        raise ValueError("not an RFC 3339 date-time with an offset")
+    instant = from_datetime(datetime.fromisoformat(text.upper()))
+    if not _EARLIEST <= instant <= _LATEST:
+        raise ValueError("a date-time outside the years 1 to 9999 UTC")
+    return instant
+
+
+_EARLIEST = from_datetime(datetime.min.replace(tzinfo=UTC))
+_LATEST = from_datetime(datetime.max.replace(tzinfo=UTC))

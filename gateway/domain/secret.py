@@ -7,15 +7,16 @@ length and the character set. Hashing itself needs a key and lives in `gateway.s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final, NewType
+from itertools import pairwise
+from typing import Final, NewType, Self
 
 KeyedHash = NewType("KeyedHash", str)
 
 
 class Secret:
-    """Digits in flight. `reveal()` is the only way to them, so that each use can be searched for."""
+    """Digits in flight. `reveal()` is the only way to them: each use can be searched for."""
 
     __slots__ = ("_value",)
 
@@ -48,22 +49,43 @@ class Weakness(Enum):
 
 @dataclass(frozen=True, slots=True)
 class DigitsFacts:
-    """What planning may know about a secret."""
+    """What planning may know about a secret. The weakness stays out of the repr: it is a hint."""
 
     hash: KeyedHash
     length: int
     numeric: bool
-    weakness: Weakness | None = None
+    weakness: Weakness | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, secret: Secret, keyed_hash: KeyedHash) -> Self:
+        digits = secret.reveal()
+        return cls(keyed_hash, len(digits), _is_numeric(digits), weakness_of(digits))
 
 
 def weakness_of(digits: str) -> Weakness | None:
-    """The reasons a code is refused for being guessable: all one digit, a run, or a recent year."""
-    if len(set(digits)) == 1:
+    """Why a code would be guessed first, or None.
+
+    Exactly these, so that whoever chooses codes can tell beforehand (in parentheses, how many of
+    the 10,000 four-digit codes each takes, 317 together):
+    - one character, or one block, repeated throughout: 7777, 1212, 123123 (100)
+    - a run up or down in steps of one, digits going on from 9 to 0: 1234, 8901, 3210, abcd (20)
+    - four digits that read as a year from 1900 to 2099 (200)
+    """
+    if any(
+        digits == digits[:block] * (len(digits) // block)
+        for block in range(1, len(digits) // 2 + 1)
+    ):
         return Weakness.REPEATED
-    if digits.isascii() and digits.isdigit():
-        steps = {(int(b) - int(a)) % 10 for a, b in zip(digits, digits[1:], strict=False)}
-        if steps in ({1}, {9}):
-            return Weakness.RUN
-        if len(digits) == 4 and digits[:2] in {"19", "20"}:
-            return Weakness.YEAR
+    steps = {ord(b) - ord(a) for a, b in pairwise(digits)}
+    if _is_numeric(digits):
+        steps = {step % 10 for step in steps}
+    if steps in ({1}, {-1}, {9}):
+        return Weakness.RUN
+    if len(digits) == 4 and _is_numeric(digits) and digits[:2] in {"19", "20"}:
+        return Weakness.YEAR
     return None
+
+
+def _is_numeric(digits: str) -> bool:
+    """0 to 9 only: what a keypad has. `str.isdigit` alone also takes other scripts' digits."""
+    return digits.isascii() and digits.isdigit()
