@@ -1,0 +1,1 @@
+"""What the command line and a browser on site talk to: HTTP over a unix socket."""

@@ -1,0 +1,57 @@
+"""What the local API needs of the running daemon beyond the store: a port the app implements.
+
+Here: the protocol and its values. Not here: what is stored (the API reads that itself) and any
+implementation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from gateway.domain.grants import Verdict
+    from gateway.domain.ids import DeviceId
+    from gateway.domain.instant import Instant
+    from gateway.radios.api import JoinOrder, JoinProgress, RadioState
+
+
+@dataclass(frozen=True, slots=True)
+class CloudState:
+    """The link to the broker. `since`: of the present standing. `reason`: for people, when away."""
+
+    connected: bool
+    since: Instant | None = None
+    broker: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanView:
+    """What planning wants of one lock now.
+
+    `actions` are readable, in order, and name credentials by id; `next_look` is when it will be
+    planned again if nothing happens before.
+    """
+
+    actions: list[str]
+    verdicts: list[Verdict]
+    next_look: Instant | None = None
+
+
+class Operations(Protocol):
+    def radio_states(self) -> Mapping[str, RadioState]: ...
+
+    def cloud_state(self) -> CloudState: ...
+
+    def join(self, order: JoinOrder, name: str | None) -> AsyncIterator[JoinProgress]:
+        """Progress of one admission; closing the iterator closes the network.
+
+        `READY` comes only after the device is interviewed and stored, its `detail` is the device
+        id. Raises `RadioRefused` for a wrong install code, `RadioUnavailable`, `RequestError`.
+        """
+        ...
+
+    async def plan(self, device_id: DeviceId) -> PlanView: ...
