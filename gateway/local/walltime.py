@@ -21,15 +21,15 @@ def clock_time(at: Instant, zone: str) -> str:
 
 
 def short_time(at: Instant, now: Instant, zone: str) -> str:
-    """As little as tells it apart: `15:00` today, `Sun 11:00` within six days, else with the date."""
+    """`15:00` today, `Sun 11:00` on one of the next six days, else with the date."""
     here = ZoneInfo(zone)
     moment = to_datetime(at).astimezone(here)
     pattern = "%H:%M:%S" if moment.second else "%H:%M"
-    away = abs((moment.date() - to_datetime(now).astimezone(here).date()).days)
+    away = (moment.date() - to_datetime(now).astimezone(here).date()).days
     if away == 0:
         return f"{moment:{pattern}}"
-    day = _DAYS[moment.weekday()] if away < 7 else f"{moment.day} {moment:%b}"
-    if away > 180:
+    day = _DAYS[moment.weekday()] if 0 < away < 7 else f"{moment.day} {moment:%b}"
+    if abs(away) > 180:
         day += f" {moment.year}"
     return f"{day} {moment:{pattern}}"
 

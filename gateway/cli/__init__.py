@@ -1,0 +1,1 @@
+"""The command line: `lock-gateway …`. Client commands import neither the daemon nor any radio."""
