@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# Makes this clone ready to run: a virtual environment from the lock file, and mosquitto for the
+# demo and the tests. Assumes only python3 (3.11 or newer), git and make; what is missing is
+# installed with apt, after saying what and why. A second run with nothing to do ends at once.
+#
+#   PYTHON=/usr/bin/python3   the interpreter the environment is built with (default: python3)
+#   VENV=.venv                where the environment goes
+#
+# No service is started or enabled, and nothing is written outside the clone except by apt.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+PATH=$PATH:/usr/sbin:/usr/local/sbin # Debian keeps mosquitto there, out of an ordinary user's path
+
+python=${PYTHON:-python3}
+venv=${VENV:-.venv}
+lock=requirements-dev.lock
+
+say() { printf 'set-up: %s\n' "$*" >&2; }
+fail() {
+  say "$*"
+  exit 1
+}
+
+# ------------------------------------------------------------------------------------------ apt
+
+as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
+
+need_root_for() { # packages…: ends here, with the command to type, where apt cannot be used
+  command -v apt-get >/dev/null ||
+    fail "this system has no apt-get; install $* by its own means, then run make again"
+  [ "$(id -u)" -ne 0 ] || return 0
+  command -v sudo >/dev/null ||
+    fail "not root, and no sudo here; as root: apt-get install $*; then run make again"
+  # With a terminal sudo may ask for the password; without one it must not wait for it.
+  [ -t 0 ] || sudo -n true 2>/dev/null ||
+    fail "sudo would ask for a password and there is no terminal; sudo apt-get install $*; then run make again"
+}
+
+apt_get() { as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL="${runlevel:-}" apt-get -q "$@" </dev/null >&2; }
+
+install_packages() { # packages…
+  # Package lists may be absent, or so old that the files they name are gone: only then an update.
+  apt_get install -y --no-install-recommends "$@" && return
+  say "fetching the package lists first (apt-get update)"
+  apt_get update || fail "could not fetch the package lists: apt-get update failed, see above"
+  apt_get install -y --no-install-recommends "$@" ||
+    fail "could not install $*: apt-get failed, see above"
+}
+
+# Debian's package enables and starts a broker on port 1883, which nobody asked for. Masking its
+# unit beforehand keeps it from being started; without systemd, RUNLEVEL=1 makes invoke-rc.d leave
+# the init script alone. Afterwards the unit is unmasked and disabled: free to use, not in use.
+install_mosquitto() {
+  say "mosquitto (an MQTT broker) is missing: the demo and the tests run one of their own on loopback"
+  say "installing it with apt; its system service is neither started nor enabled"
+  need_root_for mosquitto
+  local systemd=
+  [ ! -d /run/systemd/system ] || systemd=yes
+  if [ -n "$systemd" ]; then
+    trap 'as_root systemctl --quiet unmask mosquitto.service' EXIT
+    as_root systemctl --quiet mask mosquitto.service
+  fi
+  runlevel=1 install_packages mosquitto
+  if [ -n "$systemd" ]; then
+    trap - EXIT
+    as_root systemctl --quiet unmask mosquitto.service
+    as_root systemctl --quiet disable mosquitto.service ||
+      say "could not disable mosquitto.service; to do so: sudo systemctl disable mosquitto"
+  fi
+}
+
+# ----------------------------------------------------------------------------------- environment
+
+# Debian packs venv and ensurepip apart from python3, for each minor version.
+need_venv() {
+  "$python" -c 'import ensurepip, venv' 2>/dev/null && return
+  local package
+  package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
+  say "$package is missing: it makes the environment in $venv that keeps our packages to ourselves"
+  say "installing it with apt"
+  need_root_for "$package"
+  install_packages "$package"
+}
+
+pip() { "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"; }
+
+# $1: a name, rest: what it depends on. True if that is not what it was when last marked.
+stale() { [ "$(cat "$venv/.$1" 2>/dev/null)" != "$(digest "${@:2}")" ]; }
+mark() { digest "${@:2}" >"$venv/.$1"; }
+digest() { printf '%s\n' "$interpreter" | cat - "$@" | sha256sum; }
+
+command -v "$python" >/dev/null || fail "no $python here; sudo apt-get install python3, then run make again"
+interpreter=$("$python" -c 'import sys; print(*sys.version_info, sys.base_prefix)')
+command -v mosquitto >/dev/null || install_mosquitto
+
+if stale packages "$lock"; then
+  "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    fail "$("$python" --version) is too old, 3.11 or newer is needed; PYTHON=… chooses another"
+  need_venv
+  say "building $venv with $("$python" --version) from $lock"
+  "$python" -m venv --clear "$venv"
+  pip --require-hashes -r "$lock" ||
+    fail "could not install the packages of $lock, see above; nothing outside $venv was touched"
+  mark packages "$lock"
+fi
+# The project itself, from this very directory: a moved clone is installed anew.
+if stale project pyproject.toml <(pwd); then
+  pip --no-deps --no-build-isolation --no-index --editable .
+  mark project pyproject.toml <(pwd)
+  say "ready"
+fi
