@@ -1,0 +1,83 @@
+"""The simulators' command: ``python -m firmware_sims zigbee --world FILE --control SOCKET``.
+
+Here: arguments, the line that says it is up, signals. Not here: the world (``running``).
+Exit codes: 0 after SIGTERM or SIGINT, 78 when the world file is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from firmware_sims.running import run_zigbee
+from firmware_sims.world import WorldError, read_world
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from firmware_sims.world import WorldSpec
+
+EX_CONFIG = 78
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until a signal; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        spec = read_world(options.world)
+        if options.seed is not None:
+            spec = replace(spec, seed=options.seed)
+        asyncio.run(_zigbee(spec, options))
+    except WorldError as cause:
+        print(cause, file=sys.stderr)
+        return EX_CONFIG
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m firmware_sims", description="Simulated hardware for rehearsals."
+    )
+    radios = parser.add_subparsers(dest="radio", required=True)
+    zigbee = radios.add_parser("zigbee", help="an EZSP stick with a network of locks")
+    zigbee.add_argument("--world", type=Path, required=True, help="TOML file: which locks")
+    zigbee.add_argument(
+        "--control", type=Path, help="unix socket to create; a loopback port when not given"
+    )
+    line = zigbee.add_mutually_exclusive_group()
+    line.add_argument("--listen", type=_address, default=("127.0.0.1", 0), metavar="HOST:PORT")
+    line.add_argument("--pty", action="store_true", help="a pseudo-terminal instead of TCP")
+    zigbee.add_argument("--state", type=Path, help="directory that remembers everything")
+    zigbee.add_argument("--seed", type=int, help="overrides the seed of the world file")
+    return parser
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
+    return host, int(port)
+
+
+async def _zigbee(spec: WorldSpec, options: argparse.Namespace) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    listen = None if options.pty else options.listen
+    async with run_zigbee(
+        spec, listen=listen, control=options.control, state=options.state
+    ) as running:
+        ready = {"ready": True, "radio": running.radio, "control": running.control}
+        print(json.dumps(ready), flush=True)
+        await stopped.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

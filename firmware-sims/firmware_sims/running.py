@@ -1,0 +1,99 @@
+"""A running world: the locks on a simulated Zigbee network, a stick to plug into, a control socket.
+
+Here: putting the parts together and taking them apart again, for the command and for tests in the
+same process. Not here: any of the parts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from firmware_sims.clock import LoopTimebase
+from firmware_sims.control.operations import Operations
+from firmware_sims.control.server import ControlServer
+from firmware_sims.world import World
+from firmware_sims.zigbee.aps import Air
+from firmware_sims.zigbee.aps import Path as AirPath
+from firmware_sims.zigbee.ncp import SimulatedNcp
+from firmware_sims.zigbee.network import Network
+from firmware_sims.zigbee.nvm import Nvm
+from firmware_sims.zigbee.server import serve_pty, serve_tcp
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from firmware_sims.control.operations import RadioFault
+    from firmware_sims.world import WorldSpec
+
+
+@dataclass(frozen=True, slots=True)
+class RunningWorld:
+    """``radio`` is the device path for the host's stack, ``control`` the client's address."""
+
+    world: World
+    network: Network
+    ncp: SimulatedNcp
+    radio: str
+    control: str
+
+
+class _Stick:
+    """The coordinator as something that breaks."""
+
+    def __init__(self, ncp: SimulatedNcp) -> None:
+        self._ncp = ncp
+
+    def fail(self, action: RadioFault) -> None:
+        match action:
+            case "mute_ezsp":
+                self._ncp.mute_ezsp = True
+            case "mute_ash":
+                self._ncp.line.mute = True
+            case "unmute":
+                self._ncp.mute_ezsp = self._ncp.line.mute = False
+            case "reset":
+                self._ncp.reset()
+            case "drop":
+                self._ncp.drop_connection()
+
+
+@contextlib.asynccontextmanager
+async def run_zigbee(
+    spec: WorldSpec,
+    *,
+    listen: tuple[str, int] | None = ("127.0.0.1", 0),
+    control: Path | None = None,
+    state: Path | None = None,
+) -> AsyncIterator[RunningWorld]:
+    """Run a world until left.
+
+    ``listen`` is where the stick listens, None for a pseudo-terminal; ``control`` the path of the
+    control socket, None for a loopback port; ``state`` the directory that remembers everything.
+    """
+    world = World(spec, LoopTimebase(), state)
+    nvm = Nvm(None if state is None else state / "coordinator.nvm.json")
+
+    def path() -> AirPath:
+        air = spec.air
+        return AirPath(air.latency_s, air.jitter_s, air.loss, air.duplicate)
+
+    network = Network(air=Air(down=path(), up=path(), seed=spec.seed), nvm=nvm)
+    ncp = SimulatedNcp(network, ezsp_version=spec.ezsp, nvm=nvm)
+    for lock in world.locks.values():
+        node = network.add(lock.application, lock.name)
+        lock.radio = node
+        if lock.spec.pairing:
+            node.start_joining()
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(world.save)
+        if listen is None:
+            radio = (await stack.enter_async_context(serve_pty(ncp))).path
+        else:
+            radio = (await stack.enter_async_context(serve_tcp(ncp, *listen))).url
+        server = await stack.enter_async_context(
+            ControlServer(Operations(world, _Stick(ncp)), world.journal, control)
+        )
+        yield RunningWorld(world, network, ncp, radio, server.address)
