@@ -56,13 +56,15 @@ class ClusterRequest:
     """One cluster command. `fields` by the specification's snake_case names.
 
     `acts_twice`: a repeat would do harm (unlock, toggle), so the stack must not retry by itself.
+    `asks_only`: it changes nothing, so the stack may repeat it, and no answer is `Unreachable`.
     """
 
     endpoint: int
     cluster_id: int
     command_id: int
-    fields: Mapping[str, object] = field(default_factory=dict)
+    fields: Mapping[str, object] = field(default_factory=dict, repr=False)
     acts_twice: bool = False
+    asks_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ class ClusterReply:
     """
 
     command_id: int
-    fields: Mapping[str, object]
+    fields: Mapping[str, object] = field(repr=False)
     is_default_response: bool = False
 
 
@@ -121,7 +123,7 @@ class ClusterCommandReceived:
     endpoint: int
     cluster_id: int
     command_id: int
-    fields: Mapping[str, object]
+    fields: Mapping[str, object] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,7 @@ class AttributeReported:
     endpoint: int
     cluster_id: int
     attribute: int
-    value: object
+    value: object = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +187,7 @@ class ClusterRadio(Radio, Protocol):
         self, address: str, request: ReadAttributes, *, deadline_s: float
     ) -> ClusterReply: ...
 
-    async def write(
-        self, address: str, request: WriteAttributes, *, deadline_s: float
-    ) -> None: ...
+    async def write(self, address: str, request: WriteAttributes, *, deadline_s: float) -> None: ...
 
     async def bind(self, address: str, request: BindAndReport, *, deadline_s: float) -> None: ...
 

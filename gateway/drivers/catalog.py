@@ -1,0 +1,98 @@
+"""Which driver speaks to which node, with which facts about its model: an explicit table.
+
+Here: identity -> driver and quirks. Not here: what the quirks do (the driver's own modules).
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, fields
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from gateway.drivers.zcl_lock import wire
+from gateway.drivers.zcl_lock.driver import ZclLock, ZclLockWithClock
+from gateway.drivers.zcl_lock.facts import ModelFacts
+from gateway.errors import ConfigError
+
+if TYPE_CHECKING:
+    from gateway.domain.capabilities import Capabilities
+    from gateway.drivers.api import Driver
+    from gateway.radios.api import ClusterRadio, NodeInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One table of the file. `source` is kept so that `device ID` can name it."""
+
+    manufacturer: re.Pattern[str]
+    model: re.Pattern[str]
+    source: str
+    facts: ModelFacts
+
+
+def driver_for(
+    node: NodeInfo,
+    radio: ClusterRadio,
+    site_zone: str,
+    capabilities: Capabilities | None = None,
+) -> Driver | None:
+    """None for a node that no driver knows. `capabilities`: of an earlier interview, if any."""
+    facts = facts_for(node)
+    endpoint = next(
+        (
+            endpoint
+            for endpoint in node.endpoints
+            if wire.DOOR_LOCK in endpoint.input_clusters
+            and facts.endpoint in (None, endpoint.endpoint)
+        ),
+        None,
+    )
+    if endpoint is None:
+        return None
+    kind = ZclLockWithClock if wire.TIME in endpoint.input_clusters else ZclLock
+    return kind(node, radio, site_zone, facts, capabilities)
+
+
+def facts_for(node: NodeInfo) -> ModelFacts:
+    for entry in quirks():
+        if entry.manufacturer.fullmatch(node.manufacturer) and entry.model.fullmatch(node.model):
+            return entry.facts
+    return ModelFacts()
+
+
+@cache
+def quirks() -> tuple[Entry, ...]:
+    text = resources.files("gateway.drivers").joinpath("quirks.toml").read_text(encoding="utf-8")
+    return parse(text)
+
+
+def parse(text: str) -> tuple[Entry, ...]:
+    """Raises `ConfigError` for an unknown key or a missing source."""
+    return tuple(_entry(table) for table in tomllib.loads(text).get("lock", []))
+
+
+_FACTS = frozenset(field.name for field in fields(ModelFacts)) - {"names"}
+_IDENTITY = frozenset({"name", "manufacturer", "model", "source"})
+
+
+def _entry(table: dict[str, Any]) -> Entry:
+    unknown = table.keys() - _FACTS - _IDENTITY
+    missing = _IDENTITY - table.keys()
+    if unknown or missing:
+        raise ConfigError(
+            f"could not read quirks of {table.get('name')}: unknown {sorted(unknown)}, "
+            f"missing {sorted(missing)}"
+        )
+    values = {key: value for key, value in table.items() if key in _FACTS}
+    if "reserved_slots" in values:
+        values["reserved_slots"] = frozenset(values["reserved_slots"])
+    names = (table["name"], *sorted(f"{key}={table[key]}" for key in values))
+    return Entry(
+        re.compile(table["manufacturer"]),
+        re.compile(table["model"]),
+        table["source"],
+        ModelFacts(names=names, **values),
+    )

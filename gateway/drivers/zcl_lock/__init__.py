@@ -1,0 +1,1 @@
+"""Zigbee door locks: ZCL Door Lock cluster 0x0101, with Power Configuration, Alarms and Time."""

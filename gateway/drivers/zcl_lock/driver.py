@@ -1,0 +1,213 @@
+"""The shell around the conversations: carries their words over a radio, under one deadline.
+
+Here: asyncio and the deadline. Not here: what a write must prove (session), what words mean
+(mapping), what a lock is asked when it is met (interview).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+from zoneinfo import ZoneInfo
+
+from gateway.domain.actions import Outcome, Refused
+from gateway.domain.capabilities import Capabilities
+from gateway.domain.instant import Instant, after
+from gateway.drivers.api import DeviceEvent, DriverInfo, SlotReading, WriteResult
+from gateway.drivers.zcl_lock import clock, mapping, session, wire
+from gateway.drivers.zcl_lock.dialogue import Dialect, Dialogue, Extend, Step, read_slot
+from gateway.drivers.zcl_lock.interview import interview
+from gateway.errors import GatewayError, Refusal, Unreachable
+from gateway.radios.api import (
+    BindAndReport,
+    ClusterRadio,
+    ClusterReply,
+    ClusterRequest,
+    NodeInfo,
+    RadioEvent,
+    ReadAttributes,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.domain.devices import LockClock, LockSchedule
+    from gateway.domain.secret import Secret
+    from gateway.drivers.zcl_lock.facts import ModelFacts
+
+T = TypeVar("T")
+_DONE = ClusterReply(0, {})
+
+
+class ZclLock:
+    """A lock by the Door Lock cluster. All it remembers is what the interview told it.
+
+    `capabilities` saves a lock that is known already from being asked again after a restart.
+    """
+
+    def __init__(
+        self,
+        node: NodeInfo,
+        radio: ClusterRadio,
+        site_zone: str,
+        facts: ModelFacts,
+        capabilities: Capabilities | None = None,
+    ) -> None:
+        self._node = node
+        self._radio = radio
+        self._facts = facts
+        self._zone = ZoneInfo(site_zone)
+        self._endpoint = next(
+            endpoint
+            for endpoint in node.endpoints
+            if wire.DOOR_LOCK in endpoint.input_clusters
+            and facts.endpoint in (None, endpoint.endpoint)
+        )
+        self._capabilities = capabilities
+        self.info = DriverInfo(
+            driver="zcl_lock",
+            manufacturer=node.manufacturer,
+            model=node.model,
+            quirks=facts.names,
+        )
+
+    async def interview(self, *, deadline_s: float) -> Capabilities:
+        dialogue = interview(
+            self._dialect(Capabilities()), self._endpoint, self._facts, sleepy=self._node.sleepy
+        )
+        self._capabilities = await self._converse(dialogue, deadline_s)
+        return self._capabilities
+
+    def translate(self, event: RadioEvent) -> Sequence[DeviceEvent]:
+        if getattr(event, "address", None) != self._node.address:
+            return ()
+        return mapping.translate(event, self._facts, self._zone)
+
+    async def read_slot(self, slot: int, *, deadline_s: float) -> SlotReading:
+        return await self._converse(read_slot(await self._met(deadline_s), slot), deadline_s)
+
+    async def program(
+        self,
+        slot: int,
+        digits: Secret,
+        schedules: tuple[LockSchedule, ...],
+        *,
+        deadline_s: float,
+        overwrite: bool = False,
+    ) -> WriteResult:
+        dialect = await self._met(deadline_s)
+        refusal = self._objection(slot, digits)
+        if refusal is not None:
+            return WriteResult(Refused(refusal))
+        dialogue = session.program(dialect, slot, digits, schedules, overwrite=overwrite)
+        return await self._converse(dialogue, deadline_s)
+
+    async def reschedule(
+        self, slot: int, schedules: tuple[LockSchedule, ...], *, deadline_s: float
+    ) -> WriteResult:
+        dialogue = session.reschedule(await self._met(deadline_s), slot, schedules)
+        return await self._converse(dialogue, deadline_s)
+
+    async def erase(self, slot: int, *, deadline_s: float) -> WriteResult:
+        return await self._converse(session.erase(await self._met(deadline_s), slot), deadline_s)
+
+    async def unlock(self, *, deadline_s: float) -> Outcome:
+        return await self._operate(wire.Command.UNLOCK_DOOR, deadline_s)
+
+    async def lock(self, *, deadline_s: float) -> Outcome:
+        return await self._operate(wire.Command.LOCK_DOOR, deadline_s)
+
+    async def _operate(self, command: wire.Command, deadline_s: float) -> Outcome:
+        dialect = self._dialect(Capabilities())
+        return await self._converse(session.operate(dialect, command), deadline_s)
+
+    def _objection(self, slot: int, digits: Secret) -> Refusal | None:
+        """What the lock would refuse without saying why."""
+        limits = self._capabilities.codes if self._capabilities else None
+        if limits is None:
+            return Refusal.UNSUPPORTED
+        if not 1 <= slot <= limits.slots or slot in limits.reserved_slots:
+            return Refusal.INVALID
+        if not limits.min_length <= len(digits) <= limits.max_length:
+            return Refusal.LENGTH
+        text = digits.reveal()
+        return None if text.isascii() and text.isdigit() else Refusal.CHARSET
+
+    async def _met(self, deadline_s: float) -> Dialect:
+        """The dialect, after an interview if there was none."""
+        capabilities = self._capabilities or await self.interview(deadline_s=deadline_s)
+        return self._dialect(capabilities)
+
+    def _dialect(self, capabilities: Capabilities) -> Dialect:
+        return Dialect(
+            self._endpoint.endpoint,
+            self._zone,
+            self._facts.slot_offset,
+            self._facts.first_schedule,
+            capabilities.schedules.week_day,
+            capabilities.schedules.year_day,
+        )
+
+    async def _converse(self, dialogue: Dialogue[T], deadline_s: float) -> T:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + deadline_s
+        try:
+            step = next(dialogue)
+            while True:
+                if isinstance(step, Extend):
+                    until = max(until, loop.time() + step.seconds + 3 * self._facts.slow_s)
+                    step = dialogue.send(_DONE)
+                    continue
+                try:
+                    reply = await self._carry(step, until - loop.time())
+                except GatewayError as error:
+                    step = dialogue.throw(error)
+                else:
+                    step = dialogue.send(reply)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]  # what the generator returns is T
+        finally:
+            dialogue.close()
+
+    async def _carry(self, step: Step, left_s: float) -> ClusterReply:
+        if left_s <= 0:
+            raise Unreachable(f"could not speak to {self._node.address}: the time is over")
+        address = self._node.address
+        if isinstance(step, ClusterRequest):
+            return await self._radio.request(address, step, deadline_s=left_s)
+        if isinstance(step, ReadAttributes):
+            return await self._radio.read(address, step, deadline_s=left_s)
+        if isinstance(step, BindAndReport):
+            await self._radio.bind(address, step, deadline_s=left_s)
+        elif not isinstance(step, Extend):
+            await self._radio.write(address, step, deadline_s=left_s)
+        return _DONE
+
+
+class ZclLockWithClock(ZclLock):
+    """A lock that serves the Time cluster, so that its clock can be read and set."""
+
+    async def read_clock(self, now: Instant, *, deadline_s: float) -> LockClock:
+        endpoint = self._endpoint.endpoint
+        return await self._timed(clock.read_clock(endpoint, now, self._zone), now, deadline_s)
+
+    async def set_clock(self, now: Instant, *, deadline_s: float) -> LockClock:
+        endpoint = self._endpoint.endpoint
+        return await self._timed(clock.set_clock(endpoint, now, self._zone), now, deadline_s)
+
+    async def _timed(
+        self, dialogue: Dialogue[LockClock], now: Instant, deadline_s: float
+    ) -> LockClock:
+        """Half of what the exchange took is the estimate of the way back, and its bound."""
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        found = await self._converse(dialogue, deadline_s)
+        took_s = loop.time() - begin
+        middle_ms = round(took_s * 500)
+        return replace(
+            found,
+            error_ms=found.error_ms - middle_ms,
+            bound_ms=found.bound_ms + middle_ms,
+            read_at=after(now, took_s),
+        )

@@ -1,0 +1,319 @@
+"""Writing codes so that no door opens too early: sans-I/O conversations.
+
+Every `set_pin_code` rewrites the user's type, and an unrestricted user opens at any time; so a code
+with windows is written disabled, proven, and only then enabled. Some locks turn a user back into
+an unrestricted one when any of its schedules is *cleared* (EmberZNet's door lock server): on a
+living user a surplus schedule is overwritten with a copy of a wanted one, never cleared.
+
+What a caller gets: a `WriteResult` with the last proof, or an error. `Unreachable` only ever means
+that nothing was changed; once something was written, a broken conversation is `OutcomeUnknown`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.domain.actions import Confirmed, Outcome, Refused, Unconfirmed
+from gateway.domain.devices import Evidence, LockSchedule, WeekDay, YearDay
+from gateway.drivers.api import SlotReading, SlotUse, WriteResult
+from gateway.drivers.zcl_lock import wire
+from gateway.drivers.zcl_lock.dialogue import (
+    Dialect,
+    Dialogue,
+    Extend,
+    User,
+    read_schedule,
+    read_schedules,
+    read_slot,
+    read_user,
+    reading_of,
+    tell,
+)
+from gateway.drivers.zcl_lock.mapping import refusal_of, set_pin_refusal_of
+from gateway.drivers.zcl_lock.schedules import Raw, RawWeekDay, to_raw
+from gateway.drivers.zcl_lock.wire import Command, UserStatus, UserType
+from gateway.errors import (
+    DeviceRefused,
+    LinkError,
+    OutcomeUnknown,
+    ProtocolError,
+    RadioError,
+    Refusal,
+)
+from gateway.radios.api import ClusterRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.domain.secret import Secret
+
+PROVEN = Confirmed(frozenset({Evidence.ACKNOWLEDGED, Evidence.READ_BACK}))
+FOUND = Confirmed(frozenset({Evidence.READ_BACK}))
+WITHDRAWAL_S = 10.0
+"""For taking back a code whose proof is missing, whatever the deadline of the write."""
+
+_BROKEN = (LinkError, RadioError, ProtocolError)
+
+
+def program(
+    dialect: Dialect,
+    slot: int,
+    digits: Secret,
+    schedules: tuple[LockSchedule, ...],
+    *,
+    overwrite: bool = False,
+) -> Dialogue[WriteResult]:
+    """Put digits into a slot, restricted to `schedules`; none of them means unrestricted.
+
+    An occupied slot is refused (`INVALID`) unless `overwrite`.
+    """
+    kind = _kind_of(schedules)
+    if kind is None:
+        return WriteResult(Refused(Refusal.INVALID))
+    if len(schedules) > dialect.count(kind) and kind is not UserType.UNRESTRICTED:
+        return WriteResult(Refused(Refusal.UNSUPPORTED))
+    before = yield from read_slot(dialect, slot)
+    if before.use is not SlotUse.AVAILABLE and not overwrite:
+        return WriteResult(Refused(Refusal.INVALID), before)
+    if kind is UserType.UNRESTRICTED:
+        return (yield from _program_unrestricted(dialect, slot, digits, before))
+    wanted = [to_raw(schedule, dialect.zone) for schedule in schedules]
+    return (yield from _program_restricted(dialect, slot, digits, kind, wanted, before))
+
+
+def _program_unrestricted(
+    dialect: Dialect, slot: int, digits: Secret, before: SlotReading
+) -> Dialogue[WriteResult]:
+    if before.use is SlotUse.ENABLED and before.digits == digits and not before.restricted:
+        return WriteResult(FOUND, before)
+    status = yield from tell(
+        _set_pin(dialect, slot, digits, UserStatus.ENABLED, UserType.UNRESTRICTED)
+    )
+    if status:
+        return WriteResult(Refused(set_pin_refusal_of(status)), before)
+    try:
+        after = yield from read_slot(dialect, slot)
+    except (*_BROKEN, DeviceRefused) as error:
+        return WriteResult(Unconfirmed(f"written, but not read back: {error}"))
+    if after.use is not SlotUse.ENABLED or after.restricted:
+        return WriteResult(Unconfirmed("acknowledged, but the slot reads otherwise"), after)
+    if after.digits is not None and after.digits != digits:
+        return WriteResult(Unconfirmed("acknowledged, but other digits read back"), after)
+    return WriteResult(PROVEN, after)
+
+
+def _program_restricted(
+    dialect: Dialect,
+    slot: int,
+    digits: Secret,
+    kind: UserType,
+    wanted: Sequence[Raw],
+    before: SlotReading,
+) -> Dialogue[WriteResult]:
+    status = yield from tell(_set_pin(dialect, slot, digits, UserStatus.DISABLED, kind))
+    if status:
+        return WriteResult(Refused(set_pin_refusal_of(status)), before)
+    try:
+        failure = yield from _set_schedules(dialect, slot, kind, wanted)
+        if failure is None:
+            failure = yield from _enable(dialect, slot, digits, kind)
+        if failure is not None:
+            return (yield from _withdraw(dialect, slot, failure))
+        user = yield from read_user(dialect, slot)
+        raws: dict[int, Raw] = {}
+        for schedule_id in dialect.ids(kind)[: len(wanted)]:
+            raw = yield from read_schedule(dialect, slot, kind, schedule_id)
+            if raw is not None:
+                raws[schedule_id] = raw
+    except (*_BROKEN, DeviceRefused) as error:
+        return (yield from _withdraw(dialect, slot, Unconfirmed(f"proof is missing: {error}")))
+    reading = reading_of(dialect, slot, user, raws)
+    gap = _gap(user, digits, kind, list(raws.values()), wanted)
+    if gap is not None:
+        return (yield from _withdraw(dialect, slot, Unconfirmed(gap)))
+    return WriteResult(PROVEN, reading)
+
+
+def _gap(
+    user: User, digits: Secret, kind: UserType, raws: Sequence[Raw], wanted: Sequence[Raw]
+) -> str | None:
+    """What is missing from the proof."""
+    if user.type is not kind:
+        return "the lock did not keep the user's type"
+    if user.status is not UserStatus.ENABLED:
+        return "the lock did not enable the code"
+    if list(raws) != list(wanted):
+        return "the lock did not keep the schedule"
+    if user.digits is not None and user.digits != digits:
+        return "other digits read back"
+    return None
+
+
+def _set_schedules(
+    dialect: Dialect, slot: int, kind: UserType, wanted: Sequence[Raw]
+) -> Dialogue[Outcome | None]:
+    """Write and read them; None when the lock holds these and no others."""
+    ids = dialect.ids(kind)
+    for schedule_id, raw in zip(ids, wanted, strict=False):
+        status = yield from tell(_set_schedule(dialect, slot, schedule_id, raw))
+        if status:
+            return Refused(refusal_of(status))
+    held = yield from read_schedules(dialect, slot, kind)
+    for schedule_id in ids[len(wanted) :]:
+        if schedule_id in held and held[schedule_id] not in wanted:
+            status = yield from tell(_set_schedule(dialect, slot, schedule_id, wanted[-1]))
+            if status:
+                return Refused(refusal_of(status))
+            again = yield from read_schedule(dialect, slot, kind, schedule_id)
+            held[schedule_id] = again if again is not None else wanted[-1]
+    if [held.get(schedule_id) for schedule_id in ids[: len(wanted)]] != list(wanted) or any(
+        raw not in wanted for raw in held.values()
+    ):
+        return Unconfirmed("the lock did not keep the schedule")
+    return None
+
+
+def _enable(
+    dialect: Dialect, slot: int, digits: Secret, kind: UserType
+) -> Dialogue[Outcome | None]:
+    status = yield from tell(
+        dialect.request(
+            Command.SET_USER_STATUS,
+            user_id=dialect.user_id(slot),
+            user_status=int(UserStatus.ENABLED),
+        )
+    )
+    if status == wire.Status.UNSUP_CLUSTER_COMMAND:
+        # An optional command: set_pin_code carries the status as well, and the type with it.
+        status = yield from tell(_set_pin(dialect, slot, digits, UserStatus.ENABLED, kind))
+    return Refused(refusal_of(status)) if status else None
+
+
+def _withdraw(dialect: Dialect, slot: int, outcome: Outcome) -> Dialogue[WriteResult]:
+    """Erase what could not be proven. If that cannot be proven either, nobody knows: say so."""
+    yield Extend(WITHDRAWAL_S)
+    try:
+        erased = yield from erase(dialect, slot)
+    except (*_BROKEN, DeviceRefused) as error:
+        raise OutcomeUnknown(f"could not take back the code in slot {slot}: {error}") from error
+    if not isinstance(erased.outcome, Confirmed):
+        raise OutcomeUnknown(f"could not take back the code in slot {slot}: it is still there")
+    return WriteResult(outcome, erased.reading)
+
+
+def reschedule(
+    dialect: Dialect, slot: int, schedules: tuple[LockSchedule, ...]
+) -> Dialogue[WriteResult]:
+    """Overwrite the schedules of a live code, of the same kind as it has; nothing is cleared.
+
+    A change between unrestricted, weekly and dated is refused (`UNSUPPORTED`): program the code
+    anew with `overwrite`. An empty slot is refused (`INVALID`).
+    """
+    kind = _kind_of(schedules)
+    user = yield from read_user(dialect, slot)
+    if user.use is SlotUse.AVAILABLE or kind is None:
+        return WriteResult(Refused(Refusal.INVALID), reading_of(dialect, slot, user, None))
+    if (
+        user.type is not kind
+        or kind is UserType.UNRESTRICTED
+        or (len(schedules) > dialect.count(kind))
+    ):
+        return WriteResult(Refused(Refusal.UNSUPPORTED), reading_of(dialect, slot, user, None))
+    wanted = [to_raw(schedule, dialect.zone) for schedule in schedules]
+    try:
+        failure = yield from _set_schedules(dialect, slot, kind, wanted)
+        after = yield from read_user(dialect, slot)
+    except (*_BROKEN, DeviceRefused) as error:
+        raise OutcomeUnknown(f"could not reschedule slot {slot}: {error}") from error
+    if after.use is not SlotUse.AVAILABLE and not after.restricted:
+        # The lock opened the code to all hours: that is worse than a code too few.
+        return (yield from _withdraw(dialect, slot, Unconfirmed("the lock lifted the restriction")))
+    if failure is not None:
+        return WriteResult(failure, reading_of(dialect, slot, after, None))
+    raws = dict(zip(dialect.ids(kind), wanted, strict=False))
+    reading = reading_of(dialect, slot, after, raws)
+    if after.type is not kind or after.use is not user.use:
+        return WriteResult(Unconfirmed("the slot reads otherwise"), reading)
+    return WriteResult(PROVEN, reading)
+
+
+def erase(dialect: Dialect, slot: int) -> Dialogue[WriteResult]:
+    """Code first, proven by reading; then its schedules. An empty slot is a success."""
+    kind = UserType.UNRESTRICTED
+    try:
+        before = yield from read_user(dialect, slot)
+    except (ProtocolError, DeviceRefused):
+        pass  # unreadable is no reason not to try
+    else:
+        if before.use is SlotUse.AVAILABLE:
+            return WriteResult(FOUND, reading_of(dialect, slot, before, None))
+        kind = before.type
+    status = yield from tell(dialect.request(Command.CLEAR_PIN_CODE, user_id=dialect.user_id(slot)))
+    try:
+        after = yield from read_user(dialect, slot)
+    except (*_BROKEN, DeviceRefused) as error:
+        if status:
+            return WriteResult(Refused(refusal_of(status)))
+        return WriteResult(Unconfirmed(f"erased, but not read back: {error}"))
+    reading = reading_of(dialect, slot, after, None)
+    if after.use is not SlotUse.AVAILABLE:
+        if status:
+            return WriteResult(Refused(refusal_of(status)), reading)
+        return WriteResult(Unconfirmed("acknowledged, but the code is still there"), reading)
+    try:
+        yield from _clear_schedules(dialect, slot, kind)
+    except (*_BROKEN, DeviceRefused):
+        pass  # the code is proven gone; a leftover schedule opens nothing and is overwritten
+    return WriteResult(FOUND if status else PROVEN, reading)
+
+
+def _clear_schedules(dialect: Dialect, slot: int, kind: UserType) -> Dialogue[None]:
+    """Ours stand in a row from the first id on, so the first gap ends it."""
+    command = Command.CLEAR_WEEK_DAY if kind is UserType.WEEK_DAY else Command.CLEAR_YEAR_DAY
+    for schedule_id in dialect.ids(kind):
+        if (yield from read_schedule(dialect, slot, kind, schedule_id)) is None:
+            return
+        yield from tell(
+            dialect.request(command, schedule_id=schedule_id, user_id=dialect.user_id(slot))
+        )
+
+
+def operate(dialect: Dialect, command: Command) -> Dialogue[Outcome]:
+    """Lock or unlock, once. The lock's word that it did is all there is to have here."""
+    reply = yield ClusterRequest(dialect.endpoint, wire.DOOR_LOCK, command, acts_twice=True)
+    status = reply.fields.get("status")
+    if not isinstance(status, int):
+        return Unconfirmed("the lock answered without a status")
+    if status:
+        return Refused(refusal_of(status))
+    return Confirmed(frozenset({Evidence.ACKNOWLEDGED}))
+
+
+def _kind_of(schedules: Sequence[LockSchedule]) -> UserType | None:
+    """None for a mixture, which no lock holds for one user."""
+    if not schedules:
+        return UserType.UNRESTRICTED
+    if all(isinstance(schedule, YearDay) for schedule in schedules):
+        return UserType.YEAR_DAY
+    if all(isinstance(schedule, WeekDay) for schedule in schedules):
+        return UserType.WEEK_DAY
+    return None
+
+
+def _set_pin(
+    dialect: Dialect, slot: int, digits: Secret, status: UserStatus, type_: UserType
+) -> ClusterRequest:
+    return dialect.request(
+        Command.SET_PIN_CODE,
+        user_id=dialect.user_id(slot),
+        user_status=int(status),
+        user_type=int(type_),
+        pin_code=digits.reveal(),
+    )
+
+
+def _set_schedule(dialect: Dialect, slot: int, schedule_id: int, raw: Raw) -> ClusterRequest:
+    command = Command.SET_WEEK_DAY if isinstance(raw, RawWeekDay) else Command.SET_YEAR_DAY
+    return dialect.request(
+        command, schedule_id=schedule_id, user_id=dialect.user_id(slot), **raw._asdict()
+    )
