@@ -1,0 +1,300 @@
+"""Commands from the journal: each acts at most once, and each gets an answer.
+
+Where they come from (cloud, command line) does not matter here: both are rows of the journal. A
+momentary command is marked `started` before the lock hears of it; found so after a restart, it is
+answered `unconfirmed` and never repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import structlog
+
+from gateway.domain.actions import Confirmed, Outcome, Priority, Refused, Unconfirmed
+from gateway.domain.events import EventType, Fact, Value
+from gateway.domain.ids import CredentialId, DeviceId
+from gateway.domain.instant import Instant
+from gateway.domain.schedule import Tombstone
+from gateway.drivers.api import Driver, Latch
+from gateway.errors import (
+    DeviceRefused,
+    GatewayError,
+    OutcomeUnknown,
+    PeerProtocolError,
+    RadioError,
+    Unreachable,
+)
+from gateway.kit.clock import Clock
+from gateway.radios.arbiter import Arbiter
+from gateway.scheduler.policy import MOMENTARY_DEADLINE_S
+from gateway.store import desired, devices, events, journal, meta, reported
+from gateway.store.database import Store
+from gateway.store.journal import CommandRow
+from gateway.store.tx import Tx
+
+log = structlog.get_logger()
+
+Result = dict[str, Value]
+
+
+class Lanes(Protocol):
+    """What commands need of the scheduler."""
+
+    def put(self, device_id: DeviceId, act: Callable[[Driver], object]) -> bool:
+        """Queue a momentary act; False when there is no such device."""
+        ...
+
+    def radio_ready(self, device_id: DeviceId) -> bool: ...
+
+    async def forget(self, device_id: DeviceId) -> None: ...
+
+    def look_again(self, device_id: DeviceId | None = None) -> None: ...
+
+
+class Commands:
+    """Takes open commands from the journal. `run` until cancelled."""
+
+    def __init__(
+        self, store: Store, clock: Clock, arbiter: Arbiter, lanes: Lanes
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._arbiter = arbiter
+        self._lanes = lanes
+        self._wake = asyncio.Event()
+        self._taken: set[str] = set()
+        self._acting: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        leave = self._store.subscribe(self._on_change)
+        try:
+            await self._reap()
+            while True:
+                self._wake.clear()
+                for row in await self._store.fetch(journal.open_commands()):
+                    if row.command_id not in self._taken:
+                        self._taken.add(row.command_id)
+                        await self._take(row)
+                await self._wake.wait()
+        finally:
+            leave()
+            for task in self._acting:
+                task.cancel()
+
+    def _on_change(self, topics: frozenset[str]) -> None:
+        if "commands" in topics:
+            self._wake.set()
+
+    async def _reap(self) -> None:
+        """Answer what a former life left in the middle of."""
+        for row in await self._store.fetch(journal.open_commands()):
+            if row.state == "started":
+                self._taken.add(row.command_id)
+                await self._finish(row, _unconfirmed("the gateway restarted while it was acting"))
+
+    async def _take(self, row: CommandRow) -> None:
+        if row.not_after is not None and row.not_after <= self._clock.now():
+            await self._finish(row, {"outcome": "refused", "reason": "expired"})
+            return
+        if row.kind in {"unlock", "lock"}:
+            await self._momentary(row)
+            return
+        if row.kind == "remove_device":
+            task = asyncio.create_task(self._remove(row), name=f"remove {row.device_id}")
+            self._acting.add(task)
+            task.add_done_callback(self._acting.discard)
+            return
+        handler = _IN_STORE.get(row.kind)
+        if handler is None:
+            await self._finish(row, {"outcome": "refused", "reason": "unknown_kind"})
+            return
+        now = self._clock.now()
+        trust = self._clock.trust
+
+        def write(tx: Tx) -> None:
+            result = handler(tx, row, now)
+            journal.finish(tx, row.command_id, result, now)
+            body: dict[str, Value] = {
+                "command_id": row.command_id, "kind": row.kind, "actor": row.actor,
+                "outcome": result["outcome"],
+            }  # fmt: skip
+            device_id = DeviceId(row.device_id) if row.device_id else None
+            events.append(tx, Fact(EventType.AUDIT_COMMAND, now, device_id, body=body), trust)
+
+        await self._store.submit(write)
+        self._lanes.look_again()
+
+    # ── momentary ───────────────────────────────────────────────────────────────────────
+
+    async def _momentary(self, row: CommandRow) -> None:
+        if row.device_id is None:
+            await self._finish(row, {"outcome": "refused", "reason": "no_device"})
+            return
+        device_id = DeviceId(row.device_id)
+        if not self._lanes.radio_ready(device_id):
+            stored = await self._store.fetch_one(devices.device(device_id))
+            known = stored is not None and stored.removed_at is None
+            reason = "radio_unavailable" if known else "unknown_device"
+            await self._finish(row, {"outcome": "refused", "reason": reason})
+            return
+
+        async def act(driver: Driver) -> None:
+            await self._act(row, driver)
+
+        self._lanes.put(device_id, act)
+
+    async def _act(self, row: CommandRow, driver: Driver) -> None:
+        if row.not_after is not None and row.not_after <= self._clock.now():
+            await self._finish(row, {"outcome": "refused", "reason": "expired"})
+            return
+        if not isinstance(driver, Latch):
+            await self._finish(row, {"outcome": "refused", "reason": "unsupported"})
+            return
+        now = self._clock.now()
+        await self._store.submit(lambda tx: journal.start(tx, row.command_id, now))
+        operate = driver.unlock if row.kind == "unlock" else driver.lock
+        try:
+            async with self._arbiter.airtime(Priority.MOMENTARY):
+                outcome = await operate(deadline_s=MOMENTARY_DEADLINE_S)
+            result = _result(outcome)
+        except Unreachable as error:
+            result = {"outcome": "refused", "reason": "unreachable", "detail": str(error)}
+        except (OutcomeUnknown, PeerProtocolError) as error:
+            result = _unconfirmed(str(error))
+        except DeviceRefused as error:
+            result = {"outcome": "refused", "reason": error.refusal.value}
+        except RadioError as error:
+            result = {"outcome": "refused", "reason": "radio_unavailable", "detail": str(error)}
+        except GatewayError as error:
+            log.exception("a command broke a rule of ours", command=row.command_id)
+            result = _unconfirmed(str(error))
+        await self._finish(row, result)
+
+    async def _finish(self, row: CommandRow, result: Result) -> None:
+        now = self._clock.now()
+        trust = self._clock.trust
+
+        def write(tx: Tx) -> None:
+            journal.finish(tx, row.command_id, result, now)
+            body: dict[str, Value] = {
+                "command_id": row.command_id, "kind": row.kind, "actor": row.actor,
+                "outcome": result["outcome"], "reason": result.get("reason"),
+            }  # fmt: skip
+            device_id = DeviceId(row.device_id) if row.device_id else None
+            events.append(tx, Fact(EventType.AUDIT_COMMAND, now, device_id, body=body), trust)
+
+        await self._store.submit(write)
+        self._taken.discard(row.command_id)
+
+    # ── removal of a device ─────────────────────────────────────────────────────────────
+
+    async def _remove(self, row: CommandRow) -> None:
+        """Codes of ours come off first: a lock that leaves keeps what is on it."""
+        device_id = DeviceId(row.device_id or "")
+        stored = await self._store.fetch_one(devices.device(device_id))
+        if stored is None or stored.removed_at is not None:
+            await self._finish(row, {"outcome": "refused", "reason": "unknown_device"})
+            return
+        left = [s for s in await self._store.fetch(reported.slots_for(device_id)) if s.owner]
+        if left and not row.body.get("force"):
+            result: Result = {
+                "outcome": "refused",
+                "reason": "codes_on_lock",
+                "detail": f"{len(left)} managed codes are still on it; revoke them or use force",
+            }
+            await self._finish(row, result)
+            return
+        try:
+            await self._lanes.forget(device_id)
+        except GatewayError as error:
+            log.warning("the device did not leave by itself", device=device_id, cause=str(error))
+        now, trust = self._clock.now(), self._clock.trust
+
+        def write(tx: Tx) -> None:
+            devices.remove_device(tx, device_id, now)
+            events.append(tx, Fact(EventType.DEVICE_REMOVED, now, device_id), trust)
+
+        await self._store.submit(write)
+        await self._finish(row, {"outcome": "confirmed", "codes_left_on_it": len(left)})
+
+
+def _result(outcome: Outcome) -> Result:
+    match outcome:
+        case Confirmed(evidence):
+            return {"outcome": "confirmed", "evidence": sorted(e.value for e in evidence)}
+        case Refused(refusal):
+            return {"outcome": "refused", "reason": refusal.value}
+        case Unconfirmed(cause):
+            return _unconfirmed(cause)
+
+
+def _unconfirmed(cause: str) -> Result:
+    return {"outcome": "unconfirmed", "detail": cause}
+
+
+# ── commands that are done when the store says so ───────────────────────────────────────
+
+
+def _revoke(tx: Tx, row: CommandRow, now: Instant) -> Result:
+    credential_id = CredentialId(str(row.body.get("credential_id", "")))
+    device_id = DeviceId(row.device_id) if row.device_id else None
+    revision = tx.one(meta.revision()) or 0
+    hit = desired.tombstone(
+        tx, Tombstone(credential_id, device_id), revision, now, reason="revoked"
+    )
+    if not hit:
+        return {"outcome": "refused", "reason": "unknown_credential"}
+    return {"outcome": "confirmed", "grants": len(hit)}
+
+
+def _revoke_subject(tx: Tx, row: CommandRow, now: Instant) -> Result:
+    subject = str(row.body.get("subject_id", ""))
+    revision = tx.one(meta.revision()) or 0
+    grants = 0
+    for credential_id in tx.all(desired.credentials_of_subject(subject)):
+        grants += len(
+            desired.tombstone(tx, Tombstone(credential_id), revision, now, reason="revoked")
+        )
+    return {"outcome": "confirmed", "grants": grants}
+
+
+def _resume_repair(tx: Tx, row: CommandRow, now: Instant) -> Result:
+    if row.device_id is None:
+        return {"outcome": "refused", "reason": "no_device"}
+    device_id = DeviceId(row.device_id)
+    again = 0
+    for grant in tx.all(reported.grants_for(device_id)):
+        if grant.removed_externally:
+            reported.update_grant(tx, grant.grant_id, now, removed_externally=False)
+            again += 1
+    devices.update_device(tx, device_id, repair_paused=None)
+    return {"outcome": "confirmed", "grants": again}
+
+
+def _rename(tx: Tx, row: CommandRow, now: Instant) -> Result:
+    name = str(row.body.get("name", "")).strip()
+    if row.device_id is None or not 1 <= len(name) <= 64:
+        return {"outcome": "refused", "reason": "invalid_name"}
+    devices.update_device(tx, DeviceId(row.device_id), name=name)
+    return {"outcome": "confirmed"}
+
+
+def _refresh(tx: Tx, row: CommandRow, now: Instant) -> Result:
+    """Forget what was read of unmanaged slots, so that planning reads the lock anew."""
+    if row.device_id is None:
+        return {"outcome": "refused", "reason": "no_device"}
+    reported.forget_unmanaged(tx, DeviceId(row.device_id))
+    return {"outcome": "confirmed"}
+
+
+_IN_STORE: Mapping[str, Callable[[Tx, CommandRow, Instant], Result]] = {
+    "revoke": _revoke,
+    "revoke_subject": _revoke_subject,
+    "resume_repair": _resume_repair,
+    "rename": _rename,
+    "refresh": _refresh,
+}
+

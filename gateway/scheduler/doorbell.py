@@ -1,0 +1,225 @@
+"""What happens at a door, written down: who it was, by slot history, and what it proves.
+
+Happenings arrive in order and are committed in order, as many as have gathered to one commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from gateway.domain.devices import (
+    PURGED_AT_LOCK,
+    Empty,
+    Evidence,
+    Opaque,
+    OpaqueReason,
+    Slot,
+)
+from gateway.domain.events import EventType, Fact, Method, Value
+from gateway.domain.ids import CredentialId, DeviceId, GrantId
+from gateway.domain.instant import Instant
+from gateway.drivers.api import DeviceEvent, Happening, Measured, SlotChange, SlotChanged
+from gateway.errors import StoreError, StoreFull
+from gateway.kit.clock import Clock
+from gateway.store import devices, events, reported
+from gateway.store.database import Store
+from gateway.store.tx import Tx
+
+log = structlog.get_logger()
+
+KEEP = 10_000
+"""Happenings kept in memory while the disk refuses; beyond that the oldest are given up, aloud."""
+STORE_PAUSE_S = 2.0
+
+
+class Doorbell:
+    """Takes device events from the radios' listeners. `run` until cancelled."""
+
+    def __init__(self, store: Store, clock: Clock, purged: Callable[[DeviceId], None]) -> None:
+        self._store = store
+        self._clock = clock
+        self._purged = purged
+        self._waiting: list[tuple[DeviceId, DeviceEvent, Instant]] = []
+        self._wake = asyncio.Event()
+
+    def ring(self, device_id: DeviceId, event: DeviceEvent) -> None:
+        """Called on the loop; returns at once."""
+        self._waiting.append((device_id, event, self._clock.now()))
+        self._wake.set()
+
+    async def run(self) -> None:
+        refused = False
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            batch, self._waiting = self._waiting, []
+            try:
+                await self._store.submit(lambda tx, batch=batch: self._write(tx, batch))  # type: ignore[misc]
+            except StoreFull as error:
+                if not refused:
+                    log.error("events wait in memory", cause=str(error), waiting=len(batch))
+                refused = True
+                self._waiting = batch + self._waiting
+                if len(self._waiting) > KEEP:
+                    log.error("events were given up", count=len(self._waiting) - KEEP)
+                    del self._waiting[:-KEEP]
+                await self._clock.sleep(STORE_PAUSE_S)
+                self._wake.set()
+            except StoreError as error:
+                log.error("could not write down events", cause=str(error), count=len(batch))
+            else:
+                if refused:
+                    log.info("events are written down again")
+                refused = False
+
+    def _write(self, tx: Tx, batch: list[tuple[DeviceId, DeviceEvent, Instant]]) -> None:
+        for device_id, event, at in batch:
+            match event:
+                case Happening():
+                    self._happening(tx, device_id, event, at)
+                case SlotChanged():
+                    self._slot_changed(tx, device_id, event, at)
+                case Measured():
+                    self._measured(tx, device_id, event, at)
+
+    def _tell(
+        self,
+        tx: Tx,
+        kind: EventType,
+        at: Instant,
+        device_id: DeviceId,
+        credential_id: CredentialId | None = None,
+        body: dict[str, Value] | None = None,
+        device_time: Instant | None = None,
+    ) -> None:
+        fact = Fact(kind, at, device_id, credential_id, device_time, body or {})
+        events.append(tx, fact, self._clock.trust)
+
+    # ── openings and refusals ───────────────────────────────────────────────────────────
+
+    def _happening(self, tx: Tx, device_id: DeviceId, event: Happening, at: Instant) -> None:
+        credential_id = None
+        if event.slot is not None:
+            credential_id = tx.one(reported.holder_at(device_id, event.slot, at))
+        body: dict[str, Value] = {"method": event.method.value}
+        if event.slot is not None:
+            body["slot"] = event.slot
+            body["managed"] = credential_id is not None
+        if event.reason is not None:
+            body["reason"] = event.reason
+        self._tell(tx, event.type, at, device_id, credential_id, body, event.device_time)
+        if event.schedule_refused:
+            devices.update_device(tx, device_id, schedules_proven=True)
+        if event.type is EventType.LOCK_JAMMED:
+            devices.update_device(tx, device_id, jammed=True)
+        elif event.type in {EventType.LOCK_LOCKED, EventType.LOCK_UNLOCKED}:
+            self._moved(tx, device_id, event, at)
+        by_code = event.method in {Method.CODE, Method.KEYPAD}
+        if event.type is EventType.LOCK_UNLOCKED and by_code and credential_id is not None:
+            self._used(tx, GrantId(credential_id, device_id), event.slot, at)
+
+    def _moved(self, tx: Tx, device_id: DeviceId, event: Happening, at: Instant) -> None:
+        row = tx.one(devices.device(device_id))
+        if row is not None and row.jammed:
+            devices.update_device(tx, device_id, jammed=False)
+            self._tell(tx, EventType.LOCK_JAM_CLEARED, at, device_id)
+        devices.update_device(
+            tx, device_id, locked=event.type is EventType.LOCK_LOCKED, last_heard_at=at
+        )
+
+    def _used(self, tx: Tx, grant_id: GrantId, slot: int | None, at: Instant) -> None:
+        row = tx.one(reported.grant(grant_id))
+        if row is None:
+            return
+        first = row.first_used_at is None
+        reported.update_grant(
+            tx,
+            grant_id,
+            at,
+            uses=row.uses + 1,
+            first_used_at=at if first else row.first_used_at,
+            last_used_at=at,
+        )
+        for kind in (EventType.CREDENTIAL_USED, EventType.CREDENTIAL_FIRST_USED)[: 1 + first]:
+            body: dict[str, Value] = {"slot": slot, "uses": row.uses + 1}
+            self._tell(tx, kind, at, grant_id.device_id, grant_id.credential_id, body)
+        held = tx.one(reported.slot(grant_id.device_id, slot)) if slot else None
+        if held is not None and held.owner == grant_id.credential_id:
+            proven = Slot(
+                held.number, held.content, held.owner, held.schedules,
+                held.evidence | {Evidence.USED_AT_KEYPAD}, at,
+            )  # fmt: skip
+            reported.put_slot(tx, grant_id.device_id, proven)
+        # A limit counts over every lock of the credential, so each of them looks again.
+        for other in tx.all(reported.grants_of(grant_id.credential_id)):
+            tx.touch(f"device:{other.grant_id.device_id}")
+
+    # ── codes changed by others ─────────────────────────────────────────────────────────
+
+    def _slot_changed(self, tx: Tx, device_id: DeviceId, event: SlotChanged, at: Instant) -> None:
+        if not event.at_lock:
+            return  # the echo of our own write, or of another controller: reading tells
+        if event.slot is None:
+            if event.change is SlotChange.REMOVED:
+                self._purge(tx, device_id, at)
+            return
+        before = tx.one(reported.slot(device_id, event.slot))
+        owner = before.owner if before else None
+        if event.change is SlotChange.REMOVED:
+            reported.put_slot(tx, device_id, Slot(event.slot, Empty(), observed_at=at))
+            if owner is not None:
+                self._taken_away(tx, device_id, event.slot, owner, at)
+            return
+        content = Opaque(OpaqueReason.UNREAD)
+        if owner is not None:
+            reported.free_slot(tx, device_id, event.slot, at)
+            self._taken_away(tx, device_id, event.slot, owner, at)
+        reported.put_slot(tx, device_id, Slot(event.slot, content, observed_at=at))
+        devices.update_device(tx, device_id, inventory_done=False)
+
+    def _taken_away(
+        self, tx: Tx, device_id: DeviceId, slot: int, owner: CredentialId, at: Instant
+    ) -> None:
+        reported.free_slot(tx, device_id, slot, at)
+        reported.update_grant(
+            tx, GrantId(owner, device_id), at, removed_externally=True, slot=None
+        )
+        body: dict[str, Value] = {"slot": slot}
+        self._tell(tx, EventType.CREDENTIAL_REMOVED_EXTERNALLY, at, device_id, owner, body)
+
+    def _purge(self, tx: Tx, device_id: DeviceId, at: Instant) -> None:
+        """A clear code was used at the lock: respected, and the cloud is asked."""
+        gone = 0
+        for slot in tx.all(reported.slots_for(device_id)):
+            reported.put_slot(tx, device_id, Slot(slot.number, Empty(), observed_at=at))
+            if slot.owner is not None:
+                gone += 1
+                self._taken_away(tx, device_id, slot.number, slot.owner, at)
+        devices.update_device(tx, device_id, repair_paused=PURGED_AT_LOCK)
+        self._tell(tx, EventType.CODES_CLEARED_AT_LOCK, at, device_id, None, {"managed": gone})
+        self._purged(device_id)
+
+    # ── telemetry ───────────────────────────────────────────────────────────────────────
+
+    def _measured(self, tx: Tx, device_id: DeviceId, event: Measured, at: Instant) -> None:
+        row = tx.one(devices.device(device_id))
+        if row is None:
+            return
+        if event.locked is not None:
+            devices.update_device(tx, device_id, locked=event.locked)
+        if event.door_open is not None and event.door_open != row.door_open:
+            devices.update_device(tx, device_id, door_open=event.door_open)
+            kind = EventType.DOOR_OPENED if event.door_open else EventType.DOOR_CLOSED
+            self._tell(tx, kind, at, device_id)
+        if event.battery_percent is not None:
+            devices.update_device(tx, device_id, battery_percent=event.battery_percent)
+        if event.battery_low is not None and event.battery_low != row.battery_low:
+            devices.update_device(tx, device_id, battery_low=event.battery_low)
+            if event.battery_low:
+                body: dict[str, Value] = {"percent": event.battery_percent}
+                self._tell(tx, EventType.BATTERY_LOW, at, device_id, None, body)
+            elif row.battery_low is not None:
+                self._tell(tx, EventType.BATTERY_REPLACED, at, device_id)

@@ -1,0 +1,219 @@
+"""One action, once: written ahead, spoken, judged, recorded.
+
+The executor decides nothing; planning did. It makes sure that a crash between any two lines is
+legible afterwards: the attempt and the slot's `in_flight` are committed before the lock hears a
+word, and what the lock answered is committed with the events that tell of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+import structlog
+
+from gateway.domain.actions import (
+    Action,
+    CheckClock,
+    Confirmed,
+    Erase,
+    Program,
+    ReadSlot,
+    Refused,
+    Reschedule,
+    Unconfirmed,
+)
+from gateway.domain.devices import Device, Evidence
+from gateway.domain.grants import DesiredGrant, Verdict
+from gateway.domain.instant import Instant
+from gateway.drivers.api import ClockKeeper, CredentialStore, Driver, WriteResult
+from gateway.errors import (
+    DeviceRefused,
+    GatewayError,
+    OutcomeUnknown,
+    PeerProtocolError,
+    RadioError,
+    Refusal,
+    Unreachable,
+)
+from gateway.kit.clock import Clock
+from gateway.radios.arbiter import Arbiter
+from gateway.scheduler.policy import deadline_for
+from gateway.scheduler.record import Record
+from gateway.store.database import Store
+from gateway.store.desired import digits_of
+from gateway.store.keyring import Keyring, credential_context
+
+log = structlog.get_logger()
+
+
+class Ending(Enum):
+    """How a try ended, as far as the next try is concerned."""
+
+    DONE = "done"
+    """The records changed; planning decides what is next."""
+    STALE = "stale"
+    """The plan was overtaken before anything was sent."""
+    REFUSED = "refused"
+    """The device said no; final or not is in the records."""
+    UNCONFIRMED = "unconfirmed"
+    UNREACHABLE = "unreachable"
+    RADIO_DOWN = "radio_down"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An action with everything it was decided upon."""
+
+    device: Device
+    driver: Driver
+    action: Action
+    grant: DesiredGrant | None
+    verdict: Verdict | None
+
+
+class Executor:
+    """Performs orders, one call at a time for each device; devices run side by side."""
+
+    def __init__(
+        self,
+        store: Store,
+        keyring: Keyring,
+        clock: Clock,
+        arbiter: Arbiter,
+        clock_error_s: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._keyring = keyring
+        self._clock = clock
+        self._arbiter = arbiter
+        self._clock_error_s = clock_error_s
+
+    async def perform(self, order: Order) -> Ending:
+        """Never raises for anything a device or a radio does."""
+        action = order.action
+        record = Record(order.device.device_id, self._keyring, self._clock.trust)
+        attempt: int | None = None
+        if not isinstance(action, ReadSlot | CheckClock):
+            attempt = await self._write_ahead(order, record)
+            if attempt is None:
+                return Ending.STALE
+        ending, cause, result = await self._speak(order)
+        now = self._clock.now()
+        if attempt is not None and result is not None:
+            await self._record_write(order, record, attempt, result, now)
+        elif attempt is not None:
+            await self._record_silence(order, record, attempt, ending, cause, now)
+        if ending not in {Ending.DONE, Ending.RADIO_DOWN}:
+            log.info(
+                "attempt ended",
+                device=order.device.device_id,
+                action=type(action).__name__.lower(),
+                slot=getattr(action, "slot", None),
+                ending=ending.value,
+                cause=cause,
+            )
+        return ending
+
+    async def _speak(self, order: Order) -> tuple[Ending, str, WriteResult | None]:
+        """The conversation under its deadline, and its errors sorted."""
+        deadline = deadline_for(order.action, sleepy=order.device.capabilities.sleepy)
+        try:
+            async with self._arbiter.airtime(order.action.priority):
+                result = await self._converse(order, deadline)
+        except Unreachable as error:
+            return Ending.UNREACHABLE, str(error), None
+        except (OutcomeUnknown, PeerProtocolError) as error:
+            return Ending.UNCONFIRMED, str(error), None
+        except DeviceRefused as error:
+            return Ending.REFUSED, str(error), WriteResult(Refused(error.refusal))
+        except RadioError as error:
+            return Ending.RADIO_DOWN, str(error), None
+        except GatewayError as error:
+            log.exception("a conversation broke a rule of ours")
+            return Ending.UNCONFIRMED, str(error), None
+        match result.outcome:
+            case Confirmed():
+                return Ending.DONE, "", result
+            case Refused(refusal):
+                return Ending.REFUSED, refusal.value, result
+            case Unconfirmed(cause):
+                return Ending.UNCONFIRMED, cause, result
+
+    async def _converse(self, order: Order, deadline_s: float) -> WriteResult:
+        driver, action = order.driver, order.action
+        if isinstance(action, CheckClock):
+            return await self._check_clock(order, deadline_s)
+        if not isinstance(driver, CredentialStore):
+            raise DeviceRefused("the device holds no codes", Refusal.UNSUPPORTED)
+        match action:
+            case Program(slot, credential_id, schedules, overwrite):
+                blob = await self._store.fetch_one(digits_of(credential_id))
+                if blob is None:
+                    raise DeviceRefused("the digits were destroyed", Refusal.INVALID)
+                digits = self._keyring.unseal(blob, context=credential_context(credential_id))
+                return await driver.program(
+                    slot, digits, schedules, overwrite=overwrite, deadline_s=deadline_s
+                )
+            case Reschedule(slot, _, schedules):
+                return await driver.reschedule(slot, schedules, deadline_s=deadline_s)
+            case Erase(slot):
+                return await driver.erase(slot, deadline_s=deadline_s)
+            case ReadSlot(slot):
+                return await self._read(order, driver, slot, deadline_s)
+
+    async def _read(
+        self, order: Order, driver: CredentialStore, slot: int, deadline_s: float
+    ) -> WriteResult:
+        reading = await driver.read_slot(slot, deadline_s=deadline_s)
+        now = self._clock.now()
+        record = Record(order.device.device_id, self._keyring, self._clock.trust)
+        await self._store.submit(lambda tx: record.reading(tx, order, reading, now))
+        return READ
+
+    async def _check_clock(self, order: Order, deadline_s: float) -> WriteResult:
+        driver = order.driver
+        if not isinstance(driver, ClockKeeper):
+            raise DeviceRefused("the device keeps no clock", Refusal.UNSUPPORTED)
+        before = await driver.read_clock(self._clock.now(), deadline_s=deadline_s)
+        wrong = abs(before.error_ms) > self._clock_error_s() * 1000 or not before.zone_proven
+        after = before
+        if wrong:
+            after = await driver.set_clock(self._clock.now(), deadline_s=deadline_s)
+        now = self._clock.now()
+        record = Record(order.device.device_id, self._keyring, self._clock.trust)
+        await self._store.submit(
+            lambda tx: record.lock_clock(tx, before if wrong else None, after, now)
+        )
+        return READ
+
+    # ── records around a write ──────────────────────────────────────────────────────────
+
+    async def _write_ahead(self, order: Order, record: Record) -> int | None:
+        now = self._clock.now()
+        return await self._store.submit(lambda tx: record.begin(tx, order, now))
+
+    async def _record_write(
+        self, order: Order, record: Record, attempt: int, result: WriteResult, now: Instant
+    ) -> None:
+        await self._store.submit(lambda tx: record.end(tx, order, attempt, result, now))
+        if isinstance(order.action, Erase) and isinstance(result.outcome, Confirmed):
+            await self._store.scrub()
+
+    async def _record_silence(
+        self,
+        order: Order,
+        record: Record,
+        attempt: int,
+        ending: Ending,
+        cause: str,
+        now: Instant,
+    ) -> None:
+        await self._store.submit(
+            lambda tx: record.silence(tx, order, attempt, ending.value, cause, now)
+        )
+
+
+READ = WriteResult(Confirmed(frozenset({Evidence.READ_BACK})))
+"""What a reading returns: it has recorded itself."""

@@ -1,0 +1,339 @@
+"""The devices there are: which driver speaks for which device over which radio.
+
+Radio events come in here and go out as wake-ups of lanes and rings of the doorbell. A device id
+is given once to a piece of hardware and kept when it rejoins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import structlog
+
+from gateway.domain.devices import Opaque, OpaqueReason, Slot
+from gateway.domain.events import EventType, Fact, Value
+from gateway.domain.ids import DeviceId
+from gateway.domain.instant import Instant
+from gateway.drivers.api import DeviceEvent, Driver
+from gateway.errors import GatewayError, RadioUnavailable, RequestError
+from gateway.kit.clock import Clock
+from gateway.radios.api import (
+    AttributeReported,
+    ClusterCommandReceived,
+    ClusterRadio,
+    Commissioning,
+    Heard,
+    JoinOrder,
+    JoinProgress,
+    JoinStage,
+    NodeInfo,
+    NodeLeft,
+    NodeReady,
+    RadioEvent,
+    RadioStatus,
+    StateChanged,
+)
+from gateway.store import devices, events, reported
+from gateway.store.database import Store
+from gateway.store.devices import DeviceRow
+from gateway.store.tx import Tx
+
+log = structlog.get_logger()
+
+INTERVIEW_DEADLINE_S = 60.0
+INTERVIEW_TRIES = 5
+INTERVIEW_PAUSE_S = 5.0
+REGISTERED_WITHIN_S = 90.0
+
+
+class MeshRadio(ClusterRadio, Commissioning, Protocol):
+    """A mesh that can also admit and dismiss nodes."""
+
+
+DriverFor = Callable[[NodeInfo, ClusterRadio, str], Driver | None]
+
+
+@dataclass(slots=True)
+class Member:
+    """A known device and who speaks for it."""
+
+    device_id: DeviceId
+    radio: MeshRadio
+    address: str
+    driver: Driver | None
+
+
+class FleetListener(Protocol):
+    """Told on the loop; returns at once."""
+
+    def member_joined(self, device_id: DeviceId) -> None: ...
+
+    def member_left(self, device_id: DeviceId) -> None: ...
+
+    def member_heard(self, device_id: DeviceId) -> None: ...
+
+    def member_rang(self, device_id: DeviceId, event: DeviceEvent) -> None: ...
+
+    def radio_changed(self, name: str, *, up: bool) -> None: ...
+
+
+class Fleet:
+    """See the module's docstring. `run` until cancelled."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        radios: list[MeshRadio],
+        driver_for: DriverFor,
+        zone: str,
+        new_device_id: Callable[[], DeviceId],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self.radios = radios
+        self._driver_for = driver_for
+        self._zone = zone
+        self._new_device_id = new_device_id
+        self._members: dict[DeviceId, Member] = {}
+        self._by_address: dict[tuple[str, str], Member] = {}
+        self._nodes: asyncio.Queue[tuple[MeshRadio, NodeInfo]] = asyncio.Queue()
+        self._registering: dict[str, asyncio.Task[None]] = {}
+        self._registered = asyncio.Condition()
+        self._names: dict[str, str] = {}
+        self._listener: FleetListener | None = None
+        self._lost: list[tuple[EventType, str, str]] = []
+
+    def listen(self, listener: FleetListener) -> None:
+        self._listener = listener
+
+    def driver(self, device_id: DeviceId) -> Driver | None:
+        """Who can speak to the device now; None while its radio is not up."""
+        member = self._members.get(device_id)
+        if member is None or member.radio.state.status not in _SPEAKING:
+            return None
+        return member.driver
+
+    def members(self) -> list[DeviceId]:
+        return list(self._members)
+
+    async def run(self) -> None:
+        """Load what is known, then follow the radios."""
+        for row in await self._store.fetch(devices.all_devices()):
+            radio = next((r for r in self.radios if r.name == row.radio), None)
+            if radio is not None:
+                self._enlist(Member(DeviceId(row.device_id), radio, row.address, None))
+        leave = [radio.listen(self._listener_of(radio)) for radio in self.radios]
+        try:
+            for radio in self.radios:
+                for node in radio.nodes():
+                    self._nodes.put_nowait((radio, node))
+            while True:
+                radio, node = await self._nodes.get()
+                running = self._registering.get(node.address)
+                if running is None or running.done():
+                    task = asyncio.create_task(
+                        self._register(radio, node), name=f"register {node.address}"
+                    )
+                    self._registering[node.address] = task
+        finally:
+            for off in leave:
+                off()
+            for task in self._registering.values():
+                task.cancel()
+            await asyncio.gather(*self._registering.values(), return_exceptions=True)
+
+    # ── radio events ────────────────────────────────────────────────────────────────────
+
+    def _listener_of(self, radio: MeshRadio) -> Callable[[RadioEvent], None]:
+        def on_event(event: RadioEvent) -> None:
+            match event:
+                case StateChanged(state):
+                    if self._listener is not None:
+                        up = state.status in _SPEAKING
+                        self._listener.radio_changed(radio.name, up=up)
+                case NodeReady(node):
+                    self._nodes.put_nowait((radio, node))
+                case NodeLeft(address):
+                    self._left(radio, address)
+                case Heard(address):
+                    member = self._by_address.get((radio.name, address))
+                    if member is not None and self._listener is not None:
+                        self._listener.member_heard(member.device_id)
+                case ClusterCommandReceived() | AttributeReported():
+                    self._translate(radio, event)
+
+        return on_event
+
+    def _translate(
+        self, radio: MeshRadio, event: ClusterCommandReceived | AttributeReported
+    ) -> None:
+        member = self._by_address.get((radio.name, event.address))
+        if member is None or member.driver is None or self._listener is None:
+            return
+        for happening in member.driver.translate(event):
+            self._listener.member_rang(member.device_id, happening)
+
+    def _left(self, radio: MeshRadio, address: str) -> None:
+        member = self._by_address.get((radio.name, address))
+        if member is not None:
+            log.warning("a device left the network by itself", device=member.device_id)
+            member.driver = None
+
+    # ── membership ──────────────────────────────────────────────────────────────────────
+
+    def _enlist(self, member: Member) -> None:
+        self._members[member.device_id] = member
+        self._by_address[member.radio.name, member.address] = member
+
+    async def _register(self, radio: MeshRadio, node: NodeInfo) -> None:
+        driver = self._driver_for(node, radio, self._zone)
+        if driver is None:
+            log.warning(
+                "no driver for a device that joined",
+                address=node.address, manufacturer=node.manufacturer, model=node.model,
+            )  # fmt: skip
+            return
+        row = await self._store.fetch_one(devices.device_at(radio.name, node.address))
+        if row is not None and (row.manufacturer, row.model) == (node.manufacturer, node.model):
+            await self._restore(radio, row, driver)
+        else:
+            await self._welcome(radio, node, driver, row)
+        async with self._registered:
+            self._registered.notify_all()
+
+    async def _restore(self, radio: MeshRadio, row: DeviceRow, driver: Driver) -> None:
+        member = Member(DeviceId(row.device_id), radio, row.address, driver)
+        restore = getattr(driver, "restore", None)
+        if restore is not None:
+            restore(row.capabilities)
+        self._enlist(member)
+        if self._listener is not None:
+            self._listener.member_joined(member.device_id)
+
+    async def _welcome(
+        self, radio: MeshRadio, node: NodeInfo, driver: Driver, before: DeviceRow | None
+    ) -> None:
+        for attempt in range(INTERVIEW_TRIES):
+            try:
+                capabilities = await driver.interview(deadline_s=INTERVIEW_DEADLINE_S)
+                break
+            except GatewayError as error:
+                log.info("an interview failed", address=node.address, cause=str(error))
+                await self._clock.sleep(INTERVIEW_PAUSE_S * (attempt + 1))
+        else:
+            log.error("a device could not be interviewed", address=node.address)
+            return
+        capabilities = replace(capabilities, sleepy=node.sleepy)
+        now, trust = self._clock.now(), self._clock.trust
+        device_id = self._new_device_id()
+        name = self._names.pop(node.address, "") or f"{node.model} {node.address[-5:]}"
+
+        def write(tx: Tx) -> None:
+            if before is not None:
+                # Other hardware under an old address never inherits the old id.
+                devices.remove_device(tx, DeviceId(before.device_id), now)
+            devices.add_device(
+                tx,
+                device_id=device_id,
+                radio=radio.name,
+                address=node.address,
+                driver=driver.info.driver,
+                kind=driver.info.kind,
+                manufacturer=node.manufacturer,
+                model=node.model,
+                name=name,
+                capabilities=capabilities,
+                quirks=list(driver.info.quirks),
+                joined_at=now,
+                well_known_key=node.well_known_key,
+            )
+            devices.update_device(tx, device_id, reachable=True, reachable_since=now)
+            body: dict[str, Value] = {
+                "manufacturer": node.manufacturer,
+                "model": node.model,
+                "name": name,
+                "well_known_key": node.well_known_key,
+            }
+            events.append(tx, Fact(EventType.DEVICE_JOINED, now, device_id, body=body), trust)
+
+        await self._store.submit(write)
+        self._enlist(Member(device_id, radio, node.address, driver))
+        log.info("a device joined", device=device_id, model=node.model)
+        if self._listener is not None:
+            self._listener.member_joined(device_id)
+
+    async def join(self, order: JoinOrder, name: str | None) -> AsyncIterator[JoinProgress]:
+        """Admit one device and see it stored; `READY` carries the device id in `detail`."""
+        if not self.radios:
+            raise RequestError("could not open the network: no radio is configured", "no_radio")
+        radio = self.radios[0]
+        if radio.state.status not in _SPEAKING:
+            raise RadioUnavailable(f"could not open the network: {radio.state.reason}")
+        if order.address is not None and name:
+            self._names[order.address] = name
+        async with aclosing(radio.open_joining(order)) as progress:  # type: ignore[type-var]
+            async for step in progress:
+                if step.stage is not JoinStage.READY or step.address is None:
+                    if step.stage is JoinStage.FOUND and step.address and name:
+                        self._names[step.address] = name
+                    yield step
+                    continue
+                yield replace(step, stage=JoinStage.INTERVIEWING, detail="asking what it can do")
+                device_id = await self._registered_id(radio, step.address)
+                if device_id is None:
+                    yield replace(
+                        step, stage=JoinStage.FAILED,
+                        detail="it joined but could not be interviewed; see the log, then try again",
+                    )  # fmt: skip
+                else:
+                    yield replace(step, detail=device_id)
+
+    async def _registered_id(self, radio: MeshRadio, address: str) -> DeviceId | None:
+        def known() -> DeviceId | None:
+            member = self._by_address.get((radio.name, address))
+            return member.device_id if member is not None and member.driver else None
+
+        try:
+            async with asyncio.timeout(REGISTERED_WITHIN_S), self._registered:
+                await self._registered.wait_for(lambda: known() is not None)
+        except TimeoutError:
+            return None
+        return known()
+
+    async def forget(self, device_id: DeviceId) -> None:
+        """Dismiss a device from its network and from here."""
+        member = self._members.pop(device_id, None)
+        if member is None:
+            return
+        self._by_address.pop((member.radio.name, member.address), None)
+        if self._listener is not None:
+            self._listener.member_left(device_id)
+        await member.radio.forget(member.address)
+
+
+_SPEAKING = {RadioStatus.UP, RadioStatus.DEGRADED}
+
+
+async def reap_attempts(store: Store, now: Instant) -> int:
+    """Attempts a former life left open: their slots stay in flight, to be read first. Their number."""
+
+    def write(tx: Tx) -> int:
+        left = tx.all(reported.open_attempts())
+        for attempt in left:
+            reported.finish_attempt(tx, attempt.attempt_id, "unconfirmed", now)
+            if attempt.slot is None:
+                continue
+            slot = tx.one(reported.slot(DeviceId(attempt.device_id), attempt.slot))
+            if slot is not None and slot.owner is not None:
+                flying = Slot(
+                    slot.number, Opaque(OpaqueReason.IN_FLIGHT), slot.owner, slot.schedules
+                )
+                reported.put_slot(tx, DeviceId(attempt.device_id), flying)
+        return len(left)
+
+    return await store.submit(write)

@@ -1,0 +1,273 @@
+"""One device, one lane, one thing at a time: plan, choose, perform, look again.
+
+A lane is level-triggered: it keeps no list of things to do, only the last plan, and replans
+whenever something it depends on changed. What survives a restart is in the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from gateway.domain.actions import Action, CheckClock, Erase, Priority, Program
+from gateway.domain.devices import Device
+from gateway.domain.grants import DesiredGrant, Verdict
+from gateway.domain.ids import CredentialId, DeviceId
+from gateway.domain.instant import DAY, Instant
+from gateway.domain.reconcile import Moment, Plan, Policy, plan
+from gateway.drivers.api import Driver
+from gateway.kit.clock import Clock
+from gateway.kit.tasks import wait_or_sleep
+from gateway.scheduler.executor import Ending, Executor, Order
+from gateway.scheduler.policy import (
+    HEARD_AGAIN_S,
+    OFFLINE_AFTER_FAILURES,
+    pause_for,
+)
+from gateway.scheduler.publish import publish_reachability, publish_verdicts
+from gateway.store.database import Store
+from gateway.store.desired import desired_for
+from gateway.store.devices import device as device_row
+from gateway.store.reported import device_view, slots_for
+
+log = structlog.get_logger()
+
+Momentary = Callable[[Driver], Awaitable[None]]
+"""A command's act; it records its own result and never raises."""
+
+
+@dataclass(slots=True)
+class _Retry:
+    failures: int = 0
+    not_before: float = 0.0
+    last: float = float("-inf")
+
+
+@dataclass(slots=True)
+class Situation:
+    """What the last plan was made from."""
+
+    device: Device
+    grants: dict[CredentialId, DesiredGrant]
+    plan: Plan
+    verdicts: dict[CredentialId, Verdict] = field(default_factory=dict)
+
+
+class Lane:
+    """See the module's docstring. `run` until cancelled."""
+
+    def __init__(
+        self,
+        device_id: DeviceId,
+        *,
+        store: Store,
+        clock: Clock,
+        executor: Executor,
+        policy: Policy,
+        zone: str,
+        moment: Callable[[], Moment],
+        driver: Callable[[], Driver | None],
+    ) -> None:
+        self.device_id = device_id
+        self._store = store
+        self._clock = clock
+        self._executor = executor
+        self._policy = policy
+        self._zone = zone
+        self._moment = moment
+        self._driver = driver
+        self._wake = asyncio.Event()
+        self._dirty = True
+        self._heard = False
+        self._momentary: deque[Momentary] = deque()
+        self._retries: dict[tuple[str, int], _Retry] = {}
+        self._silent = 0
+        self._erase_failed_last = False
+        self._reachable: bool | None = None
+        self.situation: Situation | None = None
+        self.busy = False
+
+    # ── from outside ────────────────────────────────────────────────────────────────────
+
+    def look_again(self) -> None:
+        """Something this device's plan depends on may have changed."""
+        self._dirty = True
+        self._wake.set()
+
+    def freshen(self) -> None:
+        """The radio or the device came back: earlier failures say nothing about now."""
+        self._retries.clear()
+        self.look_again()
+
+    def tick(self) -> None:
+        """Time passed; costs nothing unless a look is due."""
+        if self._due():
+            self._wake.set()
+
+    def heard(self) -> None:
+        """The device is awake and in range now: what waited for it may go at once."""
+        if self._silent or self._reachable is not True:
+            self._heard = True
+            self._wake.set()
+
+    def put(self, act: Momentary) -> None:
+        """Queue a momentary command; it goes before everything but an erase."""
+        self._momentary.append(act)
+        self._wake.set()
+
+    async def run(self) -> None:
+        while True:
+            self._wake.clear()
+            if self._heard:
+                self._heard = False
+                await self._was_heard()
+            if self._dirty or self._due():
+                await self._replan()
+            if not await self._step():
+                await wait_or_sleep(self._wake, self._clock, self._idle_s())
+
+    # ── planning ────────────────────────────────────────────────────────────────────────
+
+    def _due(self) -> bool:
+        look = self.situation.plan.next_look if self.situation else None
+        return look is not None and self._moment().effective >= look
+
+    async def _replan(self) -> None:
+        self._dirty = False
+        day = self._clock.now() // DAY
+        rows, slots, wanted = await self._store.snapshot(
+            device_row(self.device_id), slots_for(self.device_id), desired_for(self.device_id, day)
+        )
+        if not rows or rows[0].removed_at is not None:
+            self.situation = None
+            return
+        self._reachable = rows[0].reachable
+        device = device_view(rows[0], slots, self._zone)
+        decided = plan(device, wanted, self._moment(), self._policy)
+        self.situation = Situation(
+            device,
+            {grant.credential_id: grant for grant in wanted},
+            decided,
+            {verdict.grant_id.credential_id: verdict for verdict in decided.verdicts},
+        )
+        current = {(type(a).__name__, getattr(a, "slot", 0)) for a in decided.actions}
+        self._retries = {key: retry for key, retry in self._retries.items() if key in current}
+        await publish_verdicts(
+            self._store, device, decided, self._clock.now(), self._moment().trust
+        )
+
+    # ── choosing and performing ─────────────────────────────────────────────────────────
+
+    async def _step(self) -> bool:
+        """Do the one thing that comes next; False when there is nothing to do now."""
+        driver = self._driver()
+        if driver is None:
+            return False
+        action = self._next_action()
+        erase_first = isinstance(action, Erase) and not self._erase_failed_last
+        if self._momentary and not erase_first:
+            self._erase_failed_last = False
+            act = self._momentary.popleft()
+            self.busy = True
+            try:
+                await act(driver)
+            finally:
+                self.busy = False
+            return True
+        if action is None or self.situation is None:
+            return False
+        self.busy = True
+        try:
+            await self._perform(driver, action, self.situation)
+        finally:
+            self.busy = False
+        return True
+
+    def _next_action(self) -> Action | None:
+        if self.situation is None:
+            return None
+        now = self._clock.monotonic()
+        ready = [a for a in self.situation.plan.actions if self._retry(a).not_before <= now]
+        if self._erase_failed_last:
+            # One opening that is due may pass a failing erase, so that neither starves.
+            for action in ready:
+                if isinstance(action, Program) and self._urgent(action):
+                    return action
+        return ready[0] if ready else None
+
+    async def _perform(self, driver: Driver, action: Action, situation: Situation) -> None:
+        credential = getattr(action, "credential_id", None)
+        order = Order(
+            situation.device,
+            driver,
+            action,
+            situation.grants.get(credential) if credential else None,
+            situation.verdicts.get(credential) if credential else None,
+        )
+        ending = await self._executor.perform(order)
+        self._erase_failed_last = isinstance(action, Erase) and ending is not Ending.DONE
+        self._dirty = True
+        retry = self._retry(action)
+        retry.last = self._clock.monotonic()
+        if ending in {Ending.DONE, Ending.STALE}:
+            self._retries.pop(_key(action), None)
+        else:
+            retry.failures += 1
+            pause = pause_for(action, urgent=self._urgent(action)).after(retry.failures)
+            retry.not_before = retry.last + pause
+        await self._note_reachability(ending)
+
+    def _urgent(self, action: Action) -> bool:
+        return isinstance(action, Erase) or (
+            action.priority <= Priority.PROGRAM and not isinstance(action, CheckClock)
+        )
+
+    def _retry(self, action: Action) -> _Retry:
+        return self._retries.setdefault(_key(action), _Retry())
+
+    def _idle_s(self) -> float | None:
+        """Seconds until the next retry or the next look; None: only a wake-up can help."""
+        waits: list[float] = []
+        if self.situation is not None:
+            if self._driver() is not None:
+                now = self._clock.monotonic()
+                waits += [self._retry(a).not_before - now for a in self.situation.plan.actions]
+            look = self.situation.plan.next_look
+            if look is not None:
+                waits.append((look - self._moment().effective) / 1000)
+        return max(0.0, min(waits)) if waits else None
+
+    # ── reachability ────────────────────────────────────────────────────────────────────
+
+    async def _was_heard(self) -> None:
+        now = self._clock.monotonic()
+        self._silent = 0
+        for retry in self._retries.values():
+            retry.not_before = min(retry.not_before, max(now, retry.last + HEARD_AGAIN_S))
+        if self._reachable is not True:
+            await self._set_reachable(True)
+
+    async def _note_reachability(self, ending: Ending) -> None:
+        if ending in {Ending.DONE, Ending.REFUSED}:
+            self._silent = 0
+            if self._reachable is not True:
+                await self._set_reachable(True)
+        elif ending in {Ending.UNREACHABLE, Ending.UNCONFIRMED}:
+            self._silent += 1
+            if self._silent >= OFFLINE_AFTER_FAILURES and self._reachable is not False:
+                await self._set_reachable(False)
+
+    async def _set_reachable(self, reachable: bool) -> None:
+        self._reachable = reachable
+        await publish_reachability(
+            self._store, self.device_id, reachable, self._clock.now(), self._clock.trust
+        )
+
+
+def _key(action: Action) -> tuple[str, int]:
+    return type(action).__name__, getattr(action, "slot", 0)
+

@@ -1,0 +1,236 @@
+"""The scheduler: lanes for the fleet, woken by whatever may change a plan.
+
+Triggers only wake; truth is re-derived by planning. A wall-clock jump wakes every lane at once,
+and a tick every 30 s makes sure that no missed trigger can matter for longer than that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from gateway.domain.events import EventType, Fact, Value
+from gateway.domain.ids import DeviceId
+from gateway.domain.reconcile import Moment, Plan, Policy, plan
+from gateway.domain.instant import DAY
+from gateway.drivers.api import DeviceEvent
+from gateway.errors import RequestError, StoreError
+from gateway.kit.clock import Clock
+from gateway.radios.arbiter import Arbiter
+from gateway.scheduler.commands import Commands
+from gateway.scheduler.doorbell import Doorbell
+from gateway.scheduler.executor import Executor
+from gateway.scheduler.fleet import Fleet, reap_attempts
+from gateway.scheduler.lane import Lane, Momentary
+from gateway.scheduler.publish import raise_overdue_erases
+from gateway.store import events, reported
+from gateway.store.database import Store
+from gateway.store.desired import desired_for
+from gateway.store.devices import device as device_row
+from gateway.store.keyring import Keyring
+from gateway.store.tx import Tx
+
+log = structlog.get_logger()
+
+TICK_S = 30.0
+ALARM_TICK_S = 5.0
+JUMP_S = 2.0
+"""A difference between wall and monotonic time beyond this is a step of the clock."""
+STORE_PAUSE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A site's choices, as the scheduler needs them."""
+
+    policy: Policy
+    zone: str
+    erase_alarm_s: float = 45.0
+    """The cloud hears within 60 s of the due time; the alarm is raised a little before."""
+
+
+class Scheduler:
+    """See the module's docstring. `run` until cancelled."""
+
+    def __init__(
+        self,
+        store: Store,
+        keyring: Keyring,
+        clock: Clock,
+        fleet: Fleet,
+        settings: Settings,
+        arbiter: Arbiter,
+        moment: Callable[[], Moment],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._fleet = fleet
+        self._settings = settings
+        self._moment = moment
+        self._executor = Executor(
+            store, keyring, clock, arbiter, lambda: settings.policy.clock_error_s
+        )
+        self._commands = Commands(store, clock, arbiter, self)
+        self._doorbell = Doorbell(store, clock, self.look_again)
+        self._lanes: dict[DeviceId, Lane] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._runs: dict[DeviceId, asyncio.Task[None]] = {}
+        fleet.listen(self)
+
+    async def run(self) -> None:
+        left = await reap_attempts(self._store, self._clock.now())
+        if left:
+            log.warning("attempts were cut off by the last stop; their slots are read first", count=left)
+        leave = self._store.subscribe(self._on_change)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                tasks.create_task(self._fleet.run(), name="fleet")
+                tasks.create_task(self._doorbell.run(), name="doorbell")
+                tasks.create_task(self._commands.run(), name="commands")
+                tasks.create_task(self._tick(), name="tick")
+                tasks.create_task(self._alarm(), name="alarm")
+        finally:
+            self._tasks = None
+            leave()
+
+    async def view(self, device_id: DeviceId) -> Plan:
+        """What planning wants of a device now, made afresh."""
+        rows, slots, wanted = await self._store.snapshot(
+            device_row(device_id),
+            reported.slots_for(device_id),
+            desired_for(device_id, self._clock.now() // DAY),
+        )
+        if not rows or rows[0].removed_at is not None:
+            raise RequestError(f"there is no device {device_id}", "unknown_device")
+        device = reported.device_view(rows[0], slots, self._settings.zone)
+        return plan(device, wanted, self._moment(), self._settings.policy)
+
+    # ── what commands need ──────────────────────────────────────────────────────────────
+
+    def put(self, device_id: DeviceId, act: Momentary) -> bool:
+        lane = self._lanes.get(device_id)
+        if lane is None:
+            return False
+        lane.put(act)
+        return True
+
+    def radio_ready(self, device_id: DeviceId) -> bool:
+        return device_id in self._lanes and self._fleet.driver(device_id) is not None
+
+    async def forget(self, device_id: DeviceId) -> None:
+        await self._fleet.forget(device_id)
+
+    def look_again(self, device_id: DeviceId | None = None) -> None:
+        lanes = self._lanes.values() if device_id is None else [self._lanes.get(device_id)]
+        for lane in lanes:
+            if lane is not None:
+                lane.look_again()
+
+    # ── what the fleet tells ────────────────────────────────────────────────────────────
+
+    def member_joined(self, device_id: DeviceId) -> None:
+        if device_id in self._lanes:
+            self._lanes[device_id].freshen()
+            return
+        if self._tasks is None:
+            return
+        lane = Lane(
+            device_id,
+            store=self._store,
+            clock=self._clock,
+            executor=self._executor,
+            policy=self._settings.policy,
+            zone=self._settings.zone,
+            moment=self._moment,
+            driver=lambda: self._fleet.driver(device_id),
+        )
+        self._lanes[device_id] = lane
+        self._runs[device_id] = self._tasks.create_task(
+            self._guard(lane), name=f"lane {device_id}"
+        )
+
+    def member_left(self, device_id: DeviceId) -> None:
+        self._lanes.pop(device_id, None)
+        run = self._runs.pop(device_id, None)
+        if run is not None:
+            run.cancel()
+
+    def member_heard(self, device_id: DeviceId) -> None:
+        lane = self._lanes.get(device_id)
+        if lane is not None:
+            lane.heard()
+
+    def member_rang(self, device_id: DeviceId, event: DeviceEvent) -> None:
+        self._doorbell.ring(device_id, event)
+
+    def radio_changed(self, name: str, *, up: bool) -> None:
+        if self._tasks is not None:
+            self._tasks.create_task(self._tell_radio(name, up=up), name=f"radio {name}")
+        if up:
+            for lane in self._lanes.values():
+                lane.freshen()
+
+    async def _tell_radio(self, name: str, *, up: bool) -> None:
+        kind = EventType.GATEWAY_RADIO_UP if up else EventType.GATEWAY_RADIO_DOWN
+        now, trust = self._clock.now(), self._clock.trust
+        body: dict[str, Value] = {"radio": name}
+        with contextlib.suppress(StoreError):
+
+            def write(tx: Tx) -> None:
+                events.append(tx, Fact(kind, now, body=body), trust)
+
+            await self._store.submit(write)
+
+    # ── time and change ─────────────────────────────────────────────────────────────────
+
+    def _on_change(self, topics: frozenset[str]) -> None:
+        if "schedule" in topics:
+            self.look_again()
+            return
+        for topic in topics:
+            if topic.startswith("device:"):
+                self.look_again(DeviceId(topic.removeprefix("device:")))
+
+    async def _guard(self, lane: Lane) -> None:
+        """A lane lives through what the store may do; anything else is a defect and is seen."""
+        silent = False
+        while True:
+            try:
+                await lane.run()
+            except StoreError as error:
+                if not silent:
+                    log.error("a lane waits for the store", device=lane.device_id, cause=str(error))
+                silent = True
+            except Exception:  # noqa: BLE001 - one device's defect must not stop the others
+                log.exception("a lane failed; it starts again", device=lane.device_id)
+            await self._clock.sleep(STORE_PAUSE_S)
+            lane.freshen()
+
+    async def _tick(self) -> None:
+        offset = self._clock.now() / 1000 - self._clock.monotonic()
+        while True:
+            await self._clock.sleep(TICK_S)
+            drifted = self._clock.now() / 1000 - self._clock.monotonic()
+            if abs(drifted - offset) > JUMP_S:
+                log.warning("the wall clock jumped", seconds=round(drifted - offset, 1))
+                self.look_again()
+            offset = drifted
+            for lane in self._lanes.values():
+                lane.tick()
+
+    async def _alarm(self) -> None:
+        while True:
+            await self._clock.sleep(ALARM_TICK_S)
+            with contextlib.suppress(StoreError):
+                await raise_overdue_erases(
+                    self._store,
+                    self._moment().effective,
+                    self._clock.trust,
+                    round(self._settings.erase_alarm_s * 1000),
+                )
+

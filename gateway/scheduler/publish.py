@@ -1,0 +1,159 @@
+"""Verdicts made visible: grant states, alarms and reachability written with the events that tell them.
+
+Only differences are written, so that a lane that replans for nothing costs nothing.
+"""
+
+from __future__ import annotations
+
+from gateway.domain.devices import Device
+from gateway.domain.events import EventType, Fact, Value
+from gateway.domain.grants import GrantState, Verdict
+from gateway.domain.ids import DeviceId
+from gateway.domain.instant import ClockTrust, Instant
+from gateway.domain.reconcile import Plan
+from gateway.store import devices, events, reported
+from gateway.store.database import Store
+from gateway.store.reported import GrantRow
+from gateway.store.tx import Tx
+
+_EDGES = {
+    GrantState.REJECTED: EventType.CREDENTIAL_REJECTED,
+    GrantState.MISSED: EventType.CREDENTIAL_MISSED,
+    GrantState.PAUSED: EventType.CREDENTIAL_PAUSED,
+}
+
+
+async def publish_verdicts(
+    store: Store, device: Device, decided: Plan, now: Instant, trust: ClockTrust
+) -> None:
+    """Write what the plan says of each grant where it differs from what is shown."""
+    rows = {row.grant_id: row for row in await store.fetch(reported.grants_for(device.device_id))}
+    stale = [v for v in decided.verdicts if _differs(rows.get(v.grant_id), v, now)]
+    inventory = not device.inventory_done and _looked_everywhere(device, decided)
+    if not stale and not inventory:
+        return
+
+    def write(tx: Tx) -> None:
+        for verdict in stale:
+            row = tx.one(reported.grant(verdict.grant_id))
+            if row is not None:
+                _write_verdict(tx, row, verdict, now, trust)
+        if inventory:
+            devices.update_device(tx, device.device_id, inventory_done=True)
+
+    await store.submit(write)
+
+
+def _looked_everywhere(device: Device, decided: Plan) -> bool:
+    return device.capabilities.codes is not None and not decided.actions and bool(device.slots)
+
+
+def _differs(row: GrantRow | None, verdict: Verdict, now: Instant) -> bool:
+    if row is None:
+        return False
+    return (
+        (row.state, row.reason, row.slot, row.opens, row.closes)
+        != (verdict.state, verdict.reason, verdict.slot, verdict.opens, verdict.closes)
+        or row.erase_due_at != _erase_due(row, verdict, now)
+        or (verdict.state is GrantState.REJECTED and row.refused_version != row.version)
+    )
+
+
+def _erase_due(row: GrantRow, verdict: Verdict, now: Instant) -> Instant | None:
+    """When what is on the lock must be gone: known while it is there, kept while it is erased."""
+    if verdict.state in {GrantState.PROGRAMMED, GrantState.ACTIVE, GrantState.UNCONFIRMED}:
+        return verdict.closes_at
+    if verdict.state is GrantState.ERASING:
+        return min(row.erase_due_at or now, now)
+    return None
+
+
+def _write_verdict(
+    tx: Tx, row: GrantRow, verdict: Verdict, now: Instant, trust: ClockTrust
+) -> None:
+    changed = (row.state, row.reason) != (verdict.state, verdict.reason)
+    reported.update_grant(
+        tx,
+        verdict.grant_id,
+        now,
+        state=verdict.state,
+        reason=verdict.reason,
+        slot=verdict.slot,
+        opens=verdict.opens,
+        closes=verdict.closes,
+        erase_due_at=_erase_due(row, verdict, now),
+    )
+    if verdict.state is GrantState.REJECTED and row.refused_version != row.version:
+        # Final until the desired value changes, whatever becomes of the reason meanwhile.
+        reported.update_grant(
+            tx,
+            verdict.grant_id,
+            now,
+            refused_version=row.version,
+            refused_reason=verdict.reason,
+        )
+    elif verdict.state is GrantState.REJECTED:
+        return  # the lock's own refusal was told when it happened
+    kind = _EDGES.get(verdict.state)
+    if verdict.reason == "no_free_slot":
+        kind = EventType.CREDENTIAL_NO_FREE_SLOT
+    if changed and kind is not None:
+        body: dict[str, Value] = {"reason": verdict.reason}
+        if verdict.opens_at is not None:
+            body["opens_at_ms"] = verdict.opens_at
+        events.append(
+            tx,
+            Fact(kind, now, row.grant_id.device_id, row.grant_id.credential_id, body=body),
+            trust,
+        )
+
+
+async def publish_reachability(
+    store: Store, device_id: DeviceId, reachable: bool, now: Instant, trust: ClockTrust
+) -> None:
+    """An edge, with its cause."""
+
+    def write(tx: Tx) -> None:
+        devices.update_device(tx, device_id, reachable=reachable, reachable_since=now)
+        if reachable:
+            devices.update_device(tx, device_id, last_heard_at=now)
+        kind = EventType.DEVICE_ONLINE if reachable else EventType.DEVICE_OFFLINE
+        body: dict[str, Value] = {} if reachable else {"cause": "no_answer"}
+        events.append(tx, Fact(kind, now, device_id, body=body), trust)
+
+    await store.submit(write)
+
+
+async def raise_overdue_erases(
+    store: Store, now: Instant, trust: ClockTrust, alarm_after_ms: int
+) -> None:
+    """Tell of every code that should be gone for longer than `alarm_after_ms` and is not."""
+    late = [
+        row
+        for row in await store.fetch(reported.overdue_erases(Instant(now - alarm_after_ms)))
+        if row.erase_alarm_at is None
+    ]
+    if not late:
+        return
+
+    def write(tx: Tx) -> None:
+        for row in late:
+            reported.update_grant(tx, row.grant_id, now, erase_alarm_at=now)
+            body: dict[str, Value] = {
+                "slot": row.slot,
+                "due_at_ms": row.erase_due_at,
+                "attempts": row.attempts,
+            }
+            events.append(
+                tx,
+                Fact(
+                    EventType.CREDENTIAL_ERASE_OVERDUE,
+                    now,
+                    row.grant_id.device_id,
+                    row.grant_id.credential_id,
+                    body=body,
+                ),
+                trust,
+            )
+
+    await store.submit(write)

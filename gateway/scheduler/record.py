@@ -1,0 +1,421 @@
+"""What is written down around an attempt: before it, after it, and what the cloud is told of it.
+
+Every method runs inside one transaction of the store. Facts and the events that tell of them are
+committed together. No radio, no planning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.domain.actions import (
+    Action,
+    Confirmed,
+    Erase,
+    Program,
+    ReadSlot,
+    Refused,
+    Reschedule,
+    Unconfirmed,
+)
+from gateway.domain.devices import (
+    Empty,
+    Evidence,
+    Known,
+    LockClock,
+    LockSchedule,
+    Opaque,
+    OpaqueReason,
+    Slot,
+)
+from gateway.domain.events import EventType, Fact, Value
+from gateway.domain.grants import DesiredGrant, GrantState
+from gateway.domain.ids import CredentialId, DeviceId, GrantId
+from gateway.domain.instant import DAY, ClockTrust, Instant
+from gateway.domain.secret import KeyedHash
+from gateway.drivers.api import SlotReading, WriteResult
+from gateway.errors import Refusal, Retry
+from gateway.scheduler.judge import Finding, Standing, interpret
+from gateway.store import desired, devices, events, reported
+from gateway.store.keyring import Keyring
+from gateway.store.tx import Tx
+
+if TYPE_CHECKING:
+    from gateway.scheduler.executor import Order
+
+QUARANTINE_MS = 90 * DAY
+"""How long erased digits are not given out again on the same lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Writes about one device. Stateless but for what every record needs."""
+
+    device_id: DeviceId
+    keyring: Keyring
+    trust: ClockTrust
+
+    # ── before ──────────────────────────────────────────────────────────────────────────
+
+    def begin(self, tx: Tx, order: Order, now: Instant) -> int | None:
+        """Commit to an attempt, or None when the world has moved on since the plan."""
+        action = order.action
+        assert isinstance(action, Program | Reschedule | Erase)
+        before = self._slot(tx, action.slot)
+        if not self._still_right(tx, action, before, order.grant):
+            return None
+        attempt = reported.begin_attempt(
+            tx,
+            device_id=self.device_id,
+            slot=action.slot,
+            credential_id=action.credential_id,
+            action=type(action).__name__.lower(),
+            at=now,
+        )
+        schedules = before.schedules if before else ()
+        self._put(
+            tx,
+            action.slot,
+            Opaque(OpaqueReason.IN_FLIGHT),
+            action.credential_id,
+            schedules,
+            observed_at=before.observed_at if before else None,
+        )
+        self._quarantine_former(tx, before, order.grant, now)
+        if isinstance(action, Program):
+            if before is None or before.owner is None:
+                reported.hold_slot(tx, self.device_id, action.slot, action.credential_id, now)
+            self._count_write(tx, action.credential_id, now)
+        return attempt
+
+    def _still_right(
+        self, tx: Tx, action: Action, before: Slot | None, grant: DesiredGrant | None
+    ) -> bool:
+        assert isinstance(action, Program | Reschedule | Erase)
+        if isinstance(action, Erase):
+            return before is not None and before.owner == action.credential_id
+        current = tx.one(reported.grant(GrantId(action.credential_id, self.device_id)))
+        if grant is None or current is None:
+            return False
+        if current.version != grant.version or current.removed is not None:
+            return False
+        if isinstance(action, Reschedule) or action.overwrite:
+            return before is not None and before.owner == action.credential_id
+        return before is not None and before.owner is None and before.content == Empty()
+
+    def _quarantine_former(
+        self, tx: Tx, before: Slot | None, grant: DesiredGrant | None, now: Instant
+    ) -> None:
+        """Digits about to be replaced stay recognisable as ours, whatever the lock reads next."""
+        wanted = grant.digits.hash if grant and grant.digits else None
+        if before and before.owner and isinstance(before.content, Known):
+            if before.content.hash != wanted:
+                reported.quarantine(
+                    tx, self.device_id, before.content.hash, Instant(now + QUARANTINE_MS)
+                )
+
+    def _count_write(self, tx: Tx, credential_id: CredentialId, now: Instant) -> None:
+        grant_id = GrantId(credential_id, self.device_id)
+        row = tx.one(reported.grant(grant_id))
+        if row is None:
+            return
+        day = now // DAY
+        today = row.writes_today + 1 if row.writes_day == day else 1
+        reported.update_grant(
+            tx, grant_id, now, attempts=row.attempts + 1, writes_day=day, writes_today=today
+        )
+
+    # ── after ───────────────────────────────────────────────────────────────────────────
+
+    def end(self, tx: Tx, order: Order, attempt: int, result: WriteResult, now: Instant) -> None:
+        """The lock answered: judge and tell."""
+        action = order.action
+        assert isinstance(action, Program | Reschedule | Erase)
+        reported.finish_attempt(tx, attempt, _word(result), now)
+        match result.outcome:
+            case Confirmed(evidence) if isinstance(action, Erase):
+                self._erased(tx, order, action.credential_id, action.slot, evidence, now)
+            case Confirmed(evidence):
+                self._programmed(tx, order, action, evidence, now)
+            case Refused(refusal):
+                self._refused(tx, order, action, refusal, result.reading, now)
+            case Unconfirmed(cause):
+                if result.reading is not None:
+                    self.reading(tx, order, result.reading, now)
+                self._unconfirmed(tx, action, cause, now)
+
+    def silence(
+        self, tx: Tx, order: Order, attempt: int, word: str, cause: str, now: Instant
+    ) -> None:
+        """No answer to go by: the slot stays in flight until it is read."""
+        action = order.action
+        assert isinstance(action, Program | Reschedule | Erase)
+        reported.finish_attempt(tx, attempt, word, now)
+        if isinstance(action, Erase):
+            grant_id = GrantId(action.credential_id, self.device_id)
+            row = tx.one(reported.grant(grant_id))
+            if row is not None:
+                reported.update_grant(tx, grant_id, now, attempts=row.attempts + 1)
+        elif word == "unconfirmed":
+            self._unconfirmed(tx, action, cause, now)
+
+    def reading(self, tx: Tx, order: Order, reading: SlotReading, now: Instant) -> None:
+        """A slot was read, for its own sake or as proof."""
+        before = self._slot(tx, reading.slot)
+        owner = before.owner if before else None
+        grant = order.grant if order.grant and order.grant.credential_id == owner else None
+        row = tx.one(reported.grant(GrantId(owner, self.device_id))) if owner else None
+        finding = interpret(
+            reading,
+            before=before,
+            wanted=row.digits_hash if row else None,
+            formerly_ours=set(tx.all(reported.quarantined(self.device_id, now))),
+            hash_of=self.keyring.hash,
+            at=now,
+        )
+        reported.put_slot(tx, self.device_id, finding.slot)
+        if owner is None:
+            self._unmanaged(tx, before, finding, now)
+        elif finding.standing is Standing.NOTHING:
+            self._found_empty(tx, order, owner, before, now)
+        elif finding.standing is Standing.FOREIGN:
+            reported.free_slot(tx, self.device_id, reading.slot, now)
+            self._tell(
+                tx, EventType.OTHER_CONTROLLER_SUSPECTED, now, owner, {"slot": reading.slot}
+            )
+        elif finding.standing is Standing.OURS and grant is not None:
+            if row is not None and (row.programmed_at is None or _in_flight(before)):
+                self._proved(tx, order, finding.slot, now)
+
+    def lock_clock(
+        self, tx: Tx, wrong: LockClock | None, clock: LockClock, now: Instant
+    ) -> None:
+        """A lock's clock was read, and set if `wrong`."""
+        devices.update_device(
+            tx,
+            self.device_id,
+            clock_error_ms=clock.error_ms,
+            clock_bound_ms=clock.bound_ms,
+            clock_read_at=clock.read_at,
+            clock_zone_proven=clock.zone_proven,
+        )
+        if wrong is not None:
+            body: dict[str, Value] = {"error_ms": wrong.error_ms, "zone_proven": wrong.zone_proven}
+            self._tell(tx, EventType.DEVICE_TIME_WRONG, now, None, body)
+            self._tell(tx, EventType.DEVICE_TIME_SET, now, None, {"error_ms": clock.error_ms})
+
+    # ── results ─────────────────────────────────────────────────────────────────────────
+
+    def _programmed(
+        self,
+        tx: Tx,
+        order: Order,
+        action: Program | Reschedule,
+        evidence: frozenset[Evidence],
+        now: Instant,
+    ) -> None:
+        grant = order.grant
+        assert grant is not None and grant.digits is not None
+        slot = self._put(
+            tx, action.slot, Known(grant.digits.hash), action.credential_id, action.schedules,
+            evidence, now,
+        )  # fmt: skip
+        self._proved(tx, order, slot, now)
+
+    def _proved(self, tx: Tx, order: Order, slot: Slot, now: Instant) -> None:
+        """It is on the lock: say so, and say how early."""
+        assert order.grant is not None
+        grant_id = order.grant.grant_id
+        verdict = order.verdict
+        opens_at = verdict.opens_at if verdict else None
+        early = 0
+        if not slot.schedules and opens_at is not None:
+            early = max(0, opens_at - now)
+        reported.update_grant(
+            tx,
+            grant_id,
+            now,
+            slot=slot.number,
+            attempts=0,
+            programmed_at=now,
+            erased_at=None,
+            early_exposure_ms=early,
+            evidence=slot.evidence,
+        )
+        self._tell(
+            tx,
+            EventType.CREDENTIAL_PROGRAMMED,
+            now,
+            grant_id.credential_id,
+            {
+                "slot": slot.number,
+                "evidence": _words(slot.evidence),
+                "window": "on_lock" if slot.schedules else "by_gateway",
+                "early_exposure_ms": early,
+            },
+        )
+
+    def _erased(
+        self,
+        tx: Tx,
+        order: Order,
+        owner: CredentialId,
+        number: int,
+        evidence: frozenset[Evidence],
+        now: Instant,
+    ) -> None:
+        grant_id = GrantId(owner, self.device_id)
+        row = tx.one(reported.grant(grant_id))
+        self._put(tx, number, Empty(), None, (), evidence, now)
+        reported.free_slot(tx, self.device_id, number, now)
+        if row is None:
+            return
+        reported.quarantine(tx, self.device_id, row.digits_hash, Instant(now + QUARANTINE_MS))
+        late = max(0, now - row.erase_due_at) if row.erase_due_at is not None else 0
+        reported.update_grant(
+            tx,
+            grant_id,
+            now,
+            slot=None,
+            attempts=0,
+            erased_at=now,
+            erase_due_at=None,
+            erase_alarm_at=None,
+            late_revocation_ms=late,
+            next_attempt_at=None,
+            evidence=evidence,
+        )
+        self._tell(
+            tx,
+            EventType.CREDENTIAL_ERASED,
+            now,
+            grant_id.credential_id,
+            {"slot": number, "evidence": _words(evidence), "late_revocation_ms": late},
+        )
+        verdict = order.verdict
+        if verdict is not None and _over(row.removed, verdict.reason):
+            reported.update_grant(tx, grant_id, now, state=GrantState.ERASED, reason=verdict.reason)
+            desired.destroy_digits(tx, grant_id.credential_id)
+
+    def _refused(
+        self,
+        tx: Tx,
+        order: Order,
+        action: Program | Reschedule | Erase,
+        refusal: Refusal,
+        reading: SlotReading | None,
+        now: Instant,
+    ) -> None:
+        if reading is not None:
+            self.reading(tx, order, reading, now)
+        if isinstance(action, Erase) or order.grant is None:
+            return
+        occupied = reading is not None and reading.use.value != "available"
+        if refusal is Refusal.INVALID and occupied:
+            # Somebody took the slot between our reading and our write; planning finds another.
+            return
+        if refusal.retry is not Retry.NEVER:
+            return
+        reason = refusal.value
+        if refusal is Refusal.DUPLICATE:
+            reason = self._conflict(tx, order.grant, action.slot)
+        grant_id = order.grant.grant_id
+        reported.update_grant(
+            tx, grant_id, now, refused_version=order.grant.version, refused_reason=reason
+        )
+        body: dict[str, Value] = {"reason": reason, "said_by": "lock"}
+        self._tell(tx, EventType.CREDENTIAL_REJECTED, now, grant_id.credential_id, body)
+
+    def _conflict(self, tx: Tx, grant: DesiredGrant, number: int) -> str:
+        """Name whose code stands in the way, as far as this lock lets us know."""
+        wanted = grant.digits.hash if grant.digits else None
+        for slot in tx.all(reported.slots_for(self.device_id)):
+            if slot.number != number and slot.content == Known(wanted or KeyedHash("")):
+                if slot.owner is not None:
+                    return f"conflicts_with:{slot.owner}"
+                return f"conflicts_with:unmanaged:slot_{slot.number}"
+        return "conflicts_with:unmanaged"
+
+    def _unconfirmed(
+        self, tx: Tx, action: Program | Reschedule | Erase, cause: str, now: Instant
+    ) -> None:
+        self._tell(
+            tx,
+            EventType.CREDENTIAL_UNCONFIRMED,
+            now,
+            action.credential_id,
+            {"slot": action.slot, "action": type(action).__name__.lower(), "cause": cause},
+        )
+
+    def _found_empty(
+        self, tx: Tx, order: Order, owner: CredentialId, before: Slot | None, now: Instant
+    ) -> None:
+        """The lock says a slot of ours is empty: an erase proven late, or a code that vanished."""
+        assert before is not None
+        reported.free_slot(tx, self.device_id, before.number, now)
+        grant_id = GrantId(owner, self.device_id)
+        row = tx.one(reported.grant(grant_id))
+        if row is not None and row.erase_due_at is not None and row.erase_due_at <= now:
+            self._erased(tx, order, owner, before.number, frozenset({Evidence.READ_BACK}), now)
+        elif isinstance(before.content, Known):
+            reported.update_grant(tx, grant_id, now, slot=None)
+            self._tell(
+                tx,
+                EventType.CREDENTIAL_UNCONFIRMED,
+                now,
+                owner,
+                {"slot": before.number, "cause": "the code vanished from the lock"},
+            )
+
+    def _unmanaged(self, tx: Tx, before: Slot | None, finding: Finding, now: Instant) -> None:
+        new = before is None or before.content != finding.slot.content
+        if new and not isinstance(finding.slot.content, Empty):
+            body: dict[str, Value] = {"slot": finding.slot.number}
+            self._tell(tx, EventType.UNMANAGED_CODE_FOUND, now, None, body)
+
+    # ── small things ────────────────────────────────────────────────────────────────────
+
+    def _slot(self, tx: Tx, number: int) -> Slot | None:
+        return tx.one(reported.slot(self.device_id, number))
+
+    def _put(
+        self,
+        tx: Tx,
+        number: int,
+        content: Known | Empty | Opaque,
+        owner: CredentialId | None,
+        schedules: tuple[LockSchedule, ...],
+        evidence: frozenset[Evidence] = frozenset(),
+        observed_at: Instant | None = None,
+    ) -> Slot:
+        slot = Slot(number, content, owner, schedules, evidence, observed_at)
+        reported.put_slot(tx, self.device_id, slot)
+        return slot
+
+    def _tell(
+        self,
+        tx: Tx,
+        kind: EventType,
+        now: Instant,
+        credential_id: CredentialId | None,
+        body: dict[str, Value],
+    ) -> None:
+        events.append(tx, Fact(kind, now, self.device_id, credential_id, body=body), self.trust)
+
+
+def _word(result: WriteResult) -> str:
+    return type(result.outcome).__name__.lower()
+
+
+def _words(evidence: frozenset[Evidence]) -> list[str]:
+    return sorted(e.value for e in evidence)
+
+
+def _in_flight(slot: Slot | None) -> bool:
+    return slot is not None and isinstance(slot.content, Opaque)
+
+
+def _over(removed: str | None, reason: str | None) -> bool:
+    """Whether an erased grant stays erased: its digits are then of no more use."""
+    return removed is not None or reason in {"expired", "use_limit_reached"}
