@@ -167,11 +167,13 @@ class SimulatedNcp:
 
     def _execute(self, request: ezsp.Request) -> None:
         command = self._schema.commands.get(request.frame_id)
+        if not self._negotiated and request.frame_id != _VERSION:
+            self._refuse(request, ezsp.VERSION_NOT_SET)
+            return
+        if command is None or not (request.extended or request.frame_id == _VERSION):
+            self._refuse(request, ezsp.INVALID_FRAME_ID)
+            return
         try:
-            if not self._negotiated and request.frame_id != _VERSION:
-                raise ezsp.EzspError(ezsp.VERSION_NOT_SET)
-            if command is None or not (request.extended or request.frame_id == _VERSION):
-                raise ezsp.EzspError(ezsp.INVALID_FRAME_ID)
             fields = command.request.unpack(request.parameters)
         except ezsp.EzspError as error:
             self._refuse(request, error.code)

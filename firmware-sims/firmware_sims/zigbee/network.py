@@ -68,7 +68,10 @@ class SimulatedNode:
         self.lqi, self.rssi = 200, -50
         self.frames_received: deque[ReceivedFrame] = deque(maxlen=1000)
         self.membership: Membership | None = network.nvm.nodes.get(name)
+        self.refusals = 0  # joins denied, or answered with a key that is not this device's
         self._network, self._loop = network, network.loop
+        code = application.identity.install_code
+        self._joining_key = WELL_KNOWN_KEY if code is None else install_code_key(code)
         self._counter = 0
         self._poll_epoch = self._awake_until = 0.0
         self._joining: asyncio.TimerHandle | None = None
@@ -273,11 +276,11 @@ class SimulatedNode:
         coordinator = self._network.coordinator
         if coordinator is None or not self.in_range or not coordinator.joinable:
             return
-        code = self.identity.install_code
-        own_key = WELL_KNOWN_KEY if code is None else install_code_key(code)
-        membership = coordinator.admit(self, own_key)
+        membership = coordinator.admit(self, self._joining_key)
         self.stop_joining()
         if membership is None:
+            self.refusals += 1
+            self._notify()
             self._joining = self._loop.call_later(REFUSED_RETRY_S, self._try_to_join)
             return
         self.membership = membership
@@ -370,7 +373,10 @@ class Network:
         self.coordinator: Coordinator | None = None
 
     def add(self, application: NodeApplication, name: str) -> SimulatedNode:
-        """Put a device into the building; it is joined if ``nvm`` says that it was."""
+        """Put a device into the building; it is joined if ``nvm`` says that it was.
+
+        ValueError when the name is taken or the install code has a wrong CRC.
+        """
         if name in self.nodes:
             raise ValueError(f"a node named {name!r} exists already")
         node = SimulatedNode(self, application, name)
@@ -393,9 +399,9 @@ class Network:
     def broadcast(self, destination: int, aps: ApsFrame, payload: bytes) -> None:
         """Send to all nodes in range; sleepers hear only what is addressed to 0xFFFF."""
         for node in self.nodes.values():
-            if node.reachable and (not node.sleepy or destination == _BROADCAST_ALL):
-                if not self.air.lost(self.air.down):
-                    delay = self.air.delay(self.air.down)
-                    if node.sleepy:
-                        delay += node.next_poll_in()
-                    self.loop.call_later(delay, node.receive_broadcast, aps, payload)
+            hears = node.reachable and (not node.sleepy or destination == _BROADCAST_ALL)
+            if hears and not self.air.lost(self.air.down):
+                delay = self.air.delay(self.air.down)
+                if node.sleepy:
+                    delay += node.next_poll_in()
+                self.loop.call_later(delay, node.receive_broadcast, aps, payload)
