@@ -42,7 +42,7 @@ class Secret:
 class Weakness(Enum):
     """Why digits would be guessed first."""
 
-    REPEATED = "repeated_digit"
+    REPEATED = "repeated_pattern"
     RUN = "ascending_or_descending_run"
     YEAR = "year"
 
@@ -66,10 +66,10 @@ def weakness_of(digits: str) -> Weakness | None:
     """Why a code would be guessed first, or None.
 
     Exactly these, so that whoever chooses codes can tell beforehand (in parentheses, how many of
-    the 10,000 four-digit codes each takes, 317 together):
+    the 10,000 four-digit codes each takes, 318 together):
     - one character, or one block, repeated throughout: 7777, 1212, 123123 (100)
     - a run up or down in steps of one, digits going on from 9 to 0: 1234, 8901, 3210, abcd (20)
-    - four digits that read as a year from 1900 to 2099 (200)
+    - four digits that read as a year from 1900 to 2099 (198 more)
     """
     if any(
         digits == digits[:block] * (len(digits) // block)
