@@ -1,4 +1,4 @@
-"""The local API's client: blocking HTTP over a unix socket, standard library only, for a fast start.
+"""The local API's client: blocking HTTP over a unix socket, standard library only: it starts fast.
 
 Not here: what the documents look like (docs/local-api.md) and how they are shown (`render`).
 """

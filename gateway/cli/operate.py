@@ -1,0 +1,291 @@
+"""Commands that change something: unlock, lock, join, remove. Each enters the journal as a command.
+
+Not here: commands that only look (`main`).
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli.exits import Exit, Failure
+from gateway.cli.options import Device, Json, Socket, connect, reporting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gateway.cli.client import Document
+
+Reason = Annotated[str, typer.Option("--reason", help="Why; it is written to the audit.")]
+CommandId = Annotated[
+    str | None,
+    typer.Option("--id", help="The command's id: the same id never acts twice.", hidden=True),
+]
+
+_WAIT_S = 45.0
+
+_REFUSALS = {
+    "unreachable": ("the lock did not hear it", "Check its batteries and the distance."),
+    "radio_unavailable": ("the radio is down", "See `lock-gateway status`."),
+    "unknown_device": ("there is no such device", "See `lock-gateway devices`."),
+    "expired": ("it waited longer than it may", "Give the command again."),
+    "unsupported": ("the device cannot do that", ""),
+    "not_authorised": ("the lock does not let the gateway do that", ""),
+    "codes_on_lock": (
+        "codes of ours are still on it",
+        "Revoke them first, or use --force: then they stay on the lock and keep opening it.",
+    ),
+    "jammed": ("the bolt is jammed", "Free it at the door."),
+}
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(unlock)
+    app.command()(lock)
+    app.command()(join)
+    app.command()(remove)
+
+
+def unlock(
+    device: Device,
+    reason: Reason,
+    socket: Socket = None,
+    json: Json = False,
+    command_id: CommandId = None,
+) -> None:
+    """Unlock a door now, once. Never repeated by itself; audited with the reason."""
+    _momentary("unlock", device, reason, socket, json, command_id)
+
+
+def lock(
+    device: Device,
+    reason: Reason,
+    socket: Socket = None,
+    json: Json = False,
+    command_id: CommandId = None,
+) -> None:
+    """Lock a door now, once."""
+    _momentary("lock", device, reason, socket, json, command_id)
+
+
+def _momentary(
+    kind: str, device: str, reason: str, socket: Any, as_json: bool, command_id: str | None
+) -> None:
+    with reporting(as_json):
+        document = connect(socket).post(
+            "commands",
+            body={
+                "command_id": command_id or new_id(),
+                "kind": kind,
+                "device": device,
+                "reason": reason,
+                "wait_s": _WAIT_S,
+            },
+            timeout_s=_WAIT_S + 10,
+        )
+        done = {"unlock": "unlocked", "lock": "locked"}[kind]
+        answer(
+            document,
+            f"{kind} {document['device_name']}",
+            f"{document['device_name']} {done}",
+            as_json,
+        )
+
+
+def new_id() -> str:
+    return f"cli_{secrets.token_hex(8)}"
+
+
+def answer(document: Document, what: str, done: str, as_json: bool) -> None:
+    """Show a command's result; `Failure` unless it is confirmed."""
+    if as_json:
+        import json
+
+        print(json.dumps(document, ensure_ascii=False))
+    result = document["result"]
+    if result is None:
+        raise Failure(
+            f"could not see the end of it: {what} is {document['state']}",
+            Exit.TRY_AGAIN,
+            "unfinished",
+            f"It goes on as command {document['command_id']}; see `lock-gateway events`.",
+        )
+    match result.get("outcome"):
+        case "confirmed":
+            if not as_json:
+                print(done)
+        case "unconfirmed":
+            raise Failure(
+                f"could not confirm: {what} may or may not have happened: "
+                f"{result.get('detail', 'the answer is missing')}",
+                Exit.TRY_AGAIN,
+                "unconfirmed",
+                "Look at the door before you give it again.",
+            )
+        case _:
+            code = str(result.get("reason", "refused"))
+            text, step = _REFUSALS.get(code, (code.replace("_", " "), ""))
+            raise Failure(f"could not {what}: {text}", Exit.FAILED, code, step)
+
+
+def remove(
+    device: Device,
+    socket: Socket = None,
+    json: Json = False,
+    reason: Reason = "removed on the command line",
+    force: Annotated[
+        bool, typer.Option("--force", help="Also with codes of ours left on it.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Remove a device from the gateway and from its radio's network."""
+    with reporting(json):
+        client = connect(socket)
+        found = client.get("devices", device)["device"]
+        name, device_id = found["name"], found["device_id"]
+        if not yes:
+            if not sys.stdin.isatty():
+                raise Failure(
+                    f"could not remove {name}: nobody to ask", Exit.USAGE, next_step="Use --yes."
+                )
+            if not typer.confirm(f"Remove {name} ({device_id}) from this gateway?", err=True):
+                raise Failure(f"{name} was not removed", Exit.FAILED, "declined")
+        document = client.delete(
+            "devices",
+            device_id,
+            body={
+                "command_id": new_id(),
+                "force": force,
+                "reason": reason,
+                "wait_s": _WAIT_S,
+            },
+            timeout_s=_WAIT_S + 10,
+        )
+        answer(document, f"remove {name}", f"{name} removed", json)
+
+
+def join(
+    socket: Socket = None,
+    json: Json = False,
+    install_code: Annotated[
+        str | None,
+        typer.Option(
+            "--install-code",
+            help="The device's install code, as printed on it (hex); `-` reads it from stdin.",
+        ),
+    ] = None,
+    eui64: Annotated[
+        str | None, typer.Option("--eui64", help="Its address: 16 hex digits, colons allowed.")
+    ] = None,
+    allow_well_known_key: Annotated[
+        bool,
+        typer.Option(
+            "--allow-well-known-key",
+            help="Admit a device without an install code; anybody near can listen to its keys.",
+        ),
+    ] = False,
+    name: Annotated[str | None, typer.Option("--name", help="What to call it.")] = None,
+    seconds: Annotated[
+        int, typer.Option("--seconds", min=10, max=180, help="How long to wait for it.")
+    ] = 180,
+) -> None:
+    """Admit one device. Ctrl-C closes the network again."""
+    with reporting(json):
+        body = {
+            "install_code": _hex(install_code, "install code"),
+            "eui64": _hex(eui64, "EUI-64"),
+            "allow_well_known_key": allow_well_known_key,
+            "name": name,
+            "seconds": seconds,
+        }
+        if not allow_well_known_key and install_code is None:
+            raise Failure(
+                "could not open the network: no install code given",
+                Exit.USAGE,
+                next_step="Give --install-code and --eui64 from the device's label, or choose "
+                "--allow-well-known-key.",
+            )
+        progress = connect(socket).stream("POST", "join", body=body)
+        try:
+            last = _print_json(progress) if json else _watch(progress, seconds)
+        except KeyboardInterrupt:
+            raise Failure(
+                "interrupted: the network is closed", Exit.FAILED, "interrupted"
+            ) from None
+        _conclude(last)
+
+
+def _hex(text: str | None, what: str) -> str | None:
+    """Hex digits without the separators people copy along; never repeats the text."""
+    if text is None:
+        return None
+    if text == "-":  # arguments are visible to every process of the machine
+        text = sys.stdin.readline()
+    bare = re.sub(r"[\s:-]", "", text)
+    if not re.fullmatch(r"(?:[0-9A-Fa-f]{2})+", bare):
+        raise Failure(f"could not read the {what}: it is not hexadecimal", Exit.USAGE)
+    return bare.lower()
+
+
+def _print_json(progress: Iterator[Document]) -> Document | None:
+    import json
+
+    last = None
+    for last in progress:
+        print(json.dumps(last, ensure_ascii=False), flush=True)
+    return last
+
+
+def _watch(progress: Iterator[Document], seconds: int) -> Document | None:
+    """A bar that runs down with the time left, and a line for each stage."""
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    from gateway.cli.output import console
+
+    words = {
+        "open": "network open: put the device into joining mode",
+        "found": "found",
+        "interviewing": "asking what it can do",
+        "ready": "ready",
+        "closed": "network closed",
+        "failed": "failed",
+    }
+    last: Document | None = None
+    out = console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[left]}"),
+        console=out,
+        transient=True,
+    ) as bar:
+        task = bar.add_task(words["open"], total=seconds, completed=seconds, left=f"{seconds} s")
+        for item in progress:
+            left = max(0, round(item["remaining_s"]))
+            text = words.get(item["stage"], item["stage"])
+            if last is None or last["stage"] != item["stage"]:
+                who = f" {item['address']}" if item["address"] else ""
+                detail = f"  {item['detail']}" if item["detail"] else ""
+                out.print(f"{text}{who}{detail}")
+            bar.update(task, description=text, completed=left, left=f"{left} s left")
+            last = item
+    return last
+
+
+def _conclude(last: Document | None) -> None:
+    stage = last["stage"] if last else "closed"
+    detail = last["detail"] if last else ""
+    if stage == "ready":
+        return
+    if stage == "failed":
+        raise Failure(f"could not admit the device: {detail or 'it did not finish'}", Exit.FAILED)
+    raise Failure(
+        "could not find a device in time: the network is closed again",
+        Exit.TRY_AGAIN,
+        "nothing_joined",
+        "Reset the device, bring it near, and try again.",
+    )
