@@ -107,6 +107,8 @@ class _Want:
     next_at: Instant | None = None
     urgent: bool = False
     """Its window is open, or it opens within the lead."""
+    blocked: str | None = None
+    """What must happen before anything is written for it."""
 
 
 @dataclass(slots=True)
@@ -337,7 +339,8 @@ def _without_conflicts(
     }
     taken: dict[KeyedHash, list[_Want]] = {}
     result: list[_Want] = []
-    for want in wants:
+    # Whoever is proven on the lock with these digits keeps them; else first come, first served.
+    for want in sorted(wants, key=lambda w: not _proven(w, managed)):
         if want.state not in {GrantState.PENDING, GrantState.PROGRAMMING}:
             result.append(want)
             continue
@@ -358,10 +361,16 @@ def _without_conflicts(
         else:
             rivals.append(want)
             if want.present and holder not in {None, want.grant.credential_id}:
-                # The same digits, still on the lock for a window that is over.
-                want = replace(want, present=False, state=GrantState.PENDING, reason="waiting_for_erase")
+                # The same digits are still on the lock for a window that is over.
+                want = replace(want, blocked="waiting_for_erase")
         result.append(want)
-    return result
+    order = {want.grant.credential_id: n for n, want in enumerate(wants)}
+    return sorted(result, key=lambda w: order[w.grant.credential_id])
+
+
+def _proven(want: _Want, managed: dict[KeyedHash, CredentialId]) -> bool:
+    facts = want.grant.digits
+    return facts is not None and managed.get(facts.hash) == want.grant.credential_id
 
 
 def _refuse(want: _Want, reason: str) -> _Want:
@@ -492,6 +501,9 @@ def _write(
 ) -> None:
     grant = want.grant
     assert want.span is not None
+    if want.blocked is not None:
+        draft.say(want, GrantState.PENDING, want.blocked, slot)
+        return
     if device.repair_paused is not None and device.repair_paused != PURGED_AT_LOCK:
         draft.say(want, GrantState.PAUSED, device.repair_paused, slot)
         return
@@ -528,7 +540,9 @@ def _place(
         ),
     )
     for want in seekers:
-        if empty:
+        if want.blocked is not None:
+            draft.say(want, GrantState.PENDING, want.blocked, None)
+        elif empty:
             _write(draft, device, want, None, policy, empty.pop(0))
         elif unread:
             draft.add(
