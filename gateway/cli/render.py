@@ -278,7 +278,7 @@ def _code_table(
 
 def _validity(item: Mapping[str, Any], now: Instant, zone: str) -> Text:
     text = Text(item["window_text"])
-    if item["window"]["type"] == "recurring" and item["opens_at"]:
+    if item["window"]["kind"] == "recurring" and item["opens_at"]:
         opens = from_rfc3339(item["opens_at"])
         if opens > now:
             text.append(f"\nnext {short_time(opens, now, zone)}", style="dim")

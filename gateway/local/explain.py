@@ -75,6 +75,7 @@ class Facts:
     next_attempt_at: Instant | None = None
     programmed_at: Instant | None = None
     erased_at: Instant | None = None
+    erase_due_at: Instant | None = None
     erase_alarm_at: Instant | None = None
     early_exposure_ms: int | None = None
     late_revocation_ms: int | None = None
@@ -319,6 +320,8 @@ def _planned(facts: Facts, span: Span | None) -> list[Line]:
         if verdict.state is GrantState.ERASING:
             again = "tried again when the lock is heard, at the latest"
         lines.append(_when("next_attempt", again, facts.next_attempt_at, facts))
+    if facts.erase_due_at is not None and verdict.state is GrantState.ERASING:
+        lines.append(_when("erase_due", "should have been gone", facts.erase_due_at, facts))
     present = verdict.state in {GrantState.PROGRAMMED, GrantState.ACTIVE}
     due = verdict.next_at
     if due is not None and due > now and verdict.state is GrantState.PENDING:
