@@ -163,9 +163,8 @@ def _stretches(rules: tuple[Weekly, ...]) -> tuple[tuple[int, int], ...]:
             merged[-1][1] = max(merged[-1][1], end)
         else:
             merged.append([start, end])
-    if merged[0][1] - merged[0][0] > _WEEK_MINUTES:
-        return ()
-    # Only in the middle week are both neighbours present, and so start and end complete.
+    # Only in the middle week are both neighbours present, and so start and end complete. Rules that
+    # cover the week are one stretch that begins in the first.
     return tuple(
         (start - _WEEK_MINUTES, end - _WEEK_MINUTES)
         for start, end in merged
@@ -226,17 +225,14 @@ class _Pieces:
             piece = self._cache[number] = (opens, closes)
         return piece
 
-    def first_closing_after(self, instant: Instant) -> int:
-        """The number of the earliest piece with `closes > instant`."""
+    def closing_after(self, instant: Instant) -> int:
+        """The number of a piece with `closes > instant`; any earlier such piece reaches into it."""
         wall = to_datetime(instant).astimezone(self._zone).replace(tzinfo=UTC)
         week, minute = divmod((wall - _MONDAY) // _MINUTE, _WEEK_MINUTES)
         index = bisect_right(self._stretches, (minute, _WEEK_MINUTES * 2)) - 1
         number = week * len(self._stretches) + index
         while self[number][1] <= instant:
             number += 1
-        # Wall time that happens twice makes the guess one or more pieces too late.
-        while self[number - 1][1] > instant:
-            number -= 1
         return number
 
 
@@ -262,7 +258,7 @@ def _run(pieces: _Pieces, begin: Instant) -> tuple[int, int]:
 
     Both loops end: some minute of the week is uncovered, and no zone skips it every week.
     """
-    number = last = pieces.first_closing_after(begin)
+    number = last = pieces.closing_after(begin)
     while True:
         opens, closes = pieces[number]
         while pieces[number - 1][1] >= opens:

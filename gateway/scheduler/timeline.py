@@ -74,7 +74,6 @@ class Timeline(Generic[KeyT]):
         if len(self._heap) > 2 * len(self._instants) + 64:
             self._heap = [(at, n, key) for n, (key, at) in enumerate(self._instants.items())]
             heapq.heapify(self._heap)
-            self._order = len(self._heap)
 
     def _drop_stale(self) -> None:
         while self._heap and self._instants.get(self._heap[0][2]) != self._heap[0][0]:
