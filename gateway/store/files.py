@@ -47,6 +47,7 @@ class _Damaged(Exception):
 def connect(path: Path) -> sqlite3.Connection:
     """A read-write connection with every durable setting made. Transactions are explicit."""
     connection = sqlite3.connect(path, isolation_level=None)
+    connection.row_factory = sqlite3.Row
     for pragma in (
         "busy_timeout = 5000",
         "journal_mode = WAL",

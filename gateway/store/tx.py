@@ -27,6 +27,11 @@ class Select(Generic[T]):
     row: Callable[[sqlite3.Row], T]
 
 
+def assignments(columns: Iterable[str]) -> str:
+    """`a = :a, b = :b` for names that a module wrote itself, never ones that came from outside."""
+    return ", ".join(f"{name} = :{name}" for name in columns)
+
+
 class Tx:
     """One write function's view of the transaction it runs in. Not to be kept beyond the call."""
 

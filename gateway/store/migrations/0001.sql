@@ -80,6 +80,7 @@ CREATE TABLE grants (
   attempts           INTEGER NOT NULL DEFAULT 0,  -- since the last success
   next_attempt_at    INTEGER,
   erase_due_at       INTEGER,                  -- when a code on the lock must be gone: close of its span, or the revocation
+  erase_due_at       INTEGER,                  -- when what is on the lock must be gone
   erase_alarm_at     INTEGER,                  -- when the cloud was told that an erase is overdue
   refused_version    INTEGER,                  -- the version a final refusal was met for
   refused_reason     TEXT,
@@ -98,6 +99,7 @@ CREATE TABLE grants (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX grants_by_device ON grants (device_id);
 CREATE INDEX grants_by_change ON grants (changed);
+CREATE INDEX grants_by_erase_due ON grants (erase_due_at) WHERE erase_due_at IS NOT NULL;
 
 CREATE TABLE slots (
   device_id   TEXT NOT NULL,
@@ -111,6 +113,7 @@ CREATE TABLE slots (
   observed_at INTEGER,
   PRIMARY KEY (device_id, slot)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX slots_by_owner ON slots (owner) WHERE owner IS NOT NULL;
 
 -- Who held a slot when, for attributing events that arrive late.
 CREATE TABLE slot_history (
@@ -171,13 +174,42 @@ CREATE TABLE commands (
 ) STRICT;
 CREATE INDEX commands_open ON commands (received_at) WHERE state <> 'done';
 
--- A snapshot being received, until its last chunk; digits sealed here as well.
-CREATE TABLE staged (
+-- A snapshot being received, until its last chunk; digits are sealed here as well. Columns as in
+-- `credentials`, so that the whole of it is merged by set-based statements.
+CREATE TABLE staged_credentials (
+  revision        INTEGER NOT NULL,
+  credential_id   TEXT NOT NULL,
+  chunk           INTEGER NOT NULL,
+  version         INTEGER NOT NULL,
+  name            TEXT NOT NULL,
+  subject_id      TEXT,
+  subject_class   TEXT NOT NULL,
+  origin          TEXT NOT NULL,
+  group_id        TEXT,
+  window          TEXT NOT NULL,
+  use_limit       INTEGER,
+  suspended       INTEGER NOT NULL,
+  held            INTEGER NOT NULL,
+  sealed          BLOB NOT NULL,
+  digits_hash     TEXT NOT NULL,
+  digits_length   INTEGER NOT NULL,
+  digits_numeric  INTEGER NOT NULL,
+  digits_weakness TEXT,
+  PRIMARY KEY (revision, credential_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE staged_grants (
   revision      INTEGER NOT NULL,
+  credential_id TEXT NOT NULL,
+  device_id     TEXT NOT NULL,
   chunk         INTEGER NOT NULL,
-  item          INTEGER NOT NULL,
-  credential_id TEXT,                          -- NULL for a tombstone-only item
-  row           TEXT NOT NULL,                 -- JSON of the columns of `credentials` and devices
-  sealed        BLOB,
-  PRIMARY KEY (revision, chunk, item)
+  PRIMARY KEY (revision, credential_id, device_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE staged_tombstones (
+  revision      INTEGER NOT NULL,
+  credential_id TEXT NOT NULL,
+  device_id     TEXT NOT NULL,                 -- '' for every device
+  chunk         INTEGER NOT NULL,
+  PRIMARY KEY (revision, credential_id, device_id)
 ) STRICT, WITHOUT ROWID;

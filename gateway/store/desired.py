@@ -1,0 +1,349 @@
+"""What is wanted: credentials and the left half of their grants, as the cloud ordered them.
+
+Here: single orders (a delta, a local action) and what planning reads. Whole snapshots are merged in
+`staging`. Not here: how a grant stands (`reported`), and whether an order is acceptable at all
+(`sync`).
+
+Rules: an older version never replaces a newer one. A grant that goes keeps its row until the code
+is proven off the lock; one of which nothing was ever written to a lock is `erased` at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.domain.grants import DesiredGrant, Origin, SubjectClass
+from gateway.domain.ids import CredentialId, DeviceId, GrantId
+from gateway.domain.schedule import CredentialSpec, GrantLine, Tombstone
+from gateway.domain.secret import DigitsFacts, KeyedHash, Weakness
+from gateway.store import codec
+from gateway.store.keyring import Keyring, credential_context
+from gateway.store.tx import Select, Tx, Value
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+
+    from gateway.domain.instant import Instant
+
+DEVICE_DROPPED = "device_dropped"
+"""Why a grant is to go whose credential no longer lists the device."""
+
+ON_LOCK = (
+    "EXISTS (SELECT 1 FROM slots s WHERE s.device_id = g.device_id AND s.owner = g.credential_id)"
+)
+"""Whether something of grant `g` is, or may be, on the lock: slots are owned before a write."""
+
+RENEWED = (
+    "refused_version = NULL, refused_reason = NULL, removed_externally = 0, attempts = 0,"
+    " next_attempt_at = NULL, writes_day = NULL, writes_today = 0"
+)
+"""What a changed desired value wipes off a grant."""
+
+REWANTED = (
+    f"{RENEWED}, removed = NULL, accepted_at = :now, reason = NULL, since = :now, erased_at = NULL,"
+    " erase_due_at = NULL, erase_alarm_at = NULL, early_exposure_ms = NULL,"
+    " late_revocation_ms = NULL,"
+    f" state = CASE WHEN {ON_LOCK} THEN state ELSE 'pending' END,"
+    f" evidence = CASE WHEN {ON_LOCK} THEN evidence ELSE '[]' END,"
+    f" programmed_at = CASE WHEN {ON_LOCK} THEN programmed_at END"
+)
+"""Grant `g` was to go, or was gone, and is wanted again."""
+
+
+@dataclass(frozen=True, slots=True)
+class WantedCount:
+    """How many grants are in force on one device."""
+
+    device_id: DeviceId
+    count: int
+
+
+# ── orders ──────────────────────────────────────────────────────────────────────────────
+
+
+def upsert_credential(
+    tx: Tx, keyring: Keyring, spec: CredentialSpec, revision: int, now: Instant
+) -> bool:
+    """Take over one credential; False when that changed nothing.
+
+    A newer version replaces everything. The stored version sent again only makes its grants what
+    it lists, and restores destroyed digits. An older version is superseded.
+    """
+    stored = tx.execute(
+        "SELECT version, orphaned, sealed IS NULL AS destroyed FROM credentials"
+        " WHERE credential_id = ?",
+        (spec.credential_id,),
+    ).fetchone()
+    if stored is not None and stored["version"] > spec.version:
+        tx.execute(*_named(spec.credential_id, revision))
+        return False
+    newer = stored is None or spec.version > stored["version"]
+    if newer or stored["destroyed"]:
+        _put_credential(tx, keyring, spec, revision, now)
+    else:
+        tx.execute(*_named(spec.credential_id, revision))
+    params: dict[str, Value] = {
+        "credential_id": spec.credential_id,
+        "now": now,
+        "change": tx.next_change(),
+    }
+    before = tx.execute("SELECT total_changes()").fetchone()[0]
+    for device_id in spec.devices:
+        tx.execute(
+            "INSERT INTO grants AS g (credential_id, device_id, accepted_at, since, changed)"  # noqa: S608 - constant text
+            " VALUES (:credential_id, :device_id, :now, :now, :change)"
+            f" ON CONFLICT DO UPDATE SET {REWANTED}, changed = :change WHERE removed IS NOT NULL",
+            {**params, "device_id": device_id},
+        )
+    if newer:
+        tx.execute(
+            f"UPDATE grants SET {RENEWED}, changed = :change"  # noqa: S608 - constant text
+            " WHERE credential_id = :credential_id AND removed IS NULL",
+            params,
+        )
+    drop(
+        tx,
+        "credential_id = :credential_id"
+        " AND device_id NOT IN (SELECT value FROM json_each(:wanted))",
+        {**params, "wanted": codec.encode_names(spec.devices), "reason": DEVICE_DROPPED},
+    )
+    moved = tx.execute("SELECT total_changes()").fetchone()[0] - before
+    changed = newer or bool(stored["destroyed"]) or bool(stored["orphaned"]) or moved > 0
+    if changed:
+        _touch_credential(tx, spec.credential_id)
+    return changed
+
+
+def tombstone(
+    tx: Tx, stone: Tombstone, revision: int, now: Instant, reason: str = "tombstone"
+) -> list[GrantId]:
+    """Let a credential go, from one device or from all; the grants that this newly removed."""
+    condition = "credential_id = :credential_id"
+    if stone.device_id is not None:
+        condition += " AND device_id = :device_id"
+    params: dict[str, Value] = {
+        "credential_id": stone.credential_id,
+        "device_id": stone.device_id,
+        "reason": reason,
+        "now": now,
+        "change": tx.next_change(),
+    }
+    gone = drop(tx, condition, params)
+    tx.execute(*_named(stone.credential_id, revision))
+    for grant_id in gone:
+        tx.touch(f"device:{grant_id.device_id}")
+    if gone:
+        tx.touch("schedule")
+        destroy_digits(tx, stone.credential_id)
+    return gone
+
+
+def mark_orphans(tx: Tx, revision: int) -> int:
+    """After snapshot `revision`: what it did not name is marked, and stays in force.
+
+    Absence never revokes. Credentials made on site were never in a snapshot and are left out.
+    """
+    marked = tx.execute(
+        "UPDATE credentials SET orphaned = 1 WHERE revision < ? AND orphaned = 0 AND origin <> ?"
+        " AND EXISTS (SELECT 1 FROM grants g WHERE g.credential_id = credentials.credential_id"
+        " AND g.removed IS NULL) RETURNING credential_id",
+        (revision, Origin.LOCAL.value),
+    ).fetchall()
+    if marked:
+        tx.executemany(
+            "UPDATE grants SET changed = ? WHERE removed IS NULL AND credential_id = ?",
+            [(tx.next_change(), row[0]) for row in marked],
+        )
+        tx.touch("schedule")
+    return len(marked)
+
+
+def destroy_digits(tx: Tx, credential_id: CredentialId) -> bool:
+    """Destroy the digits once no grant needs them: none is on a lock, none is still to be."""
+    return bool(
+        tx.execute(
+            "UPDATE credentials SET sealed = NULL, digits_weakness = NULL"
+            " WHERE credential_id = :id AND sealed IS NOT NULL"
+            " AND NOT EXISTS (SELECT 1 FROM slots WHERE owner = :id)"
+            " AND NOT EXISTS (SELECT 1 FROM grants WHERE credential_id = :id"
+            " AND state NOT IN ('erased', 'missed', 'expired_unused'))",
+            {"id": credential_id},
+        ).rowcount
+    )
+
+
+def forget(tx: Tx, before: Instant) -> int:
+    """Delete credentials whose every grant was removed and is off its lock since `before`."""
+    ids = [
+        row[0]
+        for row in tx.execute(
+            "SELECT credential_id FROM credentials c WHERE sealed IS NULL"
+            " AND NOT EXISTS (SELECT 1 FROM slots WHERE owner = c.credential_id)"
+            " AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.credential_id = c.credential_id"
+            " AND (g.removed IS NULL OR g.state <> 'erased' OR g.since >= ?))",
+            (before,),
+        )
+    ]
+    tx.executemany("DELETE FROM grants WHERE credential_id = ?", [(i,) for i in ids])
+    tx.executemany("DELETE FROM credentials WHERE credential_id = ?", [(i,) for i in ids])
+    return len(ids)
+
+
+# ── what planning and the hash read ─────────────────────────────────────────────────────
+
+
+def desired_for(device_id: DeviceId, day: int) -> Select[DesiredGrant]:
+    """Every grant of the device that is wanted or not yet off the lock. `day`: UTC day number."""
+    return Select(
+        "SELECT g.*, c.version, c.name, c.subject_class, c.origin, c.window, c.use_limit,"  # noqa: S608 - constant text
+        " c.suspended, c.held, c.sealed IS NOT NULL AS has_digits, c.digits_hash, c.digits_length,"
+        " c.digits_numeric, c.digits_weakness, :day AS today,"
+        " (SELECT SUM(x.uses) FROM grants x WHERE x.credential_id = g.credential_id) AS all_uses,"
+        " (SELECT MIN(x.first_used_at) FROM grants x WHERE x.credential_id = g.credential_id)"
+        "  AS first_use"
+        " FROM grants g JOIN credentials c USING (credential_id) WHERE g.device_id = :device_id"
+        f" AND (g.removed IS NULL OR g.state <> 'erased' OR {ON_LOCK})"
+        " ORDER BY g.accepted_at, g.credential_id",
+        {"device_id": device_id, "day": day},
+        _desired,
+    )
+
+
+def grant_lines() -> Select[GrantLine]:
+    """What the cloud wants, for the schedule hash: no orphans, nothing made on site."""
+    return Select(
+        "SELECT g.credential_id, g.device_id, c.version FROM grants g"
+        " JOIN credentials c USING (credential_id)"
+        " WHERE g.removed IS NULL AND c.orphaned = 0 AND c.origin <> 'local'",
+        (),
+        lambda row: GrantLine(row[0], row[1], row[2]),
+    )
+
+
+def wanted_counts() -> Select[WantedCount]:
+    """Grants in force on each device, for the guard against mass deletion."""
+    return Select(
+        "SELECT device_id, COUNT(*) FROM grants WHERE removed IS NULL GROUP BY device_id",
+        (),
+        lambda row: WantedCount(row[0], row[1]),
+    )
+
+
+def digits_of(credential_id: CredentialId) -> Select[bytes | None]:
+    """Sealed; None once destroyed."""
+    return Select(
+        "SELECT sealed FROM credentials WHERE credential_id = ?",
+        (credential_id,),
+        lambda row: row[0],
+    )
+
+
+def facts_from(row: sqlite3.Row) -> DigitsFacts:
+    weakness = row["digits_weakness"]
+    return DigitsFacts(
+        KeyedHash(row["digits_hash"]),
+        row["digits_length"],
+        bool(row["digits_numeric"]),
+        Weakness(weakness) if weakness else None,
+    )
+
+
+def sealed_columns(keyring: Keyring, spec: CredentialSpec) -> dict[str, Value]:
+    """The columns that `credentials` and the staging table share."""
+    facts = keyring.facts(spec.digits)
+    return {
+        "credential_id": spec.credential_id,
+        "version": spec.version,
+        "name": spec.name,
+        "subject_id": spec.subject_id,
+        "subject_class": spec.subject_class.value,
+        "origin": spec.origin.value,
+        "group_id": spec.group,
+        "window": codec.encode_window(spec.window),
+        "use_limit": spec.use_limit,
+        "suspended": int(spec.suspended),
+        "held": int(spec.held),
+        "sealed": keyring.seal(spec.digits, context=credential_context(spec.credential_id)),
+        "digits_hash": facts.hash,
+        "digits_length": facts.length,
+        "digits_numeric": int(facts.numeric),
+        "digits_weakness": facts.weakness.value if facts.weakness else None,
+    }
+
+
+def insert(table: str, columns: Iterable[str]) -> str:
+    """`INSERT INTO table (a, b) VALUES (:a, :b)` for names written in this package."""
+    names = list(columns)
+    return f"INSERT INTO {table} ({', '.join(names)}) VALUES (:{', :'.join(names)})"  # noqa: S608 - names of ours
+
+
+def _put_credential(
+    tx: Tx, keyring: Keyring, spec: CredentialSpec, revision: int, now: Instant
+) -> None:
+    columns = sealed_columns(keyring, spec) | {
+        "revision": revision,
+        "orphaned": 0,
+        "accepted_at": now,
+    }
+    updates = ", ".join(f"{name} = excluded.{name}" for name in columns if name != "credential_id")
+    tx.execute(
+        f"{insert('credentials', columns)} ON CONFLICT (credential_id) DO UPDATE SET {updates}",
+        columns,
+    )
+
+
+def drop(tx: Tx, condition: str, params: dict[str, Value]) -> list[GrantId]:
+    """Let the wanted grants `g` go that `condition` (text of this package) names.
+
+    Parameters besides the condition's: reason, now, change.
+    """
+    rows = tx.execute(
+        "UPDATE grants AS g SET removed = :reason, changed = :change, next_attempt_at = NULL,"  # noqa: S608 - constant text
+        f" reason = CASE WHEN {ON_LOCK} THEN reason ELSE :reason END,"
+        f" since = CASE WHEN {ON_LOCK} OR state = 'erased' THEN since ELSE :now END,"
+        f" state = CASE WHEN {ON_LOCK} THEN state ELSE 'erased' END"
+        f" WHERE removed IS NULL AND ({condition}) RETURNING credential_id, device_id",
+        params,
+    ).fetchall()
+    return [GrantId(row[0], row[1]) for row in rows]
+
+
+def _named(credential_id: CredentialId, revision: int) -> tuple[str, tuple[int, str]]:
+    return (
+        "UPDATE credentials SET revision = max(revision, ?), orphaned = 0 WHERE credential_id = ?",
+        (revision, credential_id),
+    )
+
+
+def _touch_credential(tx: Tx, credential_id: CredentialId) -> None:
+    tx.touch("schedule")
+    for row in tx.execute(
+        "SELECT device_id FROM grants WHERE credential_id = ?", (credential_id,)
+    ).fetchall():
+        tx.touch(f"device:{row[0]}")
+
+
+def _desired(row: sqlite3.Row) -> DesiredGrant:
+    return DesiredGrant(
+        credential_id=row["credential_id"],
+        device_id=row["device_id"],
+        version=row["version"],
+        digits=facts_from(row) if row["has_digits"] else None,
+        window=codec.decode_window(row["window"]),
+        accepted_at=row["accepted_at"],
+        name=row["name"],
+        origin=Origin(row["origin"]),
+        subject_class=SubjectClass(row["subject_class"]),
+        use_limit=row["use_limit"],
+        uses=row["all_uses"],
+        first_used_at=row["first_use"],
+        suspended=bool(row["suspended"]),
+        held=bool(row["held"]),
+        removed=row["removed"],
+        refused=row["refused_reason"] if row["refused_version"] == row["version"] else None,
+        removed_externally=bool(row["removed_externally"]),
+        identical_writes_today=row["writes_today"] if row["writes_day"] == row["today"] else 0,
+        programmed_once=row["programmed_at"] is not None,
+    )
