@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from gateway.domain.devices import Evidence, LockSchedule
-from gateway.domain.ids import CredentialId
-from gateway.errors import Refusal
+
+if TYPE_CHECKING:
+    from gateway.domain.ids import CredentialId
+    from gateway.errors import Refusal
 
 
 class Priority(IntEnum):

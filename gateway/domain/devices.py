@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from gateway.domain.capabilities import Capabilities
-from gateway.domain.ids import CredentialId, DeviceId
-from gateway.domain.instant import Instant
-from gateway.domain.secret import KeyedHash
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gateway.domain.capabilities import Capabilities
+    from gateway.domain.ids import CredentialId, DeviceId
+    from gateway.domain.instant import Instant
+    from gateway.domain.secret import KeyedHash
 
 
 class Evidence(Enum):

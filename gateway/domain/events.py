@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from gateway.domain.ids import CredentialId, DeviceId
-from gateway.domain.instant import Instant
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gateway.domain.ids import CredentialId, DeviceId
+    from gateway.domain.instant import Instant
 
 Value = str | int | bool | None | list[str] | list[int]
 

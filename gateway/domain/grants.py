@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from gateway.domain.devices import Evidence
 from gateway.domain.ids import CredentialId, DeviceId, GrantId
-from gateway.domain.instant import Instant
-from gateway.domain.secret import DigitsFacts
-from gateway.domain.windows import Window
+
+if TYPE_CHECKING:
+    from gateway.domain.devices import Evidence
+    from gateway.domain.instant import Instant
+    from gateway.domain.secret import DigitsFacts
+    from gateway.domain.windows import Window
 
 
 class GrantState(Enum):

@@ -15,8 +15,8 @@ Rules kept here, each of them a property in `tests/properties/test_reconcile.py`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from gateway.domain.actions import (
     Action,
@@ -27,7 +27,6 @@ from gateway.domain.actions import (
     ReadSlot,
     Reschedule,
 )
-from gateway.domain.capabilities import CodeLimits
 from gateway.domain.devices import (
     PURGED_AT_LOCK,
     Device,
@@ -42,11 +41,16 @@ from gateway.domain.devices import (
     YearDay,
 )
 from gateway.domain.grants import DesiredGrant, Enforcement, GrantState, Verdict
-from gateway.domain.ids import CredentialId
 from gateway.domain.instant import DAY, ClockTrust, Instant, after
 from gateway.domain.pin_rules import check
-from gateway.domain.secret import KeyedHash
 from gateway.domain.windows import Always, Recurring, Span, Timed, Window, span_from
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from gateway.domain.capabilities import CodeLimits
+    from gateway.domain.ids import CredentialId
+    from gateway.domain.secret import KeyedHash
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +143,7 @@ class _Draft:
         )
 
 
-def plan(
-    device: Device, desired: Sequence[DesiredGrant], moment: Moment, policy: Policy
-) -> Plan:
+def plan(device: Device, desired: Sequence[DesiredGrant], moment: Moment, policy: Policy) -> Plan:
     """Decide. `desired` holds this device's grants only, tombstoned ones included until erased."""
     draft = _Draft()
     limits = device.capabilities.codes
@@ -154,7 +156,9 @@ def plan(
         return Plan((), tuple(draft.verdicts), None)
 
     held = _slots_by_owner(device)
-    wants = [_want(device, grant, moment, policy, held.get(grant.credential_id)) for grant in ordered]
+    wants = [
+        _want(device, grant, moment, policy, held.get(grant.credential_id)) for grant in ordered
+    ]
     wants = _without_conflicts(device, wants, moment, policy)
     losers = _over_capacity(device, wants, held, limits, policy)
 
@@ -202,9 +206,7 @@ def _want(
     assert span is not None  # told by _reason_to_be_absent
     edged = span.opens_at is not None or span.closes_at is not None
     if moment.trust is ClockTrust.UNTRUSTED and edged and slot is None:
-        return _Want(
-            grant, False, GrantState.PENDING, "clock_untrusted", span, (), opens, closes
-        )
+        return _Want(grant, False, GrantState.PENDING, "clock_untrusted", span, (), opens, closes)
     write_at, on_lock_span = _write_at(grant.window, span, bool(schedules), policy)
     if write_at is not None and now < write_at:
         return _Want(grant, False, GrantState.PENDING, None, span, (), opens, closes, write_at)
@@ -348,9 +350,12 @@ def _without_conflicts(
         if facts is None:
             result.append(_refuse(want, "digits_destroyed"))
             continue
-        problem = check(facts, limits)
+        # A code in use is not taken away because a newer release is stricter.
+        problem = None if _proven(want, managed) else check(facts, limits)
         rivals = taken.setdefault(facts.hash, [])
-        rival = next((r for r in rivals if _overlap(r.grant.window, want.grant.window, policy)), None)
+        rival = next(
+            (r for r in rivals if _overlap(r.grant.window, want.grant.window, policy)), None
+        )
         holder = managed.get(facts.hash)
         if problem is not None:
             want = _refuse(want, problem.value)
@@ -414,11 +419,7 @@ def _over_capacity(
         and slot.content != Opaque(OpaqueReason.UNREAD)
         and number in _usable(limits, policy)
     )
-    leaving = sum(
-        1
-        for want in wants
-        if not want.present and want.grant.credential_id in held
-    )
+    leaving = sum(1 for want in wants if not want.present and want.grant.credential_id in held)
     room = len(_usable(limits, policy)) - foreign - leaving
     if len(present) <= room:
         return frozenset()
@@ -473,7 +474,8 @@ def _keep(
     draft: _Draft, device: Device, want: _Want, slot: Slot, moment: Moment, policy: Policy
 ) -> None:
     """This grant belongs on the lock and has a slot."""
-    assert want.span is not None and want.grant.digits is not None
+    assert want.span is not None
+    assert want.grant.digits is not None
     due = want.span.opens_at
     urgent = Priority.PROGRAM if want.urgent else Priority.READ_BACK
     grant = want.grant
@@ -486,9 +488,7 @@ def _keep(
         case Known(hash=found) if found != grant.digits.hash:
             _write(draft, device, want, slot, policy)
         case Known() if slot.schedules != want.schedules:
-            draft.add(
-                Reschedule(slot.number, grant.credential_id, want.schedules), due
-            )
+            draft.add(Reschedule(slot.number, grant.credential_id, want.schedules), due)
             draft.say(want, GrantState.PROGRAMMING, "window_changed", slot)
         case _:
             is_open = want.span.holds(moment.effective)
@@ -546,7 +546,9 @@ def _place(
             _write(draft, device, want, None, policy, empty.pop(0))
         elif unread:
             draft.add(
-                ReadSlot(unread.pop(0), None, Priority.PROGRAM if want.urgent else Priority.READ_BACK),
+                ReadSlot(
+                    unread.pop(0), None, Priority.PROGRAM if want.urgent else Priority.READ_BACK
+                ),
                 want.span.opens_at if want.span else None,
             )
             draft.say(want, GrantState.PROGRAMMING, "looking_for_a_free_slot", None)

@@ -7,13 +7,17 @@ Here live the values and the pure rules over them (hash, mass-deletion guard). N
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gateway.domain.grants import Origin, SubjectClass
-from gateway.domain.ids import CredentialId, DeviceId
-from gateway.domain.secret import Secret
-from gateway.domain.windows import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gateway.domain.ids import CredentialId, DeviceId
+    from gateway.domain.secret import Secret
+    from gateway.domain.windows import Window
 
 
 @dataclass(frozen=True, slots=True)

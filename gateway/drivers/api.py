@@ -6,18 +6,21 @@ store would miss. Errors are those of `gateway.radios.api` plus `DeviceRefused`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from gateway.domain.actions import Outcome
-from gateway.domain.capabilities import Capabilities
-from gateway.domain.devices import LockClock, LockSchedule
 from gateway.domain.events import EventType, Method
-from gateway.domain.instant import Instant
-from gateway.domain.secret import Secret
-from gateway.radios.api import RadioEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.domain.actions import Outcome
+    from gateway.domain.capabilities import Capabilities
+    from gateway.domain.devices import LockClock, LockSchedule
+    from gateway.domain.instant import Instant
+    from gateway.domain.secret import Secret
+    from gateway.radios.api import RadioEvent
 
 
 class SlotUse(Enum):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import TYPE_CHECKING
 
-from gateway.kit.clock import Clock
+if TYPE_CHECKING:
+    from gateway.kit.clock import Clock
 
 
 async def wait_or_sleep(event: asyncio.Event, clock: Clock, seconds: float | None) -> None:

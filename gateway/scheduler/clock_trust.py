@@ -8,15 +8,19 @@ proven is the floor; it is kept in the store and the gateway never acts as if it
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import structlog
 
 from gateway.domain.instant import ClockTrust, Instant
 from gateway.domain.reconcile import Moment
-from gateway.kit.clock import SystemClock
 from gateway.store import meta
-from gateway.store.database import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.kit.clock import SystemClock
+    from gateway.store.database import Store
 
 log = structlog.get_logger()
 

@@ -8,15 +8,13 @@ answered `unconfirmed` and never repeated.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
 from gateway.domain.actions import Confirmed, Outcome, Priority, Refused, Unconfirmed
 from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.ids import CredentialId, DeviceId
-from gateway.domain.instant import Instant
 from gateway.domain.schedule import Tombstone
 from gateway.drivers.api import Driver, Latch
 from gateway.errors import (
@@ -27,13 +25,18 @@ from gateway.errors import (
     RadioError,
     Unreachable,
 )
-from gateway.kit.clock import Clock
-from gateway.radios.arbiter import Arbiter
 from gateway.scheduler.policy import MOMENTARY_DEADLINE_S
 from gateway.store import desired, devices, events, journal, meta, reported
-from gateway.store.database import Store
-from gateway.store.journal import CommandRow
-from gateway.store.tx import Tx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from gateway.domain.instant import Instant
+    from gateway.kit.clock import Clock
+    from gateway.radios.arbiter import Arbiter
+    from gateway.store.database import Store
+    from gateway.store.journal import CommandRow
+    from gateway.store.tx import Tx
 
 log = structlog.get_logger()
 
@@ -57,9 +60,7 @@ class Lanes(Protocol):
 class Commands:
     """Takes open commands from the journal. `run` until cancelled."""
 
-    def __init__(
-        self, store: Store, clock: Clock, arbiter: Arbiter, lanes: Lanes
-    ) -> None:
+    def __init__(self, store: Store, clock: Clock, arbiter: Arbiter, lanes: Lanes) -> None:
         self._store = store
         self._clock = clock
         self._arbiter = arbiter
@@ -297,4 +298,3 @@ _IN_STORE: Mapping[str, Callable[[Tx, CommandRow, Instant], Result]] = {
     "rename": _rename,
     "refresh": _refresh,
 }
-

@@ -6,7 +6,7 @@ Happenings arrive in order and are committed in order, as many as have gathered 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -20,13 +20,17 @@ from gateway.domain.devices import (
 )
 from gateway.domain.events import EventType, Fact, Method, Value
 from gateway.domain.ids import CredentialId, DeviceId, GrantId
-from gateway.domain.instant import Instant
 from gateway.drivers.api import DeviceEvent, Happening, Measured, SlotChange, SlotChanged
 from gateway.errors import StoreError, StoreFull
-from gateway.kit.clock import Clock
 from gateway.store import devices, events, reported
-from gateway.store.database import Store
-from gateway.store.tx import Tx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.domain.instant import Instant
+    from gateway.kit.clock import Clock
+    from gateway.store.database import Store
+    from gateway.store.tx import Tx
 
 log = structlog.get_logger()
 
@@ -184,9 +188,7 @@ class Doorbell:
         self, tx: Tx, device_id: DeviceId, slot: int, owner: CredentialId, at: Instant
     ) -> None:
         reported.free_slot(tx, device_id, slot, at)
-        reported.update_grant(
-            tx, GrantId(owner, device_id), at, removed_externally=True, slot=None
-        )
+        reported.update_grant(tx, GrantId(owner, device_id), at, removed_externally=True, slot=None)
         body: dict[str, Value] = {"slot": slot}
         self._tell(tx, EventType.CREDENTIAL_REMOVED_EXTERNALLY, at, device_id, owner, body)
 

@@ -7,9 +7,9 @@ word, and what the lock answered is committed with the events that tell of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -25,8 +25,6 @@ from gateway.domain.actions import (
     Unconfirmed,
 )
 from gateway.domain.devices import Device, Evidence
-from gateway.domain.grants import DesiredGrant, Verdict
-from gateway.domain.instant import Instant
 from gateway.drivers.api import ClockKeeper, CredentialStore, Driver, WriteResult
 from gateway.errors import (
     DeviceRefused,
@@ -37,13 +35,19 @@ from gateway.errors import (
     Refusal,
     Unreachable,
 )
-from gateway.kit.clock import Clock
-from gateway.radios.arbiter import Arbiter
 from gateway.scheduler.policy import deadline_for
 from gateway.scheduler.record import Record
-from gateway.store.database import Store
 from gateway.store.desired import digits_of
 from gateway.store.keyring import Keyring, credential_context
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.domain.grants import DesiredGrant, Verdict
+    from gateway.domain.instant import Instant
+    from gateway.kit.clock import Clock
+    from gateway.radios.arbiter import Arbiter
+    from gateway.store.database import Store
 
 log = structlog.get_logger()
 

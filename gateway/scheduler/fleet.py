@@ -10,17 +10,15 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
 from gateway.domain.devices import Opaque, OpaqueReason, Slot
 from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.ids import DeviceId
-from gateway.domain.instant import Instant
 from gateway.drivers.api import DeviceEvent, Driver
 from gateway.errors import GatewayError, RadioUnavailable, RequestError
-from gateway.kit.clock import Clock
 from gateway.radios.api import (
     AttributeReported,
     ClusterCommandReceived,
@@ -38,9 +36,13 @@ from gateway.radios.api import (
     StateChanged,
 )
 from gateway.store import devices, events, reported
-from gateway.store.database import Store
-from gateway.store.devices import DeviceRow
-from gateway.store.tx import Tx
+
+if TYPE_CHECKING:
+    from gateway.domain.instant import Instant
+    from gateway.kit.clock import Clock
+    from gateway.store.database import Store
+    from gateway.store.devices import DeviceRow
+    from gateway.store.tx import Tx
 
 log = structlog.get_logger()
 

@@ -6,9 +6,9 @@ a wrong "empty" overwrites somebody's code and a wrong "known" promises a door t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from gateway.domain.devices import (
     Empty,
@@ -20,10 +20,14 @@ from gateway.domain.devices import (
     Slot,
     SlotContent,
 )
-from gateway.domain.ids import CredentialId
-from gateway.domain.instant import Instant
-from gateway.domain.secret import KeyedHash, Secret
 from gateway.drivers.api import SlotReading, SlotUse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Set
+
+    from gateway.domain.ids import CredentialId
+    from gateway.domain.instant import Instant
+    from gateway.domain.secret import KeyedHash, Secret
 
 
 class Standing(Enum):
@@ -97,6 +101,4 @@ def _slot(
     schedules: tuple[LockSchedule, ...] = ()
     if reading.restricted and reading.schedules is not None:
         schedules = reading.schedules
-    return Slot(
-        reading.slot, content, owner, schedules, evidence | {Evidence.READ_BACK}, at
-    )
+    return Slot(reading.slot, content, owner, schedules, evidence | {Evidence.READ_BACK}, at)

@@ -10,17 +10,14 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import structlog
 
 from gateway.domain.actions import Action, CheckClock, Erase, Priority, Program
-from gateway.domain.devices import Device
-from gateway.domain.grants import DesiredGrant, Verdict
-from gateway.domain.ids import CredentialId, DeviceId
-from gateway.domain.instant import DAY, Instant
+from gateway.domain.instant import DAY
 from gateway.domain.reconcile import Moment, Plan, Policy, plan
 from gateway.drivers.api import Driver
-from gateway.kit.clock import Clock
 from gateway.kit.tasks import wait_or_sleep
 from gateway.scheduler.executor import Ending, Executor, Order
 from gateway.scheduler.policy import (
@@ -29,10 +26,16 @@ from gateway.scheduler.policy import (
     pause_for,
 )
 from gateway.scheduler.publish import publish_reachability, publish_verdicts
-from gateway.store.database import Store
 from gateway.store.desired import desired_for
 from gateway.store.devices import device as device_row
 from gateway.store.reported import device_view, slots_for
+
+if TYPE_CHECKING:
+    from gateway.domain.devices import Device
+    from gateway.domain.grants import DesiredGrant, Verdict
+    from gateway.domain.ids import CredentialId, DeviceId
+    from gateway.kit.clock import Clock
+    from gateway.store.database import Store
 
 log = structlog.get_logger()
 
@@ -270,4 +273,3 @@ class Lane:
 
 def _key(action: Action) -> tuple[str, int]:
     return type(action).__name__, getattr(action, "slot", 0)
-

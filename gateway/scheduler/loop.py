@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 
 from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.ids import DeviceId
-from gateway.domain.reconcile import Moment, Plan, Policy, plan
 from gateway.domain.instant import DAY
-from gateway.drivers.api import DeviceEvent
+from gateway.domain.reconcile import Moment, Plan, Policy, plan
 from gateway.errors import RequestError, StoreError
-from gateway.kit.clock import Clock
-from gateway.radios.arbiter import Arbiter
 from gateway.scheduler.commands import Commands
 from gateway.scheduler.doorbell import Doorbell
 from gateway.scheduler.executor import Executor
@@ -28,11 +25,18 @@ from gateway.scheduler.fleet import Fleet, reap_attempts
 from gateway.scheduler.lane import Lane, Momentary
 from gateway.scheduler.publish import raise_overdue_erases
 from gateway.store import events, reported
-from gateway.store.database import Store
 from gateway.store.desired import desired_for
 from gateway.store.devices import device as device_row
-from gateway.store.keyring import Keyring
-from gateway.store.tx import Tx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.drivers.api import DeviceEvent
+    from gateway.kit.clock import Clock
+    from gateway.radios.arbiter import Arbiter
+    from gateway.store.database import Store
+    from gateway.store.keyring import Keyring
+    from gateway.store.tx import Tx
 
 log = structlog.get_logger()
 
@@ -84,7 +88,9 @@ class Scheduler:
     async def run(self) -> None:
         left = await reap_attempts(self._store, self._clock.now())
         if left:
-            log.warning("attempts were cut off by the last stop; their slots are read first", count=left)
+            log.warning(
+                "attempts were cut off by the last stop; their slots are read first", count=left
+            )
         leave = self._store.subscribe(self._on_change)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -150,9 +156,7 @@ class Scheduler:
             driver=lambda: self._fleet.driver(device_id),
         )
         self._lanes[device_id] = lane
-        self._runs[device_id] = self._tasks.create_task(
-            self._guard(lane), name=f"lane {device_id}"
-        )
+        self._runs[device_id] = self._tasks.create_task(self._guard(lane), name=f"lane {device_id}")
 
     def member_left(self, device_id: DeviceId) -> None:
         self._lanes.pop(device_id, None)
@@ -206,7 +210,7 @@ class Scheduler:
                 if not silent:
                     log.error("a lane waits for the store", device=lane.device_id, cause=str(error))
                 silent = True
-            except Exception:  # noqa: BLE001 - one device's defect must not stop the others
+            except Exception:
                 log.exception("a lane failed; it starts again", device=lane.device_id)
             await self._clock.sleep(STORE_PAUSE_S)
             lane.freshen()
@@ -233,4 +237,3 @@ class Scheduler:
                     self._clock.trust,
                     round(self._settings.erase_alarm_s * 1000),
                 )
-

@@ -5,16 +5,20 @@ Only differences are written, so that a lane that replans for nothing costs noth
 
 from __future__ import annotations
 
-from gateway.domain.devices import Device
+from typing import TYPE_CHECKING
+
 from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.grants import GrantState, Verdict
-from gateway.domain.ids import DeviceId
 from gateway.domain.instant import ClockTrust, Instant
-from gateway.domain.reconcile import Plan
 from gateway.store import devices, events, reported
-from gateway.store.database import Store
-from gateway.store.reported import GrantRow
-from gateway.store.tx import Tx
+
+if TYPE_CHECKING:
+    from gateway.domain.devices import Device
+    from gateway.domain.ids import DeviceId
+    from gateway.domain.reconcile import Plan
+    from gateway.store.database import Store
+    from gateway.store.reported import GrantRow
+    from gateway.store.tx import Tx
 
 _EDGES = {
     GrantState.REJECTED: EventType.CREDENTIAL_REJECTED,

@@ -14,7 +14,6 @@ from gateway.domain.actions import (
     Confirmed,
     Erase,
     Program,
-    ReadSlot,
     Refused,
     Reschedule,
     Unconfirmed,
@@ -34,15 +33,15 @@ from gateway.domain.grants import DesiredGrant, GrantState
 from gateway.domain.ids import CredentialId, DeviceId, GrantId
 from gateway.domain.instant import DAY, ClockTrust, Instant
 from gateway.domain.secret import KeyedHash
-from gateway.drivers.api import SlotReading, WriteResult
 from gateway.errors import Refusal, Retry
 from gateway.scheduler.judge import Finding, Standing, interpret
 from gateway.store import desired, devices, events, reported
-from gateway.store.keyring import Keyring
-from gateway.store.tx import Tx
 
 if TYPE_CHECKING:
+    from gateway.drivers.api import SlotReading, WriteResult
     from gateway.scheduler.executor import Order
+    from gateway.store.keyring import Keyring
+    from gateway.store.tx import Tx
 
 QUARANTINE_MS = 90 * DAY
 """How long erased digits are not given out again on the same lock."""
@@ -181,16 +180,12 @@ class Record:
             self._found_empty(tx, order, owner, before, now)
         elif finding.standing is Standing.FOREIGN:
             reported.free_slot(tx, self.device_id, reading.slot, now)
-            self._tell(
-                tx, EventType.OTHER_CONTROLLER_SUSPECTED, now, owner, {"slot": reading.slot}
-            )
+            self._tell(tx, EventType.OTHER_CONTROLLER_SUSPECTED, now, owner, {"slot": reading.slot})
         elif finding.standing is Standing.OURS and grant is not None:
             if row is not None and (row.programmed_at is None or _in_flight(before)):
                 self._proved(tx, order, finding.slot, now)
 
-    def lock_clock(
-        self, tx: Tx, wrong: LockClock | None, clock: LockClock, now: Instant
-    ) -> None:
+    def lock_clock(self, tx: Tx, wrong: LockClock | None, clock: LockClock, now: Instant) -> None:
         """A lock's clock was read, and set if `wrong`."""
         devices.update_device(
             tx,
@@ -216,7 +211,8 @@ class Record:
         now: Instant,
     ) -> None:
         grant = order.grant
-        assert grant is not None and grant.digits is not None
+        assert grant is not None
+        assert grant.digits is not None
         slot = self._put(
             tx, action.slot, Known(grant.digits.hash), action.credential_id, action.schedules,
             evidence, now,

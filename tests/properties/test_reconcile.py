@@ -240,13 +240,16 @@ def test_no_code_of_ours_stays_usable_outside_its_window(
         if not schedules:
             assert allowed(grant, at)
         else:  # the lock keeps the window: the grant itself must still be wanted
-            assert grant.removed is None and not grant.suspended
+            assert grant.removed is None
+            assert not grant.suspended
     for verdict in decided.verdicts:
         grant = grants_by_id[verdict.grant_id.credential_id]
         if verdict.state is GrantState.ACTIVE:
             span = span_from(grant.window, at)
-            assert span is not None and span.holds(at)
-            assert verdict.slot is not None and verdict.slot in lock.holds
+            assert span is not None
+            assert span.holds(at)
+            assert verdict.slot is not None
+            assert verdict.slot in lock.holds
 
 
 @given(worlds())
@@ -319,9 +322,7 @@ def test_an_untrusted_clock_activates_nothing_and_erases_only_by_the_floor() -> 
     assert waiting.verdicts[0].reason == "clock_untrusted"
     held = bare(slots={1: Slot(1, Known(KeyedHash("h1")), CredentialId("c"))})
     over_by_wall = lone(Timed(Instant(NOW - 2 * HOUR), Instant(NOW - MINUTE)))
-    assert not plan(held, [over_by_wall], moment, POLICY).actions[:1] == (
-        Erase(1, CredentialId("c")),
-    )
+    assert plan(held, [over_by_wall], moment, POLICY).actions[:1] != (Erase(1, CredentialId("c")),)
     over_by_floor = lone(Timed(Instant(NOW - 3 * HOUR), Instant(NOW - 2 * HOUR)))
     assert plan(held, [over_by_floor], moment, POLICY).actions[0] == Erase(1, CredentialId("c"))
 
