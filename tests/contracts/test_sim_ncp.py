@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zigpy.exceptions
 import zigpy.types as t
-from bellows.zigbee.application import ControllerApplication
+from bellows.zigbee.application import (  # type: ignore[import-untyped]  # bellows has no types
+    ControllerApplication,
+)
 from zigpy.zcl.clusters.general import Basic, OnOff
 
 from firmware_sims.zigbee.application import EndpointDescriptor, NodeIdentity, NodeRadio

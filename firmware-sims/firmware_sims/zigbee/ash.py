@@ -156,7 +156,8 @@ class AshNcp:
     """One ASH session.
 
     ``write`` takes bytes for the host, ``on_frame`` each EZSP frame once and in order,
-    ``on_reset`` is called when the host asks for a reset, before RSTACK is sent.
+    ``on_reset`` is called when the host asks for a reset, before RSTACK is sent. ``time_scale``
+    stretches or shrinks all of UG101's timers.
     """
 
     def __init__(
@@ -168,10 +169,11 @@ class AshNcp:
         loop: asyncio.AbstractEventLoop,
         faults: LineFaults | None = None,
         window: int = 5,
+        time_scale: float = 1.0,
     ) -> None:
         self.faults = faults or LineFaults()
         self._write, self._on_frame, self._on_reset = write, on_frame, on_reset
-        self._loop, self._window = loop, window
+        self._loop, self._window, self._scale = loop, window, time_scale
         self._deframer = Deframer()
         self._timer: asyncio.TimerHandle | None = None
         self._ready_timer: asyncio.TimerHandle | None = None
@@ -186,7 +188,7 @@ class AshNcp:
         self._callbacks: deque[bytes] = deque()
         self._ack_owed = self._rejecting = self._failed = False
         self._host_ready = True
-        self._timeout_s, self._timeouts, self._sent_at = _ACK_TIMEOUT_S, 0, 0.0
+        self._timeout_s, self._timeouts, self._sent_at = _ACK_TIMEOUT_S * self._scale, 0, 0.0
 
     @property
     def failed(self) -> bool:
@@ -272,9 +274,7 @@ class AshNcp:
             self._unacknowledged.popleft()
         # UG101: 7/8 of the timeout plus half of the time measured
         measured = self._loop.time() - self._sent_at
-        self._timeout_s = min(
-            max(self._timeout_s * 7 / 8 + measured / 2, _ACK_TIMEOUT_MIN_S), _ACK_TIMEOUT_MAX_S
-        )
+        self._set_timeout(self._timeout_s * 7 / 8 + measured / 2)
         self._timeouts = 0
         self._start_timer()
         self._flush()
@@ -288,7 +288,7 @@ class AshNcp:
             self._flush()
         else:
             self._ready_timer = self._loop.call_later(
-                _NOT_READY_S, lambda: self._set_host_ready(ready=True)
+                _NOT_READY_S * self._scale, lambda: self._set_host_ready(ready=True)
             )
 
     def _flush(self) -> None:
@@ -319,6 +319,10 @@ class AshNcp:
         if self._unacknowledged and not self._closed:
             self._timer = self._loop.call_later(self._timeout_s, self._timed_out)
 
+    def _set_timeout(self, seconds: float) -> None:
+        low, high = _ACK_TIMEOUT_MIN_S * self._scale, _ACK_TIMEOUT_MAX_S * self._scale
+        self._timeout_s = min(max(seconds, low), high)
+
     def _timed_out(self) -> None:
         self._timer = None
         self._timeouts += 1
@@ -326,7 +330,7 @@ class AshNcp:
             self._failed = True
             self._put(bytes((_ERROR, _ASH_VERSION, ResetCode.TOO_MANY_ACK_TIMEOUTS)))
             return
-        self._timeout_s = min(self._timeout_s * 2, _ACK_TIMEOUT_MAX_S)
+        self._set_timeout(self._timeout_s * 2)
         self._retransmit()
         self._start_timer()
 
