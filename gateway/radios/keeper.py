@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+_OPENING = "opening"
+_STOPPED = "stopped"
+_BY_INTENT = frozenset({_OPENING, _STOPPED})
+"""Nothing is wrong, so nothing is logged."""
+
 
 class Stick(Protocol):
     """Radio hardware behind a library. Each method raises `RadioError` and nothing else."""
@@ -78,7 +83,7 @@ class Keeper:
             self._lost.set_result(reason)
 
     async def run(self) -> None:
-        self._become(RadioStatus.OPENING, "opening")
+        self._become(RadioStatus.OPENING, _OPENING)
         failures = 0
         try:
             while True:
@@ -99,7 +104,7 @@ class Keeper:
                 failures += 1
         finally:
             await self._stick.close()
-            self._become(RadioStatus.DOWN, "stopped")
+            self._become(RadioStatus.DOWN, _STOPPED)
 
     async def _watch(self, lost: asyncio.Future[str]) -> str:
         """Until the stick is gone; the reason."""
@@ -138,6 +143,6 @@ class Keeper:
             return  # still broken, in another way: the state tells, nobody is woken for it
         if status is RadioStatus.UP:
             self._log.info("radio up")
-        elif status is not RadioStatus.OPENING:
+        elif reason not in _BY_INTENT:
             self._log.warning("radio " + status.value, reason=reason)
         self._report(self.state)

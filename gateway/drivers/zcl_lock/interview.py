@@ -37,9 +37,9 @@ LIMITS = (
 _EVENT_MASKS = LIMITS[7:]
 
 # (least, greatest seconds between reports, change worth one): at once for the bolt and the door,
-# hourly to daily for a battery, as the radio of a sleepy lock is paid for from it.
+# hourly to twice a day for a battery, as the radio of a sleepy lock is paid for from it.
 _BOLT = (0, 3600, 1)
-_BATTERY = (3600, 86_400, 2)
+_BATTERY = (3600, 43_200, 2)
 
 
 def interview(
