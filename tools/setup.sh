@@ -105,7 +105,8 @@ if stale packages "$lock"; then
 fi
 # The project itself, from this very directory: a moved clone is installed anew.
 if stale project pyproject.toml <(pwd); then
-  pip --no-deps --no-build-isolation --no-index --editable .
+  # Quiet about what setuptools says of every editable install.
+  PYTHONWARNINGS=ignore pip --no-deps --no-build-isolation --no-index --editable .
   mark project pyproject.toml <(pwd)
   say "ready"
 fi

@@ -1,0 +1,468 @@
+"""The settings: one TOML file, overridden by the environment, checked before anything starts.
+
+Here: every key with its type, bounds, default and meaning, and the loader that turns what is wrong
+into sentences. Not here: reading the secrets that keys point to, and any component's own defaults;
+components are given plain arguments by `gateway.app` and never see these models.
+
+Rules
+- An unknown key, a wrong type or an impossible value stops the start; all faults are told at once,
+  each by its dotted name. A setting that is silently ignored is a door that stays shut, or open.
+- A secret is never a value here, only a path to one, so that settings may be printed and logged.
+- Types are strict: in TOML `"8883"` is not a number. In the environment everything is text, so
+  there `LOCK_GATEWAY_BROKER__PORT=8883` is read as what the key takes.
+- Durations carry their unit in their name: `_s`, `_days`.
+"""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import ipaddress
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args, get_origin
+from zoneinfo import available_timezones
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    create_model,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from gateway.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+ENV_PREFIX = "LOCK_GATEWAY_"
+ENV_DELIMITER = "__"
+
+
+def _absolute(path: Path) -> Path:
+    # A daemon's working directory is nobody's business.
+    if not path.is_absolute():
+        raise PydanticCustomError("path", "an absolute path is needed")
+    return path
+
+
+def _zone(name: str) -> str:
+    known = available_timezones()
+    if name not in known:
+        raise PydanticCustomError(
+            "zone",
+            "{name} is not an IANA time zone{hint}",
+            {"name": name, "hint": _hint(_close(name, known))},
+        )
+    return name
+
+
+def _radio_device(device: str) -> str:
+    """A serial path, or `socket://` on loopback: whoever reaches that port owns the network."""
+    if device.startswith("socket://"):
+        host = device.removeprefix("socket://").rpartition(":")[0]
+        if not is_loopback(host.strip("[]")):
+            raise PydanticCustomError(
+                "radio", "a coordinator over the network is only taken on loopback"
+            )
+    elif not device.startswith("/"):
+        raise PydanticCustomError("radio", "a path like /dev/serial/by-id/… or socket:// is needed")
+    return device
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is loopback by its address; a name is not proof, `localhost` included."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+AbsolutePath = Annotated[Path, Field(strict=False), AfterValidator(_absolute)]
+Zone = Annotated[str, AfterValidator(_zone)]
+RadioDevice = Annotated[str, AfterValidator(_radio_device)]
+GroupName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
+
+
+class Section(BaseModel):
+    """What all tables share: nothing unknown, nothing converted, nothing set later."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class GatewaySection(Section):
+    """[gateway]"""
+
+    id: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="Name in every topic. Left out: made at first start, kept in state_dir.",
+    )
+    site_zone: Zone = Field(
+        description="IANA zone of the doors; recurring windows are wall time here. Required."
+    )
+    site_name: str = Field(default="", max_length=80, description="Shown to people; means nothing.")
+    state_dir: AbsolutePath = Field(
+        default=Path("/var/lib/lock-gateway"),
+        description="The databases and keys. On a disk that survives a power cut.",
+    )
+
+
+class TlsSection(Section):
+    """[broker.tls]: present means TLS, absent means none."""
+
+    ca_file: AbsolutePath | None = Field(
+        default=None, description="The only authority believed. Left out: those of the system."
+    )
+    cert_file: AbsolutePath | None = Field(
+        default=None, description="The gateway's certificate; its CN is the gateway id."
+    )
+    key_file: AbsolutePath | None = Field(
+        default=None, description="The certificate's private key; readable by the daemon only."
+    )
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise PydanticCustomError("pair", "cert_file and key_file belong together")
+        return self
+
+
+class BrokerSection(Section):
+    """[broker]"""
+
+    host: str = Field(
+        default="127.0.0.1", min_length=1, description="Address or name of the MQTT 5 broker."
+    )
+    port: int = Field(default=1883, ge=1, le=65535, description="8883 is usual with TLS.")
+    username: str | None = Field(default=None, min_length=1, description="Left out: no login.")
+    password_file: AbsolutePath | None = Field(
+        default=None, description="File that holds the password and nothing else."
+    )
+    keepalive_s: int = Field(
+        default=30, ge=5, le=1200, description="A dead connection is noticed after 1.5 times this."
+    )
+    reconnect_min_s: float = Field(
+        default=1.0, ge=0.05, le=60, description="First pause after a lost connection, with jitter."
+    )
+    reconnect_max_s: float = Field(
+        default=600.0, ge=1, le=3600, description="Pauses grow up to this while the broker is away."
+    )
+    accept_unsigned: bool = Field(
+        default=False,
+        description="Take unsigned schedules, if the connected peer's address is loopback too.",
+    )
+    tls: TlsSection | None = Field(default=None, description="Present: TLS. Absent: plain MQTT.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.password_file is not None and self.username is None:
+            raise PydanticCustomError("pair", "password_file without username")
+        if self.reconnect_min_s > self.reconnect_max_s:
+            raise PydanticCustomError("order", "reconnect_min_s is above reconnect_max_s")
+        return self
+
+
+class ZigbeeSection(Section):
+    """[zigbee]"""
+
+    enabled: bool = Field(default=False, description="Whether this site has a Zigbee coordinator.")
+    device: RadioDevice | None = Field(
+        default=None,
+        description="/dev/serial/by-id/… (keeps its name across ports), or socket://127.0.0.1:port.",
+    )
+    baudrate: int = Field(
+        default=115200, ge=9600, le=3_000_000, description="As the stick's firmware."
+    )
+    flow_control: Literal["none", "hardware", "software"] = Field(
+        default="none", description="As the stick's firmware; wrong means silence under load."
+    )
+    channel: int | None = Field(
+        default=None,
+        ge=11,
+        le=26,
+        description="For forming a network; 15, 20, 25 avoid Wi-Fi. Left out: the quietest.",
+    )
+    probe_interval_s: float = Field(
+        default=10.0,
+        ge=1,
+        le=60,
+        description="A stick that hangs without closing is noticed by this.",
+    )
+    request_deadline_s: float = Field(
+        default=10.0,
+        ge=1,
+        le=60,
+        description="Longest wait for one answer of a mains-powered node.",
+    )
+
+    @model_validator(mode="after")
+    def _has_device(self) -> Self:
+        if self.enabled and self.device is None:
+            raise PydanticCustomError("pair", "enabled without device")
+        return self
+
+
+class LocalSection(Section):
+    """[local]"""
+
+    socket: AbsolutePath = Field(
+        default=Path("/run/lock-gateway/api.sock"), description="What the command line talks to."
+    )
+    status_group: GroupName = Field(
+        default="lock-gateway", description="Members may look: status, devices, events, why."
+    )
+    operator_group: GroupName = Field(
+        default="lock-gateway-operators",
+        description="Members may act: unlock, join, remove, reveal. Every act is in the audit.",
+    )
+
+
+class PolicySection(Section):
+    """[policy]"""
+
+    lead_s: float = Field(
+        default=300.0,
+        ge=0,
+        le=3600,
+        description="Written this long before an opening where only writing opens the door.",
+    )
+    write_ahead_days: float = Field(
+        default=14.0,
+        ge=0,
+        le=365,
+        description="Written this long before an opening where the lock itself keeps the window.",
+    )
+    erase_alarm_s: float = Field(
+        default=45.0,
+        ge=1,
+        le=60,
+        description="An erase this late is an alarm; the cloud must hear of it within 60 s.",
+    )
+    identical_writes_per_day: int = Field(
+        default=10,
+        ge=1,
+        le=1000,
+        description="Repeats of one write before its grant is paused: batteries. Erases: no limit.",
+    )
+    reserved_slots: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(strict=False)] = Field(
+        default=(), description="Slot numbers never touched on any lock, such as the owner's code."
+    )
+
+
+class ClockSection(Section):
+    """[clock]"""
+
+    trust: Literal["kernel", "assume"] = Field(
+        default="kernel",
+        description="kernel: believed once synchronised. assume: kept by what we cannot see.",
+    )
+
+
+class EventsSection(Section):
+    """[events]"""
+
+    keep_days: int = Field(
+        default=30, ge=1, le=3650, description="Acknowledged events stay on site this long."
+    )
+    keep_rows: int = Field(
+        default=200_000, ge=1000, le=10_000_000, description="And no more than this many."
+    )
+
+
+class LogsSection(Section):
+    """[logs]"""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info",
+        description="Of our own lines; libraries are kept at warning, their detail holds codes.",
+    )
+    format: Literal["auto", "json", "console"] = Field(
+        default="auto", description="auto: readable on a terminal, else JSON lines."
+    )
+
+
+class SecretsSection(Section):
+    """[secrets]"""
+
+    key_file: AbsolutePath | None = Field(
+        default=None,
+        description="32 bytes sealing digits. Left out: credential store-key, or state_dir/store.key.",
+    )
+
+
+class Settings(Section):
+    """The whole file."""
+
+    gateway: GatewaySection
+    broker: BrokerSection = BrokerSection()
+    zigbee: ZigbeeSection = ZigbeeSection()
+    local: LocalSection = LocalSection()
+    policy: PolicySection = PolicySection()
+    clock: ClockSection = ClockSection()
+    events: EventsSection = EventsSection()
+    logs: LogsSection = LogsSection()
+    secrets: SecretsSection = SecretsSection()
+
+
+def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read and check the file at `path`. Raises ConfigError with one line for each fault."""
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ConfigError(f"could not read {path}: {reason}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"could not read {path}: not TOML: {error}") from error
+    return parse(data, environ, source=str(path))
+
+
+def parse(
+    data: Mapping[str, Any], environ: Mapping[str, str], *, source: str = "settings"
+) -> Settings:
+    """Check a file's tables, laid over by the environment's. Raises ConfigError."""
+    # Without [gateway] the sentence should name the key that is missing in it, not the table.
+    tables: dict[str, Any] = {"gateway": {}, **copy.deepcopy(dict(data))}
+    faults = _overlay(tables, environ)
+    try:
+        settings = Settings.model_validate(tables)
+    except ValidationError as error:
+        faults += [_sentence(detail) for detail in error.errors(include_url=False)]
+    if faults:
+        raise ConfigError(
+            "\n".join([f"could not use {source}:", *(f"  {line}" for line in faults)])
+        )
+    return settings
+
+
+def dotted_keys(model: type[BaseModel] = Settings, prefix: str = "") -> list[str]:
+    """Every key that may be set, as `section.key`."""
+    keys: list[str] = []
+    for name, field in model.model_fields.items():
+        section = _section(field.annotation)
+        keys += dotted_keys(section, f"{prefix}{name}.") if section else [prefix + name]
+    return keys
+
+
+def _section(annotation: Any) -> type[Section] | None:
+    """The section behind a field's annotation, optional or not; None for a plain value."""
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, Section):
+            return candidate
+    return None
+
+
+def _overlay(data: dict[str, Any], environ: Mapping[str, str]) -> list[str]:
+    """Write the environment's values into `data`; what cannot be read is returned as sentences."""
+    faults: list[str] = []
+    for variable in sorted(environ):
+        # One without a delimiter is not a setting: LOCK_GATEWAY_CONFIG belongs to the command line.
+        if not variable.startswith(ENV_PREFIX) or ENV_DELIMITER not in variable:
+            continue
+        path = variable.removeprefix(ENV_PREFIX).lower().split(ENV_DELIMITER)
+        try:
+            _set(data, path, environ[variable])
+        except KeyError:
+            faults.append(f"{variable}: {_unknown('.'.join(path))}")
+        except ValidationError as error:
+            detail = error.errors(include_url=False)[0]
+            faults.append(f"{variable}: {_reason(detail)}")
+    return faults
+
+
+def _set(data: dict[str, Any], path: list[str], text: str) -> None:
+    """Raises KeyError for a key that does not exist, ValidationError for text that does not fit."""
+    model: type[Section] = Settings
+    table = data
+    for name in path[:-1]:
+        section = _section(model.model_fields[name].annotation)
+        if section is None:
+            raise KeyError(name)
+        model = section
+        inner = table.get(name, {})
+        if not isinstance(inner, dict):
+            return  # the file is wrong here, and is told so by validation
+        table[name] = inner
+        table = inner
+    field = model.model_fields[path[-1]]
+    if _section(field.annotation) is not None:
+        raise KeyError(path[-1])
+    listed = get_origin(field.annotation) is tuple
+    # Outside the strict models, so that text is read as what the key takes.
+    lax = create_model("Value", value=(field.annotation or str, field))
+    table[path[-1]] = lax.model_validate({"value": text.split(",") if listed else text}).value  # type: ignore[attr-defined]  # declared in the line above
+
+
+# --------------------------------------------------------------------------- sentences
+
+_KINDS = {
+    "bool": "true or false",
+    "float": "a number",
+    "int": "a whole number",
+    "string": "text in quotes",
+    "path": "a path in quotes",
+    "tuple": "a list",
+    "model": "a table",
+}
+_TOML_KINDS = {
+    bool: "a true or false",
+    dict: "a table",
+    float: "a fraction",
+    int: "a whole number",
+    list: "a list",
+    str: "text",
+}
+
+
+def _sentence(detail: ErrorDetails) -> str:
+    key = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        return _unknown(key)
+    if detail["type"] == "missing":
+        return f"{key} is missing: {_description(key)}"
+    return f"{key}: {_reason(detail)}"
+
+
+def _reason(detail: ErrorDetails) -> str:
+    """What is wrong with a value, without repeating the value: it may be a secret out of place."""
+    fault, _, tail = detail["type"].partition("_")
+    if tail in {"type", "parsing", "from_float"} and fault in _KINDS:
+        given = _TOML_KINDS.get(type(detail["input"]), "a date or time")
+        return f"{_KINDS[fault]} is needed, not {given}"
+    return detail["msg"].replace("Input should", "it should")
+
+
+def _unknown(key: str) -> str:
+    section, _, name = key.rpartition(".")
+    known = dotted_keys()
+    siblings = {k.rpartition(".")[2]: k for k in known if k.rpartition(".")[0] == section}
+    tables = {k.partition(".")[0]: f"[{k.partition('.')[0]}]" for k in known}
+    elsewhere = [k for k in known if k.rpartition(".")[2] == name]
+    close = [siblings[k] for k in _close(name, siblings)] if section else elsewhere
+    close += elsewhere
+    close += [tables[k] for k in _close(key, tables)] + _close(key, known)
+    return f"{key} is not a setting{_hint(close)}"
+
+
+def _description(key: str) -> str:
+    model: type[Section] = Settings
+    *tables, name = key.split(".")
+    for table in tables:
+        model = _section(model.model_fields[table].annotation) or model
+    return model.model_fields[name].description or ""
+
+
+def _close(word: str, known: Iterable[str]) -> list[str]:
+    names = sorted(known)
+    longer = [name for name in names if name.startswith(f"{word}_")]
+    return longer[:1] or difflib.get_close_matches(word, names, n=1)
+
+
+def _hint(found: list[str]) -> str:
+    return f"; did you mean {found[0]}?" if found else ""
