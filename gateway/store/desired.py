@@ -1,8 +1,8 @@
 """What is wanted: credentials and the left half of their grants, as the cloud ordered them.
 
 Here: single orders (a delta, a local action) and what planning reads. Whole snapshots are merged in
-`staging`. Not here: how a grant stands (`reported`), and whether an order is acceptable at all
-(`sync`).
+`staging`, whose names are given out here as well. Not here: how a grant stands (`reported`), and
+whether an order is acceptable at all (`sync`).
 
 Rules: an older version never replaces a newer one. A grant that goes keeps its row until the code
 is proven off the lock; one of which nothing was ever written to a lock is `erased` at once.
@@ -14,42 +14,43 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.domain.grants import DesiredGrant, Origin, SubjectClass
-from gateway.domain.ids import CredentialId, DeviceId, GrantId
 from gateway.domain.schedule import CredentialSpec, GrantLine, Tombstone
 from gateway.domain.secret import DigitsFacts, KeyedHash, Weakness
 from gateway.store import codec
-from gateway.store.keyring import Keyring, credential_context
+from gateway.store.rules import (
+    DEVICE_DROPPED,
+    ON_LOCK,
+    RENEWED,
+    REWANTED,
+    destroy_digits,
+    drop,
+    insert,
+    mark_orphans,
+    sealed_columns,
+)
+from gateway.store.staging import (
+    AppliedSnapshot,
+    StagedChange,
+    apply_staged,
+    clear_staged,
+    stage_chunk,
+    staged_changes,
+    staged_lines,
+)
 from gateway.store.tx import Select, Tx, Value
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
 
+    from gateway.domain.ids import CredentialId, DeviceId, GrantId
     from gateway.domain.instant import Instant
+    from gateway.store.keyring import Keyring
 
-DEVICE_DROPPED = "device_dropped"
-"""Why a grant is to go whose credential no longer lists the device."""
-
-ON_LOCK = (
-    "EXISTS (SELECT 1 FROM slots s WHERE s.device_id = g.device_id AND s.owner = g.credential_id)"
-)
-"""Whether something of grant `g` is, or may be, on the lock: slots are owned before a write."""
-
-RENEWED = (
-    "refused_version = NULL, refused_reason = NULL, removed_externally = 0, attempts = 0,"
-    " next_attempt_at = NULL, writes_day = NULL, writes_today = 0"
-)
-"""What a changed desired value wipes off a grant."""
-
-REWANTED = (
-    f"{RENEWED}, removed = NULL, accepted_at = :now, reason = NULL, since = :now, erased_at = NULL,"
-    " erase_due_at = NULL, erase_alarm_at = NULL, early_exposure_ms = NULL,"
-    " late_revocation_ms = NULL,"
-    f" state = CASE WHEN {ON_LOCK} THEN state ELSE 'pending' END,"
-    f" evidence = CASE WHEN {ON_LOCK} THEN evidence ELSE '[]' END,"
-    f" programmed_at = CASE WHEN {ON_LOCK} THEN programmed_at END"
-)
-"""Grant `g` was to go, or was gone, and is wanted again."""
+__all__ = [
+    "AppliedSnapshot", "StagedChange", "WantedCount", "apply_staged", "clear_staged", "desired_for",
+    "destroy_digits", "digits_of", "forget", "grant_lines", "mark_orphans", "stage_chunk",
+    "staged_changes", "staged_lines", "tombstone", "upsert_credential", "wanted_counts",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,40 +141,6 @@ def tombstone(
     return gone
 
 
-def mark_orphans(tx: Tx, revision: int) -> int:
-    """After snapshot `revision`: what it did not name is marked, and stays in force.
-
-    Absence never revokes. Credentials made on site were never in a snapshot and are left out.
-    """
-    marked = tx.execute(
-        "UPDATE credentials SET orphaned = 1 WHERE revision < ? AND orphaned = 0 AND origin <> ?"
-        " AND EXISTS (SELECT 1 FROM grants g WHERE g.credential_id = credentials.credential_id"
-        " AND g.removed IS NULL) RETURNING credential_id",
-        (revision, Origin.LOCAL.value),
-    ).fetchall()
-    if marked:
-        tx.executemany(
-            "UPDATE grants SET changed = ? WHERE removed IS NULL AND credential_id = ?",
-            [(tx.next_change(), row[0]) for row in marked],
-        )
-        tx.touch("schedule")
-    return len(marked)
-
-
-def destroy_digits(tx: Tx, credential_id: CredentialId) -> bool:
-    """Destroy the digits once no grant needs them: none is on a lock, none is still to be."""
-    return bool(
-        tx.execute(
-            "UPDATE credentials SET sealed = NULL, digits_weakness = NULL"
-            " WHERE credential_id = :id AND sealed IS NOT NULL"
-            " AND NOT EXISTS (SELECT 1 FROM slots WHERE owner = :id)"
-            " AND NOT EXISTS (SELECT 1 FROM grants WHERE credential_id = :id"
-            " AND state NOT IN ('erased', 'missed', 'expired_unused'))",
-            {"id": credential_id},
-        ).rowcount
-    )
-
-
 def forget(tx: Tx, before: Instant) -> int:
     """Delete credentials whose every grant was removed and is off its lock since `before`."""
     ids = [
@@ -250,35 +217,6 @@ def facts_from(row: sqlite3.Row) -> DigitsFacts:
     )
 
 
-def sealed_columns(keyring: Keyring, spec: CredentialSpec) -> dict[str, Value]:
-    """The columns that `credentials` and the staging table share."""
-    facts = keyring.facts(spec.digits)
-    return {
-        "credential_id": spec.credential_id,
-        "version": spec.version,
-        "name": spec.name,
-        "subject_id": spec.subject_id,
-        "subject_class": spec.subject_class.value,
-        "origin": spec.origin.value,
-        "group_id": spec.group,
-        "window": codec.encode_window(spec.window),
-        "use_limit": spec.use_limit,
-        "suspended": int(spec.suspended),
-        "held": int(spec.held),
-        "sealed": keyring.seal(spec.digits, context=credential_context(spec.credential_id)),
-        "digits_hash": facts.hash,
-        "digits_length": facts.length,
-        "digits_numeric": int(facts.numeric),
-        "digits_weakness": facts.weakness.value if facts.weakness else None,
-    }
-
-
-def insert(table: str, columns: Iterable[str]) -> str:
-    """`INSERT INTO table (a, b) VALUES (:a, :b)` for names written in this package."""
-    names = list(columns)
-    return f"INSERT INTO {table} ({', '.join(names)}) VALUES (:{', :'.join(names)})"  # noqa: S608 - names of ours
-
-
 def _put_credential(
     tx: Tx, keyring: Keyring, spec: CredentialSpec, revision: int, now: Instant
 ) -> None:
@@ -292,22 +230,6 @@ def _put_credential(
         f"{insert('credentials', columns)} ON CONFLICT (credential_id) DO UPDATE SET {updates}",
         columns,
     )
-
-
-def drop(tx: Tx, condition: str, params: dict[str, Value]) -> list[GrantId]:
-    """Let the wanted grants `g` go that `condition` (text of this package) names.
-
-    Parameters besides the condition's: reason, now, change.
-    """
-    rows = tx.execute(
-        "UPDATE grants AS g SET removed = :reason, changed = :change, next_attempt_at = NULL,"  # noqa: S608 - constant text
-        f" reason = CASE WHEN {ON_LOCK} THEN reason ELSE :reason END,"
-        f" since = CASE WHEN {ON_LOCK} OR state = 'erased' THEN since ELSE :now END,"
-        f" state = CASE WHEN {ON_LOCK} THEN state ELSE 'erased' END"
-        f" WHERE removed IS NULL AND ({condition}) RETURNING credential_id, device_id",
-        params,
-    ).fetchall()
-    return [GrantId(row[0], row[1]) for row in rows]
 
 
 def _named(credential_id: CredentialId, revision: int) -> tuple[str, tuple[int, str]]:

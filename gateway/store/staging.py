@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from gateway.domain.ids import CredentialId, DeviceId
 from gateway.domain.schedule import CredentialSpec, GrantLine, Tombstone
 from gateway.store import codec
-from gateway.store.desired import (
+from gateway.store.rules import (
     DEVICE_DROPPED,
     RENEWED,
     REWANTED,
