@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.domain.grants import DesiredGrant, Origin, SubjectClass
+from gateway.domain.ids import CredentialId
 from gateway.domain.schedule import CredentialSpec, GrantLine, Tombstone
 from gateway.domain.secret import DigitsFacts, KeyedHash, Weakness
 from gateway.store import codec
@@ -42,12 +43,12 @@ from gateway.store.tx import Select, Tx, Value
 if TYPE_CHECKING:
     import sqlite3
 
-    from gateway.domain.ids import CredentialId, DeviceId, GrantId
+    from gateway.domain.ids import DeviceId, GrantId
     from gateway.domain.instant import Instant
     from gateway.store.keyring import Keyring
 
 __all__ = [
-    "AppliedSnapshot", "StagedChange", "WantedCount", "apply_staged", "clear_staged", "desired_for",
+    "AppliedSnapshot", "StagedChange", "WantedCount", "apply_staged", "clear_staged", "credentials_of_subject", "desired_for",
     "destroy_digits", "digits_of", "forget", "grant_lines", "mark_orphans", "stage_chunk",
     "staged_changes", "staged_lines", "tombstone", "upsert_credential", "wanted_counts",
 ]  # fmt: skip
@@ -195,6 +196,26 @@ def wanted_counts() -> Select[WantedCount]:
         "SELECT device_id, COUNT(*) FROM grants WHERE removed IS NULL GROUP BY device_id",
         (),
         lambda row: WantedCount(row[0], row[1]),
+    )
+
+
+def credentials_of_subject(subject_id: str) -> Select[CredentialId]:
+    """Every credential of a person, on whatever lock."""
+    return Select(
+        "SELECT credential_id FROM credentials WHERE subject_id = ? ORDER BY credential_id",
+        (subject_id,),
+        lambda row: CredentialId(row[0]),
+    )
+
+
+def credentials_of_subject(subject_id: str) -> Select[CredentialId]:
+    """Those with at least one grant in force."""
+    return Select(
+        "SELECT credential_id FROM credentials c WHERE subject_id = ? AND EXISTS"
+        " (SELECT 1 FROM grants WHERE credential_id = c.credential_id AND removed IS NULL)"
+        " ORDER BY credential_id",
+        (subject_id,),
+        lambda row: CredentialId(row[0]),
     )
 
 

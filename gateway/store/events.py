@@ -103,10 +103,12 @@ def events_after(seq: int, limit: int) -> Select[EventRow]:
     return Select("SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit), _row)
 
 
-def events_between(first: int, last: int) -> Select[EventRow]:
-    """Both ends included."""
+def events_between(first: int, last: int, limit: int = -1) -> Select[EventRow]:
+    """Both ends included. A negative limit is none."""
     return Select(
-        "SELECT * FROM events WHERE seq BETWEEN ? AND ? ORDER BY seq", (first, last), _row
+        "SELECT * FROM events WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?",
+        (first, last, limit),
+        _row,
     )
 
 

@@ -8,7 +8,7 @@ what a command does.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from gateway.domain.instant import DAY, Instant
@@ -17,7 +17,7 @@ from gateway.store.tx import Select, Tx
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from gateway.domain.ids import CommandId, DeviceId
 
@@ -25,7 +25,7 @@ KEEP_MS = 7 * DAY
 KEEP_ROWS = 10_000
 
 
-class CommandState(Enum):
+class CommandState(StrEnum):
     RECEIVED = "received"
     STARTED = "started"
     DONE = "done"
@@ -43,6 +43,7 @@ class CommandRow:
     received_at: Instant
     not_after: Instant | None
     state: CommandState
+    started_at: Instant | None
     result: Mapping[str, Any] | None
     finished_at: Instant | None
     told_at: Instant | None
@@ -57,27 +58,26 @@ def receive(
     actor: str,
     not_after: Instant | None,
     now: Instant,
-) -> CommandRow | None:
-    """Write a command down; the existing row if the id is known, whatever else it says now."""
-    known = tx.one(command(command_id))
-    if known is not None:
-        return known
-    tx.execute(
+) -> bool:
+    """Write a command down. False if the id is known: nothing changes, whatever it says now."""
+    written = tx.execute(
         "INSERT INTO commands"
         " (command_id, kind, device_id, body, actor, received_at, not_after, state)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, 'received')",
+        " VALUES (?, ?, ?, ?, ?, ?, ?, 'received') ON CONFLICT DO NOTHING",
         (command_id, kind, device_id, codec.dump(dict(body)), actor, now, not_after),
-    )
-    tx.touch("commands")
-    return None
+    ).rowcount
+    if written:
+        tx.touch("commands")
+    return bool(written)
 
 
-def start(tx: Tx, command_id: CommandId) -> bool:
+def start(tx: Tx, command_id: CommandId, now: Instant) -> bool:
     """Claim it. False when it is unknown or was started before: then it must not be acted upon."""
     return bool(
         tx.execute(
-            "UPDATE commands SET state = 'started' WHERE command_id = ? AND state = 'received'",
-            (command_id,),
+            "UPDATE commands SET state = 'started', started_at = ?"
+            " WHERE command_id = ? AND state = 'received'",
+            (now, command_id),
         ).rowcount
     )
 
@@ -93,9 +93,17 @@ def finish(tx: Tx, command_id: CommandId, result: Mapping[str, Any], now: Instan
     return bool(done.rowcount)
 
 
-def told(tx: Tx, command_id: CommandId, at: Instant) -> None:
-    """The cloud was sent the result."""
-    tx.execute("UPDATE commands SET told_at = ? WHERE command_id = ?", (at, command_id))
+def told(tx: Tx, command_ids: Iterable[CommandId], at: Instant) -> None:
+    """The cloud was sent these results."""
+    tx.executemany(
+        "UPDATE commands SET told_at = ? WHERE command_id = ?", [(at, i) for i in command_ids]
+    )
+
+
+def tell_again(tx: Tx, command_id: CommandId) -> None:
+    """The cloud asked once more: its result, if there is one, is due again."""
+    tx.execute("UPDATE commands SET told_at = NULL WHERE command_id = ?", (command_id,))
+    tx.touch("commands")
 
 
 def command(command_id: CommandId) -> Select[CommandRow]:
@@ -142,6 +150,7 @@ def _row(row: sqlite3.Row) -> CommandRow:
         row["received_at"],
         row["not_after"],
         CommandState(row["state"]),
+        row["started_at"],
         codec.load(row["result"]) if row["result"] is not None else None,
         row["finished_at"],
         row["told_at"],

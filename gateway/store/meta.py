@@ -75,7 +75,7 @@ def time_floor() -> Select[Instant]:
     return Select(floor.sql, floor.params, lambda row: Instant(row[0]))
 
 
-def raise_time_floor(tx: Tx, proven: Instant) -> bool:
+def set_time_floor(tx: Tx, proven: Instant) -> bool:
     """False when the floor was there already; it never falls."""
     if proven <= (tx.one(time_floor()) or 0):
         return False

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AttemptRow", "GrantColumns", "GrantRow", "all_grants", "begin_attempt", "device_view",
-    "devices_changed_since", "finish_attempt", "free_slot", "grant", "grants_changed_since",
+    "devices_changed_since", "finish_attempt", "forget_unmanaged", "free_slot", "grant", "grants_changed_since",
     "grants_for", "grants_of", "hold_slot", "holder_at", "open_attempts", "overdue_erases",
     "put_slot", "quarantine", "quarantined", "slot", "slots_for", "update_grant",
 ]  # fmt: skip
@@ -177,6 +177,22 @@ def put_slot(tx: Tx, device_id: DeviceId, slot: Slot) -> None:
         tx.touch(f"device:{device_id}")
 
 
+def forget_unmanaged(tx: Tx, device_id: DeviceId) -> None:
+    """Drop what was read of slots that are not ours, so that they are read anew."""
+    tx.execute("DELETE FROM slots WHERE device_id = ? AND owner IS NULL", (device_id,))
+    tx.touch(f"device:{device_id}")
+
+
+def forget_unmanaged(tx: Tx, device_id: DeviceId) -> int:
+    """Drop what was read of slots that are not ours, so that the lock is read anew."""
+    gone = tx.execute(
+        "DELETE FROM slots WHERE device_id = ? AND owner IS NULL", (device_id,)
+    ).rowcount
+    tx.execute("UPDATE devices SET inventory_done = 0 WHERE device_id = ?", (device_id,))
+    tx.touch(f"device:{device_id}")
+    return gone
+
+
 def device_view(row: DeviceRow, slots: Iterable[Slot], zone: str) -> Device:
     """What planning looks at. `zone`: the site's, in which the lock's clock is kept."""
     clock = None
@@ -232,15 +248,15 @@ def all_grants() -> Select[GrantRow]:
     return Select(f"{_GRANTS} ORDER BY g.device_id, g.accepted_at, g.credential_id", (), _grant)
 
 
-def grants_changed_since(change: int, limit: int) -> Select[GrantRow]:
-    """Oldest change first, whole changes only: at least `limit` rows if there are so many.
+def grants_changed_since(change: int, limit: int = -1) -> Select[GrantRow]:
+    """Oldest change first. A limit is stretched to the end of the change it falls into.
 
-    Go on with the last row's `changed`.
+    So nothing is missed by going on with the last row's `changed`. A negative limit is none.
     """
     return Select(
-        f"{_GRANTS} WHERE g.changed > :change AND g.changed <= COALESCE((SELECT changed FROM grants"  # noqa: S608 - constant text
-        " WHERE changed > :change ORDER BY changed LIMIT 1 OFFSET :limit - 1), g.changed)"
-        " ORDER BY g.changed, g.credential_id, g.device_id",
+        f"{_GRANTS} WHERE g.changed > :change AND (:limit < 0 OR g.changed <= COALESCE((SELECT"  # noqa: S608 - constant text
+        " changed FROM grants WHERE changed > :change ORDER BY changed LIMIT 1 OFFSET :limit - 1),"
+        " g.changed)) ORDER BY g.changed, g.credential_id, g.device_id",
         {"change": change, "limit": limit},
         _grant,
     )
