@@ -18,7 +18,6 @@ from gateway.drivers.zcl_lock.facts import ModelFacts
 from gateway.errors import ConfigError
 
 if TYPE_CHECKING:
-    from gateway.domain.capabilities import Capabilities
     from gateway.drivers.api import Driver
     from gateway.radios.api import ClusterRadio, NodeInfo
 
@@ -33,13 +32,8 @@ class Entry:
     facts: ModelFacts
 
 
-def driver_for(
-    node: NodeInfo,
-    radio: ClusterRadio,
-    site_zone: str,
-    capabilities: Capabilities | None = None,
-) -> Driver | None:
-    """None for a node that no driver knows. `capabilities`: of an earlier interview, if any."""
+def driver_for(node: NodeInfo, radio: ClusterRadio, site_zone: str) -> Driver | None:
+    """None for a node that no driver knows. `site_zone`: an IANA name."""
     facts = facts_for(node)
     endpoint = next(
         (
@@ -53,7 +47,7 @@ def driver_for(
     if endpoint is None:
         return None
     kind = ZclLockWithClock if wire.TIME in endpoint.input_clusters else ZclLock
-    return kind(node, radio, site_zone, facts, capabilities)
+    return kind(node, radio, site_zone, facts)
 
 
 def facts_for(node: NodeInfo) -> ModelFacts:

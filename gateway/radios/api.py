@@ -56,7 +56,7 @@ class ClusterRequest:
     """One cluster command. `fields` by the specification's snake_case names.
 
     `acts_twice`: a repeat would do harm (unlock, toggle), so the stack must not retry by itself.
-    `asks_only`: it changes nothing, so the stack may repeat it, and no answer is `Unreachable`.
+    `asks_only`: it changes nothing, so no answer is `Unreachable` and not `OutcomeUnknown`.
     """
 
     endpoint: int

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Extend:
-    """More time for what must still be said although the deadline may have passed."""
+    """Time for so many exchanges that must still be had, although the deadline may have passed."""
 
-    seconds: float
+    exchanges: int
 
 
 Step = ClusterRequest | ReadAttributes | WriteAttributes | BindAndReport | Extend

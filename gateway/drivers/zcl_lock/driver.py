@@ -36,23 +36,22 @@ if TYPE_CHECKING:
     from gateway.domain.secret import Secret
     from gateway.drivers.zcl_lock.facts import ModelFacts
 
+ANSWER_S = 4.0
+"""How long a lock that is awake may take to answer; zigpy waits 5 s."""
+POLL_S = 9.0
+"""More for one that sleeps: its parent keeps a frame for 7.68 s."""
+ASKED = 2
+"""How often a question is asked. An order is given once: a slow lock would carry it out twice."""
+
 T = TypeVar("T")
 _DONE = ClusterReply(0, {})
 
 
 class ZclLock:
-    """A lock by the Door Lock cluster. All it remembers is what the interview told it.
-
-    `capabilities` saves a lock that is known already from being asked again after a restart.
-    """
+    """A lock by the Door Lock cluster. All it remembers is what the interview told it."""
 
     def __init__(
-        self,
-        node: NodeInfo,
-        radio: ClusterRadio,
-        site_zone: str,
-        facts: ModelFacts,
-        capabilities: Capabilities | None = None,
+        self, node: NodeInfo, radio: ClusterRadio, site_zone: str, facts: ModelFacts
     ) -> None:
         self._node = node
         self._radio = radio
@@ -64,13 +63,18 @@ class ZclLock:
             if wire.DOOR_LOCK in endpoint.input_clusters
             and facts.endpoint in (None, endpoint.endpoint)
         )
-        self._capabilities = capabilities
+        self._patience_s = max(ANSWER_S, 1.5 * facts.slow_s) + (POLL_S if node.sleepy else 0.0)
+        self._capabilities: Capabilities | None = None
         self.info = DriverInfo(
             driver="zcl_lock",
             manufacturer=node.manufacturer,
             model=node.model,
             quirks=facts.names,
         )
+
+    def restore(self, capabilities: Capabilities) -> None:
+        """Of an earlier interview, so that a known lock is not asked again after a restart."""
+        self._capabilities = capabilities
 
     async def interview(self, *, deadline_s: float) -> Capabilities:
         dialogue = interview(
@@ -156,11 +160,11 @@ class ZclLock:
             step = next(dialogue)
             while True:
                 if isinstance(step, Extend):
-                    until = max(until, loop.time() + step.seconds + 3 * self._facts.slow_s)
+                    until = max(until, loop.time() + step.exchanges * self._patience_s)
                     step = dialogue.send(_DONE)
                     continue
                 try:
-                    reply = await self._carry(step, until - loop.time())
+                    reply = await self._exchange(step, until)
                 except GatewayError as error:
                     step = dialogue.throw(error)
                 else:
@@ -170,9 +174,22 @@ class ZclLock:
         finally:
             dialogue.close()
 
+    async def _exchange(self, step: Step, until: float) -> ClusterReply:
+        loop = asyncio.get_running_loop()
+        question = isinstance(step, ReadAttributes) or (
+            isinstance(step, ClusterRequest) and step.asks_only
+        )
+        for _ in range(ASKED - 1 if question else 0):
+            try:
+                return await self._carry(step, until - loop.time())
+            except Unreachable:
+                continue
+        return await self._carry(step, until - loop.time())
+
     async def _carry(self, step: Step, left_s: float) -> ClusterReply:
         if left_s <= 0:
             raise Unreachable(f"could not speak to {self._node.address}: the time is over")
+        left_s = min(left_s, self._patience_s)
         address = self._node.address
         if isinstance(step, ClusterRequest):
             return await self._radio.request(address, step, deadline_s=left_s)

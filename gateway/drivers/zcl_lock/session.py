@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 
 PROVEN = Confirmed(frozenset({Evidence.ACKNOWLEDGED, Evidence.READ_BACK}))
 FOUND = Confirmed(frozenset({Evidence.READ_BACK}))
-WITHDRAWAL_S = 10.0
-"""For taking back a code whose proof is missing, whatever the deadline of the write."""
+WITHDRAWAL = 6
+"""Exchanges to take back a code whose proof is missing, whatever the deadline of the write."""
 
 _BROKEN = (LinkError, RadioError, ProtocolError)
 
@@ -191,7 +191,7 @@ def _enable(
 
 def _withdraw(dialect: Dialect, slot: int, outcome: Outcome) -> Dialogue[WriteResult]:
     """Erase what could not be proven. If that cannot be proven either, nobody knows: say so."""
-    yield Extend(WITHDRAWAL_S)
+    yield Extend(WITHDRAWAL)
     try:
         erased = yield from erase(dialect, slot)
     except (*_BROKEN, DeviceRefused) as error:
@@ -212,13 +212,13 @@ def reschedule(
     kind = _kind_of(schedules)
     user = yield from read_user(dialect, slot)
     if user.use is SlotUse.AVAILABLE or kind is None:
-        return WriteResult(Refused(Refusal.INVALID), reading_of(dialect, slot, user, None))
+        return WriteResult(Refused(Refusal.INVALID), _known(dialect, slot, user))
     if (
         user.type is not kind
         or kind is UserType.UNRESTRICTED
         or (len(schedules) > dialect.count(kind))
     ):
-        return WriteResult(Refused(Refusal.UNSUPPORTED), reading_of(dialect, slot, user, None))
+        return WriteResult(Refused(Refusal.UNSUPPORTED), _known(dialect, slot, user))
     wanted = [to_raw(schedule, dialect.zone) for schedule in schedules]
     try:
         failure = yield from _set_schedules(dialect, slot, kind, wanted)
@@ -229,7 +229,7 @@ def reschedule(
         # The lock opened the code to all hours: that is worse than a code too few.
         return (yield from _withdraw(dialect, slot, Unconfirmed("the lock lifted the restriction")))
     if failure is not None:
-        return WriteResult(failure, reading_of(dialect, slot, after, None))
+        return WriteResult(failure, _known(dialect, slot, after))
     raws = dict(zip(dialect.ids(kind), wanted, strict=False))
     reading = reading_of(dialect, slot, after, raws)
     if after.type is not kind or after.use is not user.use:
@@ -246,7 +246,7 @@ def erase(dialect: Dialect, slot: int) -> Dialogue[WriteResult]:
         pass  # unreadable is no reason not to try
     else:
         if before.use is SlotUse.AVAILABLE:
-            return WriteResult(FOUND, reading_of(dialect, slot, before, None))
+            return WriteResult(FOUND, _known(dialect, slot, before))
         kind = before.type
     status = yield from tell(dialect.request(Command.CLEAR_PIN_CODE, user_id=dialect.user_id(slot)))
     try:
@@ -255,7 +255,7 @@ def erase(dialect: Dialect, slot: int) -> Dialogue[WriteResult]:
         if status:
             return WriteResult(Refused(refusal_of(status)))
         return WriteResult(Unconfirmed(f"erased, but not read back: {error}"))
-    reading = reading_of(dialect, slot, after, None)
+    reading = _known(dialect, slot, after)
     if after.use is not SlotUse.AVAILABLE:
         if status:
             return WriteResult(Refused(refusal_of(status)), reading)
@@ -287,6 +287,11 @@ def operate(dialect: Dialect, command: Command) -> Dialogue[Outcome]:
     if status:
         return Refused(refusal_of(status))
     return Confirmed(frozenset({Evidence.ACKNOWLEDGED}))
+
+
+def _known(dialect: Dialect, slot: int, user: User) -> SlotReading | None:
+    """A reading, unless it would have to name schedules that were not read."""
+    return None if user.restricted else reading_of(dialect, slot, user, None)
 
 
 def _kind_of(schedules: Sequence[LockSchedule]) -> UserType | None:

@@ -63,7 +63,6 @@ log = structlog.get_logger(__name__)
 
 READ_AT_ONCE = 5
 """Attributes per request, so that the answer fits into one frame."""
-_QUESTION_RETRIES = 2
 _NETWORK_SCHEMES = frozenset({"socket", "tcp"})
 
 
@@ -158,8 +157,7 @@ class ZigbeeRadio:
                     definition.id,
                     definition.schema,
                     timeout=deadline_s,
-                    # A slow lock would be written to twice: only questions are repeated.
-                    retries=_QUESTION_RETRIES if request.asks_only else 0,
+                    retries=0,  # a slow lock would be written to twice; askers repeat themselves
                     **_encoded(definition.schema, request),
                 )
         return _reply(answer, request, what)
@@ -173,7 +171,9 @@ class ZigbeeRadio:
             async with asyncio.timeout(deadline_s):
                 for start in range(0, len(request.attributes), READ_AT_ONCE):
                     chunk = request.attributes[start : start + READ_AT_ONCE]
-                    answer = await cluster.read_attributes_raw(list(chunk), timeout=deadline_s)
+                    answer = await cluster.read_attributes_raw(
+                        list(chunk), timeout=deadline_s, retries=0
+                    )
                     values.update(_values(answer))
         return ClusterReply(0x01, values)
 

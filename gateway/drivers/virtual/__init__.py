@@ -1,0 +1,1 @@
+"""A lock in memory: the smallest correct driver, for rehearsals and as a measure of others."""
