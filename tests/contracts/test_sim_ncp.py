@@ -324,6 +324,23 @@ async def test_a_bad_air_and_a_bad_line_lose_nothing_that_is_retried(lamp: Lamp)
         assert lamp.commands >= answered
 
 
+async def test_what_a_sleeper_is_owed_it_gets_when_it_wakes_by_itself() -> None:
+    lamp = Lamp(sleepy=True, poll_interval_s=3600, battery_powered=True)
+    network = Network()
+    node = network.add(lamp, "lamp")
+    ncp = SimulatedNcp(network)
+    async with serve_tcp(ncp) as server, host(server.url) as (app, events):
+        device = await join(app, events, node)
+        node.sleep_now()
+        waiting = asyncio.create_task(device.endpoints[1].on_off.on(retries=0))
+        while not node.pending:
+            await app.permit_ncp(0)  # a turn of the line
+        assert lamp.commands == 0
+        lamp.report()
+        await waiting
+        assert lamp.commands == 1
+
+
 async def test_an_air_that_doubles_frames_delivers_them_twice(lamp: Lamp) -> None:
     network = Network()
     node = network.add(lamp, "lamp")
@@ -370,6 +387,28 @@ async def test_the_host_notices_a_lost_line_and_a_reset(how: str) -> None:
         await events.lost.get()
 
 
+async def test_an_unplugged_stick_is_noticed() -> None:
+    ncp = SimulatedNcp(Network())
+    async with serve_pty(ncp) as server, host(server.path) as (_, events):
+        ncp.drop_connection()
+        await events.lost.get()
+
+
+async def test_a_device_reset_by_hand_joins_again(lamp: Lamp) -> None:
+    network = Network()
+    node = network.add(lamp, "lamp")
+    ncp = SimulatedNcp(network)
+    async with serve_tcp(ncp) as server, host(server.url) as (app, events):
+        device = await join(app, events, node)
+        node.forget()
+        assert lamp.left == 1
+        node.start_joining()
+        await node.until(lambda: node.joined)
+        await device.endpoints[1].on_off.on()
+        assert lamp.commands == 1
+        assert app.get_device(ieee=device.ieee).nwk == node.node_id
+
+
 async def test_a_mute_ezsp_still_receives(lamp: Lamp) -> None:
     network = Network()
     node = network.add(lamp, "lamp")
@@ -385,19 +424,21 @@ async def test_a_mute_ezsp_still_receives(lamp: Lamp) -> None:
         assert events.lost.empty()
 
 
-async def test_a_backup_restores_onto_an_empty_stick(lamp: Lamp) -> None:
+@pytest.mark.parametrize("version", [13, 18])
+async def test_a_backup_restores_onto_another_stick(version: int, lamp: Lamp) -> None:
     network = Network()
     node = network.add(lamp, "lamp")
-    ncp = SimulatedNcp(network)
-    async with serve_tcp(ncp) as server, host(server.url) as (app, events):
+    old = SimulatedNcp(network, ezsp_version=version)
+    async with serve_tcp(old) as server, host(server.url) as (app, events):
         await join(app, events, node)
         backup = await app.backups.create_backup(load_devices=True)
-        await app.reset_network_info()
-        assert not ncp.network_up
-        lamp.report()
+
+    fresh = Nvm()
+    fresh.coordinator.factory_eui64 = 0x0013A200DEC0DE02
+    new = SimulatedNcp(network, ezsp_version=version, nvm=fresh)
+    assert not node.reachable
+    async with serve_tcp(new) as server, host(server.url) as (app, _):
+        assert not node.reachable  # a network of its own, with another key
         await app.backups.restore_backup(backup)
-        await app.start_network()
+        assert new.eui64 == old.eui64
         assert node.reachable
-        device = app.get_device(ieee=t.EUI64.convert("00:12:4b:00:00:00:00:01"))
-        await device.endpoints[1].on_off.on()
-        assert lamp.commands == 1

@@ -103,7 +103,9 @@ class Lane:
 
 
 class Receiver(Protocol):
-    """The far end of a delivery."""
+    """The far end of a delivery; ``pending`` is what its parent holds for it while it sleeps."""
+
+    pending: set[Delivery]
 
     @property
     def reachable(self) -> bool: ...
@@ -127,7 +129,9 @@ class Delivery:
         "_loop",
         "_node",
         "_payload",
+        "_poll",
         "_received",
+        "_until",
         "_up",
     )
 
@@ -147,31 +151,42 @@ class Delivery:
         self._aps, self._payload = aps, payload
         self._acknowledged = bool(aps.options & RETRY)
         self._attempt = 0
+        self._until = 0.0
+        self._poll: asyncio.TimerHandle | None = None
         self._received = False  # a repeat under the same APS counter is acknowledged, not passed on
 
     def start(self) -> None:
         """Begin; the outcome is reported from the loop, never from within this call."""
+        self._attempt += 1
         if self._node.sleepy:
-            self._wait_for_poll(self._loop.time() + self._air.indirect_timeout_s)
+            self._until = self._loop.time() + self._air.indirect_timeout_s
+            self._node.pending.add(self)
+            self.wait_for_poll()
         else:
             self._transmit()
 
-    def _wait_for_poll(self, deadline: float) -> None:
-        wait = self._node.next_poll_in()
-        remaining = deadline - self._loop.time()
+    def wait_for_poll(self) -> None:
+        """Hold the frame until the node asks for it; called again when it wakes up early."""
+        if self._poll is not None:
+            self._poll.cancel()
+        wait, remaining = self._node.next_poll_in(), self._until - self._loop.time()
         if wait > remaining:
-            self._loop.call_later(max(remaining, 0.0), self._done, False)
+            self._poll = self._loop.call_later(max(remaining, 0.0), self._expired)
         else:
-            self._loop.call_later(wait, self._polled, deadline)
+            self._poll = self._loop.call_later(wait, self._polled)
 
-    def _polled(self, deadline: float) -> None:
+    def _expired(self) -> None:
+        self._node.pending.discard(self)
+        self._done(False)
+
+    def _polled(self) -> None:
         if self._node.reachable and not self._air.lost(self._air.down):
+            self._node.pending.discard(self)
             self._down.after(self._air.delay(self._air.down), self._arrive)
         else:  # nobody polled; the frame stays in the parent's queue
-            self._loop.call_later(1e-3, self._wait_for_poll, deadline)
+            self._poll = self._loop.call_later(1e-3, self.wait_for_poll)
 
     def _transmit(self) -> None:
-        self._attempt += 1
         air = self._air
         if not self._node.reachable:
             self._loop.call_later(air.unreachable_s / ATTEMPTS, self._missed)
@@ -182,7 +197,7 @@ class Delivery:
 
     def _missed(self) -> None:
         if self._attempt < ATTEMPTS and (self._acknowledged or not self._node.reachable):
-            self._transmit()
+            self.start()
         else:
             self._done(False)
 

@@ -100,6 +100,12 @@ class Deframer:
 
     def feed(self, data: bytes) -> list[bytes | None]:
         """Consume bytes; one entry per finished frame."""
+        if not self._buffer and not self._escaped and not self._discarding:
+            body = data[:-1]
+            if body and data[-1] == FLAG and _STUFFED.isdisjoint(body):  # the usual case, at once
+                self._buffer += body
+                self._discarding = len(body) > _MAX_FRAME
+                return [self._finish()]
         frames: list[bytes | None] = []
         for byte in data:
             if byte == FLAG:

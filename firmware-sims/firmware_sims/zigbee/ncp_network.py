@@ -310,7 +310,9 @@ class NetworkCommands:
     def _factory_reset(self, f: dict[str, Any]) -> Answer:
         old = self._state
         kept = old.nwk_counter if f["keep_counters"] else 0
-        self._stack.nvm.coordinator = CoordinatorState(eui64=old.eui64, nwk_counter=kept)
+        self._stack.nvm.coordinator = CoordinatorState(
+            factory_eui64=old.factory_eui64, restored_eui64=old.restored_eui64, nwk_counter=kept
+        )
         self._stack.nvm.save()
         return {}
 

@@ -17,6 +17,8 @@ from firmware_sims.zigbee.trust_centre import JoinPolicy
 _TRUST_CENTER_POLICY = 0x00
 _NWK_COUNTER, _APS_COUNTER, _VERSION_INFO, _TRANSIENT_LIFE = 0x23, 0x24, 0x11, 0x3B
 _CUSTOM_EUI64 = 0x0C
+_RESTORED_EUI64 = 0x0000E12A  # NV3KeyId.CREATOR_STACK_RESTORED_EUI64: an address of another stick
+_NO_EUI64 = 0xFFFFFFFFFFFFFFFF
 _ENDPOINT_FLAGS, _LAST_LEAVE_REASON, _SOURCE_ROUTE_OVERHEAD = 0, 1, 2
 _ENDPOINT_ENABLED = 0x0001
 # EmberZNet release by EZSP version: major, minor, patch
@@ -67,8 +69,8 @@ class SystemCommands:
             "setPolicy": self._set_policy,
             "getPolicy": self._get_policy,
             "getMfgToken": lambda f: {"value": _MFG_TOKENS.get(f["token"], b"")},
-            "getTokenData": lambda _: {"status": Status.NOT_FOUND},
-            "setTokenData": lambda _: {"status": Status.NOT_SUPPORTED},
+            "getTokenData": self._get_token,
+            "setTokenData": self._set_token,
             "customFrame": lambda _: {"status": Status.NOT_SUPPORTED},
             "getLibraryStatus": lambda _: {"library_status": 0xFF},
             "getXncpInfo": lambda _: {"status": Status.NOT_SUPPORTED},
@@ -155,6 +157,21 @@ class SystemCommands:
 
     def _get_policy(self, f: dict[str, Any]) -> Answer:
         return {"decision": self._policies.get(f["policy"], 0)}
+
+    def _get_token(self, f: dict[str, Any]) -> Answer:
+        if f["token"] != _RESTORED_EUI64:
+            return {"status": Status.NOT_FOUND}
+        restored = self._stack.nvm.coordinator.restored_eui64
+        value = (_NO_EUI64 if restored is None else restored).to_bytes(8, "little")
+        return {"sized_value": len(value).to_bytes(4, "little") + value}
+
+    def _set_token(self, f: dict[str, Any]) -> Answer:
+        if f["token"] != _RESTORED_EUI64:
+            return {"status": Status.NOT_SUPPORTED}
+        value = int.from_bytes(f["sized_value"][4:12], "little")
+        self._stack.nvm.coordinator.restored_eui64 = None if value == _NO_EUI64 else value
+        self._stack.nvm.save()
+        return OK
 
     def _random(self, _: dict[str, Any]) -> Answer:
         return {"value": self._stack.network.air.rng.getrandbits(16)}

@@ -73,6 +73,7 @@ class SimulatedNode:
         code = application.identity.install_code
         self._joining_key = WELL_KNOWN_KEY if code is None else install_code_key(code)
         self._counter = 0
+        self.pending: set[Delivery] = set()
         self._poll_epoch = self._awake_until = 0.0
         self._joining: asyncio.TimerHandle | None = None
         self._watchers: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
@@ -95,6 +96,10 @@ class SimulatedNode:
             change: asyncio.Future[None] = self._loop.create_future()
             self._watchers.append((condition, change))
             await change
+
+    def sleep_now(self) -> None:
+        """Stop polling often before its time; matters only for a sleeper."""
+        self._awake_until = self._loop.time()
 
     def start_joining(self) -> None:
         """Enter pairing mode: try to join now and again until it works or is stopped."""
@@ -343,6 +348,8 @@ class SimulatedNode:
 
     def _stay_awake(self, seconds: float) -> None:
         self._awake_until = max(self._awake_until, self._loop.time() + seconds)
+        for delivery in tuple(self.pending):
+            delivery.wait_for_poll()
 
     def _notify(self) -> None:
         if not self._watchers:

@@ -23,7 +23,7 @@ a restart a counter resumes at the next step, never below what was used."""
 class CoordinatorState:
     """The coordinator's tokens; ``formed`` says whether the network parameters mean anything."""
 
-    eui64: int = 0x0013A200DEC0DE01
+    factory_eui64: int = 0x0013A200DEC0DE01
     formed: bool = False
     extended_pan_id: int = 0
     pan_id: int = 0xFFFF
@@ -41,7 +41,11 @@ class CoordinatorState:
     aps_counter: int = 0
     link_keys: dict[int, tuple[int, bytes]] = field(default_factory=dict, repr=False)
     restored_children: dict[int, tuple[int, int]] = field(default_factory=dict)
-    tokens: dict[int, bytes] = field(default_factory=dict, repr=False)
+    restored_eui64: int | None = None  # set when a backup of another stick was written
+
+    @property
+    def eui64(self) -> int:
+        return self.factory_eui64 if self.restored_eui64 is None else self.restored_eui64
 
 
 @dataclass(slots=True)
@@ -86,7 +90,6 @@ class Nvm:
         raw["restored_children"] = {
             int(i): (eui64, node_id) for i, (eui64, node_id) in raw["restored_children"].items()
         }
-        raw["tokens"] = {int(i): bytes.fromhex(v) for i, v in raw["tokens"].items()}
         state = CoordinatorState(**raw)
         state.nwk_counter = _next_step(state.nwk_counter)
         state.aps_counter = _next_step(state.aps_counter)

@@ -98,10 +98,15 @@ class _PtyLine:
         self.path = os.ttyname(self._theirs)
         self._waiting = bytearray()
         self._ncp = ncp
-        self._session = ncp.connect(write=self._write, drop=lambda: None)
+        self._closed = False
+        self._session = ncp.connect(write=self._write, drop=self.close)
         self._loop.add_reader(self._ours, self._readable)
 
     def close(self) -> None:
+        """Unplug: the host reads an end of file, and the path is gone."""
+        if self._closed:
+            return
+        self._closed = True
         self._loop.remove_reader(self._ours)
         self._loop.remove_writer(self._ours)
         self._ncp.disconnect(self._session)
@@ -117,6 +122,8 @@ class _PtyLine:
         self._flush()
 
     def _flush(self) -> None:
+        if self._closed:
+            return
         try:
             written = os.write(self._ours, self._waiting)
         except BlockingIOError:
