@@ -475,7 +475,8 @@ def _keep(
 ) -> None:
     """This grant belongs on the lock and has a slot."""
     assert want.span is not None
-    assert want.grant.digits is not None
+    facts = want.grant.digits
+    assert facts is not None
     due = want.span.opens_at
     urgent = Priority.PROGRAM if want.urgent else Priority.READ_BACK
     grant = want.grant
@@ -485,7 +486,7 @@ def _keep(
         case Opaque():
             draft.add(ReadSlot(slot.number, grant.credential_id, urgent), due)
             draft.say(want, GrantState.UNCONFIRMED, "answer_missing", slot)
-        case Known(hash=found) if found != grant.digits.hash:
+        case Known(hash=found) if found != facts.hash:
             _write(draft, device, want, slot, policy)
         case Known() if slot.schedules != want.schedules:
             draft.add(Reschedule(slot.number, grant.credential_id, want.schedules), due)

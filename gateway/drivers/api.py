@@ -133,8 +133,12 @@ class CredentialStore(Protocol):
         schedules: tuple[LockSchedule, ...],
         *,
         deadline_s: float,
+        overwrite: bool = False,
     ) -> WriteResult:
-        """In the order that never opens a door too early; proof is part of it."""
+        """In the order that never opens a door too early; proof is part of it.
+
+        Without `overwrite` an occupied slot is refused as `INVALID` with its reading.
+        """
         ...
 
     async def reschedule(

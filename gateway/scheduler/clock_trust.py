@@ -8,7 +8,7 @@ proven is the floor; it is kept in the store and the gateway never acts as if it
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import structlog
 
@@ -32,7 +32,7 @@ FLOOR_EVERY_MS = 5 * 60_000
 class _Timex(ctypes.Structure):
     """struct timex of <sys/timex.h>; only `status` is read, the rest keeps the size."""
 
-    _fields_ = (
+    _fields_: ClassVar = (  # type: ignore[mutable-override]  # how ctypes wants it
         ("modes", ctypes.c_uint),
         ("offset", ctypes.c_long),
         ("freq", ctypes.c_long),

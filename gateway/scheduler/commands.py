@@ -27,9 +27,10 @@ from gateway.errors import (
 )
 from gateway.scheduler.policy import MOMENTARY_DEADLINE_S
 from gateway.store import desired, devices, events, journal, meta, reported
+from gateway.store.journal import CommandState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from gateway.domain.instant import Instant
     from gateway.kit.clock import Clock
@@ -46,7 +47,7 @@ Result = dict[str, Value]
 class Lanes(Protocol):
     """What commands need of the scheduler."""
 
-    def put(self, device_id: DeviceId, act: Callable[[Driver], object]) -> bool:
+    def put(self, device_id: DeviceId, act: Callable[[Driver], Awaitable[None]]) -> bool:
         """Queue a momentary act; False when there is no such device."""
         ...
 
@@ -92,7 +93,7 @@ class Commands:
     async def _reap(self) -> None:
         """Answer what a former life left in the middle of."""
         for row in await self._store.fetch(journal.open_commands()):
-            if row.state == "started":
+            if row.state is CommandState.STARTED:
                 self._taken.add(row.command_id)
                 await self._finish(row, _unconfirmed("the gateway restarted while it was acting"))
 
@@ -154,8 +155,7 @@ class Commands:
         if not isinstance(driver, Latch):
             await self._finish(row, {"outcome": "refused", "reason": "unsupported"})
             return
-        now = self._clock.now()
-        await self._store.submit(lambda tx: journal.start(tx, row.command_id, now))
+        await self._store.submit(lambda tx: journal.start(tx, row.command_id))
         operate = driver.unlock if row.kind == "unlock" else driver.lock
         try:
             async with self._arbiter.airtime(Priority.MOMENTARY):

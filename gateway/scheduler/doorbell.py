@@ -22,7 +22,7 @@ from gateway.domain.events import EventType, Fact, Method, Value
 from gateway.domain.ids import CredentialId, DeviceId, GrantId
 from gateway.drivers.api import DeviceEvent, Happening, Measured, SlotChange, SlotChanged
 from gateway.errors import StoreError, StoreFull
-from gateway.store import devices, events, reported
+from gateway.store import devices, events, history, reported
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +107,7 @@ class Doorbell:
     def _happening(self, tx: Tx, device_id: DeviceId, event: Happening, at: Instant) -> None:
         credential_id = None
         if event.slot is not None:
-            credential_id = tx.one(reported.holder_at(device_id, event.slot, at))
+            credential_id = tx.one(history.holder_at(device_id, event.slot, at))
         body: dict[str, Value] = {"method": event.method.value}
         if event.slot is not None:
             body["slot"] = event.slot
@@ -179,7 +179,7 @@ class Doorbell:
             return
         content = Opaque(OpaqueReason.UNREAD)
         if owner is not None:
-            reported.free_slot(tx, device_id, event.slot, at)
+            history.free_slot(tx, device_id, event.slot, at)
             self._taken_away(tx, device_id, event.slot, owner, at)
         reported.put_slot(tx, device_id, Slot(event.slot, content, observed_at=at))
         devices.update_device(tx, device_id, inventory_done=False)
@@ -187,7 +187,7 @@ class Doorbell:
     def _taken_away(
         self, tx: Tx, device_id: DeviceId, slot: int, owner: CredentialId, at: Instant
     ) -> None:
-        reported.free_slot(tx, device_id, slot, at)
+        history.free_slot(tx, device_id, slot, at)
         reported.update_grant(tx, GrantId(owner, device_id), at, removed_externally=True, slot=None)
         body: dict[str, Value] = {"slot": slot}
         self._tell(tx, EventType.CREDENTIAL_REMOVED_EXTERNALLY, at, device_id, owner, body)

@@ -7,7 +7,6 @@ is given once to a piece of hardware and kept when it rejoins.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
@@ -17,7 +16,6 @@ import structlog
 from gateway.domain.devices import Opaque, OpaqueReason, Slot
 from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.ids import DeviceId
-from gateway.drivers.api import DeviceEvent, Driver
 from gateway.errors import GatewayError, RadioUnavailable, RequestError
 from gateway.radios.api import (
     AttributeReported,
@@ -35,10 +33,14 @@ from gateway.radios.api import (
     RadioStatus,
     StateChanged,
 )
-from gateway.store import devices, events, reported
+from gateway.store import devices, events, history, reported
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from gateway.domain.capabilities import Capabilities
     from gateway.domain.instant import Instant
+    from gateway.drivers.api import DeviceEvent, Driver
     from gateway.kit.clock import Clock
     from gateway.store.database import Store
     from gateway.store.devices import DeviceRow
@@ -56,7 +58,16 @@ class MeshRadio(ClusterRadio, Commissioning, Protocol):
     """A mesh that can also admit and dismiss nodes."""
 
 
-DriverFor = Callable[[NodeInfo, ClusterRadio, str], Driver | None]
+class DriverFor(Protocol):
+    """The catalogue: None for a node that no driver knows."""
+
+    def __call__(
+        self,
+        node: NodeInfo,
+        radio: ClusterRadio,
+        site_zone: str,
+        capabilities: Capabilities | None = None,
+    ) -> Driver | None: ...
 
 
 @dataclass(slots=True)
@@ -193,29 +204,30 @@ class Fleet:
         self._by_address[member.radio.name, member.address] = member
 
     async def _register(self, radio: MeshRadio, node: NodeInfo) -> None:
-        driver = self._driver_for(node, radio, self._zone)
+        row = await self._store.fetch_one(devices.device_at(radio.name, node.address))
+        known = row is not None and (row.manufacturer, row.model) == (
+            node.manufacturer,
+            node.model,
+        )
+        driver = self._driver_for(
+            node, radio, self._zone, row.capabilities if row is not None and known else None
+        )
         if driver is None:
             log.warning(
                 "no driver for a device that joined",
-                address=node.address, manufacturer=node.manufacturer, model=node.model,
-            )  # fmt: skip
+                address=node.address,
+                manufacturer=node.manufacturer,
+                model=node.model,
+            )
             return
-        row = await self._store.fetch_one(devices.device_at(radio.name, node.address))
-        if row is not None and (row.manufacturer, row.model) == (node.manufacturer, node.model):
-            await self._restore(radio, row, driver)
+        if row is not None and known:
+            self._enlist(Member(DeviceId(row.device_id), radio, row.address, driver))
+            if self._listener is not None:
+                self._listener.member_joined(DeviceId(row.device_id))
         else:
             await self._welcome(radio, node, driver, row)
         async with self._registered:
             self._registered.notify_all()
-
-    async def _restore(self, radio: MeshRadio, row: DeviceRow, driver: Driver) -> None:
-        member = Member(DeviceId(row.device_id), radio, row.address, driver)
-        restore = getattr(driver, "restore", None)
-        if restore is not None:
-            restore(row.capabilities)
-        self._enlist(member)
-        if self._listener is not None:
-            self._listener.member_joined(member.device_id)
 
     async def _welcome(
         self, radio: MeshRadio, node: NodeInfo, driver: Driver, before: DeviceRow | None
@@ -250,7 +262,7 @@ class Fleet:
                 model=node.model,
                 name=name,
                 capabilities=capabilities,
-                quirks=list(driver.info.quirks),
+                quirks=tuple(driver.info.quirks),
                 joined_at=now,
                 well_known_key=node.well_known_key,
             )
@@ -325,9 +337,9 @@ async def reap_attempts(store: Store, now: Instant) -> int:
     """Attempts a former life left open: their slots stay in flight, to be read first. Their number."""
 
     def write(tx: Tx) -> int:
-        left = tx.all(reported.open_attempts())
+        left = tx.all(history.open_attempts())
         for attempt in left:
-            reported.finish_attempt(tx, attempt.attempt_id, "unconfirmed", now)
+            history.finish_attempt(tx, attempt.attempt_id, "unconfirmed", now)
             if attempt.slot is None:
                 continue
             slot = tx.one(reported.slot(DeviceId(attempt.device_id), attempt.slot))

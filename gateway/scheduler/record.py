@@ -35,7 +35,7 @@ from gateway.domain.instant import DAY, ClockTrust, Instant
 from gateway.domain.secret import KeyedHash
 from gateway.errors import Refusal, Retry
 from gateway.scheduler.judge import Finding, Standing, interpret
-from gateway.store import desired, devices, events, reported
+from gateway.store import desired, devices, events, history, reported
 
 if TYPE_CHECKING:
     from gateway.drivers.api import SlotReading, WriteResult
@@ -64,7 +64,7 @@ class Record:
         before = self._slot(tx, action.slot)
         if not self._still_right(tx, action, before, order.grant):
             return None
-        attempt = reported.begin_attempt(
+        attempt = history.begin_attempt(
             tx,
             device_id=self.device_id,
             slot=action.slot,
@@ -84,7 +84,7 @@ class Record:
         self._quarantine_former(tx, before, order.grant, now)
         if isinstance(action, Program):
             if before is None or before.owner is None:
-                reported.hold_slot(tx, self.device_id, action.slot, action.credential_id, now)
+                history.hold_slot(tx, self.device_id, action.slot, action.credential_id, now)
             self._count_write(tx, action.credential_id, now)
         return attempt
 
@@ -110,7 +110,7 @@ class Record:
         wanted = grant.digits.hash if grant and grant.digits else None
         if before and before.owner and isinstance(before.content, Known):
             if before.content.hash != wanted:
-                reported.quarantine(
+                history.quarantine(
                     tx, self.device_id, before.content.hash, Instant(now + QUARANTINE_MS)
                 )
 
@@ -131,11 +131,11 @@ class Record:
         """The lock answered: judge and tell."""
         action = order.action
         assert isinstance(action, Program | Reschedule | Erase)
-        reported.finish_attempt(tx, attempt, _word(result), now)
+        history.finish_attempt(tx, attempt, _word(result), now)
         match result.outcome:
             case Confirmed(evidence) if isinstance(action, Erase):
                 self._erased(tx, order, action.credential_id, action.slot, evidence, now)
-            case Confirmed(evidence):
+            case Confirmed(evidence) if not isinstance(action, Erase):
                 self._programmed(tx, order, action, evidence, now)
             case Refused(refusal):
                 self._refused(tx, order, action, refusal, result.reading, now)
@@ -150,7 +150,7 @@ class Record:
         """No answer to go by: the slot stays in flight until it is read."""
         action = order.action
         assert isinstance(action, Program | Reschedule | Erase)
-        reported.finish_attempt(tx, attempt, word, now)
+        history.finish_attempt(tx, attempt, word, now)
         if isinstance(action, Erase):
             grant_id = GrantId(action.credential_id, self.device_id)
             row = tx.one(reported.grant(grant_id))
@@ -169,7 +169,7 @@ class Record:
             reading,
             before=before,
             wanted=row.digits_hash if row else None,
-            formerly_ours=set(tx.all(reported.quarantined(self.device_id, now))),
+            formerly_ours=set(tx.all(history.quarantined(self.device_id, now))),
             hash_of=self.keyring.hash,
             at=now,
         )
@@ -179,7 +179,7 @@ class Record:
         elif finding.standing is Standing.NOTHING:
             self._found_empty(tx, order, owner, before, now)
         elif finding.standing is Standing.FOREIGN:
-            reported.free_slot(tx, self.device_id, reading.slot, now)
+            history.free_slot(tx, self.device_id, reading.slot, now)
             self._tell(tx, EventType.OTHER_CONTROLLER_SUSPECTED, now, owner, {"slot": reading.slot})
         elif finding.standing is Standing.OURS and grant is not None:
             if row is not None and (row.programmed_at is None or _in_flight(before)):
@@ -264,10 +264,10 @@ class Record:
         grant_id = GrantId(owner, self.device_id)
         row = tx.one(reported.grant(grant_id))
         self._put(tx, number, Empty(), None, (), evidence, now)
-        reported.free_slot(tx, self.device_id, number, now)
+        history.free_slot(tx, self.device_id, number, now)
         if row is None:
             return
-        reported.quarantine(tx, self.device_id, row.digits_hash, Instant(now + QUARANTINE_MS))
+        history.quarantine(tx, self.device_id, row.digits_hash, Instant(now + QUARANTINE_MS))
         late = max(0, now - row.erase_due_at) if row.erase_due_at is not None else 0
         reported.update_grant(
             tx,
@@ -349,7 +349,7 @@ class Record:
     ) -> None:
         """The lock says a slot of ours is empty: an erase proven late, or a code that vanished."""
         assert before is not None
-        reported.free_slot(tx, self.device_id, before.number, now)
+        history.free_slot(tx, self.device_id, before.number, now)
         grant_id = GrantId(owner, self.device_id)
         row = tx.one(reported.grant(grant_id))
         if row is not None and row.erase_due_at is not None and row.erase_due_at <= now:
