@@ -48,9 +48,10 @@ if TYPE_CHECKING:
     from gateway.store.keyring import Keyring
 
 __all__ = [
-    "AppliedSnapshot", "StagedChange", "WantedCount", "apply_staged", "clear_staged", "credentials_of_subject", "desired_for",
-    "destroy_digits", "digits_of", "forget", "grant_lines", "mark_orphans", "stage_chunk",
-    "staged_changes", "staged_lines", "tombstone", "upsert_credential", "wanted_counts",
+    "AppliedSnapshot", "StagedChange", "WantedCount", "apply_staged", "clear_staged",
+    "credentials_of_subject", "desired_for", "destroy_digits", "digits_of", "forget",
+    "grant_lines", "mark_orphans", "stage_chunk", "staged_changes", "staged_lines", "tombstone",
+    "upsert_credential", "wanted_counts",
 ]  # fmt: skip
 
 
@@ -203,17 +204,6 @@ def credentials_of_subject(subject_id: str) -> Select[CredentialId]:
     """Every credential of a person, on whatever lock."""
     return Select(
         "SELECT credential_id FROM credentials WHERE subject_id = ? ORDER BY credential_id",
-        (subject_id,),
-        lambda row: CredentialId(row[0]),
-    )
-
-
-def credentials_of_subject(subject_id: str) -> Select[CredentialId]:
-    """Those with at least one grant in force."""
-    return Select(
-        "SELECT credential_id FROM credentials c WHERE subject_id = ? AND EXISTS"
-        " (SELECT 1 FROM grants WHERE credential_id = c.credential_id AND removed IS NULL)"
-        " ORDER BY credential_id",
         (subject_id,),
         lambda row: CredentialId(row[0]),
     )

@@ -43,7 +43,6 @@ class CommandRow:
     received_at: Instant
     not_after: Instant | None
     state: CommandState
-    started_at: Instant | None
     result: Mapping[str, Any] | None
     finished_at: Instant | None
     told_at: Instant | None
@@ -71,13 +70,12 @@ def receive(
     return bool(written)
 
 
-def start(tx: Tx, command_id: CommandId, now: Instant) -> bool:
+def start(tx: Tx, command_id: CommandId) -> bool:
     """Claim it. False when it is unknown or was started before: then it must not be acted upon."""
     return bool(
         tx.execute(
-            "UPDATE commands SET state = 'started', started_at = ?"
-            " WHERE command_id = ? AND state = 'received'",
-            (now, command_id),
+            "UPDATE commands SET state = 'started' WHERE command_id = ? AND state = 'received'",
+            (command_id,),
         ).rowcount
     )
 
@@ -150,7 +148,6 @@ def _row(row: sqlite3.Row) -> CommandRow:
         row["received_at"],
         row["not_after"],
         CommandState(row["state"]),
-        row["started_at"],
         codec.load(row["result"]) if row["result"] is not None else None,
         row["finished_at"],
         row["told_at"],

@@ -50,9 +50,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AttemptRow", "GrantColumns", "GrantRow", "all_grants", "begin_attempt", "device_view",
-    "devices_changed_since", "finish_attempt", "forget_unmanaged", "free_slot", "grant", "grants_changed_since",
-    "grants_for", "grants_of", "hold_slot", "holder_at", "open_attempts", "overdue_erases",
-    "put_slot", "quarantine", "quarantined", "slot", "slots_for", "update_grant",
+    "devices_changed_since", "finish_attempt", "forget_unmanaged", "free_slot", "grant",
+    "grants_changed_since", "grants_for", "grants_of", "hold_slot", "holder_at", "open_attempts",
+    "overdue_erases", "put_slot", "quarantine", "quarantined", "slot", "slots_for", "update_grant",
 ]  # fmt: skip
 
 
@@ -181,16 +181,6 @@ def forget_unmanaged(tx: Tx, device_id: DeviceId) -> None:
     """Drop what was read of slots that are not ours, so that they are read anew."""
     tx.execute("DELETE FROM slots WHERE device_id = ? AND owner IS NULL", (device_id,))
     tx.touch(f"device:{device_id}")
-
-
-def forget_unmanaged(tx: Tx, device_id: DeviceId) -> int:
-    """Drop what was read of slots that are not ours, so that the lock is read anew."""
-    gone = tx.execute(
-        "DELETE FROM slots WHERE device_id = ? AND owner IS NULL", (device_id,)
-    ).rowcount
-    tx.execute("UPDATE devices SET inventory_done = 0 WHERE device_id = ?", (device_id,))
-    tx.touch(f"device:{device_id}")
-    return gone
 
 
 def device_view(row: DeviceRow, slots: Iterable[Slot], zone: str) -> Device:

@@ -168,7 +168,6 @@ CREATE TABLE commands (
   received_at INTEGER NOT NULL,
   not_after   INTEGER,
   state       TEXT NOT NULL,                   -- received | started | done
-  started_at  INTEGER,
   result      TEXT,                            -- JSON, when done
   finished_at INTEGER,
   told_at     INTEGER                          -- when the cloud was sent the result
