@@ -54,8 +54,10 @@ class Connection(Protocol):
         retain: bool = False,
         expiry_s: int | None = None,
         correlation: bytes | None = None,
-    ) -> None:
+    ) -> bool:
         """QoS 1; returns after the PUBACK, which proves nothing about the cloud.
+
+        False: the broker says that nobody subscribes to the topic. Not every broker tells.
 
         CloudUnavailable: the connection is gone. PublishRefused: the broker said no.
         """

@@ -211,7 +211,7 @@ class Credential(Lenient):
     kind: Literal["pin"]
     name: Text = ""
     subject: Subject = Subject()
-    origin: Literal["cloud_auto", "cloud_manual", "backup", "local"] = "cloud_auto"
+    origin: Literal["cloud_auto", "cloud_manual", "backup"] = "cloud_auto"
     group: Id | None = None
     secret: Sealed
     devices: Annotated[tuple[Id, ...], Field(min_length=1, max_length=256)]

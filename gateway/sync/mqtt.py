@@ -45,6 +45,9 @@ but mosquitto 2.0.11 sends more than a client allows."""
 
 RECEIVE_MAXIMUM: Final = 32
 
+NO_MATCHING_SUBSCRIBERS: Final = 0x10
+"""MQTT 5, 3.4.2.1: a success, and a hint that may be left out."""
+
 PACKET_LIMIT: Final = 2 * MAX_PAYLOAD
 """What we allow the broker to send. Above the payload limit, so that a message which is too
 long can be named and refused; beyond it the broker drops the message itself (MQTT 5, 3.1.2.11.4).
@@ -105,7 +108,7 @@ class _PahoConnection:
         retain: bool = False,
         expiry_s: int | None = None,
         correlation: bytes | None = None,
-    ) -> None:
+    ) -> bool:
         await self._window.acquire()
         if self._lost is not None:
             self._window.release()
@@ -129,6 +132,7 @@ class _PahoConnection:
         reason = await answer
         if reason.is_failure:
             raise PublishRefused(f"could not publish to {topic}: the broker says {reason}")
+        return reason.value != NO_MATCHING_SUBSCRIBERS
 
     async def deliveries(self) -> AsyncIterator[Delivery]:
         while True:

@@ -21,11 +21,13 @@ class Presence(Message):
 
 
 class HeldRemoval(Lenient):
-    """A removal the gateway did not carry out, because its message did not insist on it."""
+    """A removal or, with `version`, an edit that the gateway did not carry out: its message took
+    away too much without `confirm_removals`."""
 
     credential_id: Id
     device_id: Id
     revision: Counted
+    version: Counted | None = None
 
 
 class HelloClock(Lenient):

@@ -1,0 +1,141 @@
+"""Who we are, that we are there, and how far we have come: birth, will and hello.
+
+Here: the messages and the nonces given out in them. Not here: when a connection is made (`link`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.kit.clock import Clock
+from gateway.store import events, meta, withhold
+from gateway.store.database import Store
+from gateway.sync import telling
+from gateway.sync.connection import Connection, Will
+from gateway.sync.messages import SCHEMA_RANGE
+from gateway.sync.reports import (
+    HeldRemoval,
+    Hello,
+    HelloClock,
+    HelloEvents,
+    Presence,
+    SchemaRange,
+)
+from gateway.sync.signals import Signal
+from gateway.sync.topics import Topics
+
+NONCE_LIFE_S: Final = 90.0
+"""How long a command may echo a hello's nonce, by monotonic time."""
+
+HELD_LISTED: Final = 100
+"""Held removals named in one hello; `held_count` has them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What does not change while the daemon runs."""
+
+    gateway_id: str
+    epoch: str
+    software: str
+
+
+class Herald:
+    """Says hello: every period, and when the schedule or our wish changes."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        store: Store,
+        clock: Clock,
+        new_nonce: Callable[[], str],
+        *,
+        every_s: float,
+    ) -> None:
+        self.identity = identity
+        self._store = store
+        self._clock = clock
+        self._new_nonce = new_nonce
+        self._every_s = every_s
+        self._topics = Topics(identity.gateway_id)
+        self._due = Signal(clock)
+        self._nonces: deque[tuple[float, str]] = deque(maxlen=64)
+        self._wants_snapshot = False
+
+    def wake(self) -> None:
+        self._due.set()
+
+    def want_snapshot(self, wanted: bool) -> None:
+        """Ask for the whole schedule, in each hello until it came."""
+        if wanted or self._wants_snapshot:
+            self._due.set()
+        self._wants_snapshot = wanted
+
+    def is_fresh(self, nonce: str | None) -> bool:
+        """Whether the nonce was given out at most `NONCE_LIFE_S` ago."""
+        oldest = self._clock.monotonic() - NONCE_LIFE_S
+        return any(nonce == known for at, known in self._nonces if at >= oldest)
+
+    def will(self, connection: int) -> Will:
+        return Will(self._topics.up("presence"), self._presence(connection, online=False))
+
+    async def birth(self, connection: Connection, number: int) -> None:
+        await connection.publish(
+            self._topics.up("presence"), self._presence(number, online=True), retain=True
+        )
+
+    async def farewell(self, connection: Connection, number: int) -> None:
+        """An orderly end: the same as the will, without its delay."""
+        await connection.publish(
+            self._topics.up("presence"), self._presence(number, online=False), retain=True
+        )
+
+    async def run(self, connection: Connection, number: int) -> None:
+        self._due.set()
+        while True:
+            await self._due.wait(self._every_s)
+            hello = await self._hello(number)
+            await connection.publish(
+                self._topics.up("hello"), telling.encode(hello), expiry_s=round(self._every_s * 2)
+            )
+
+    def _presence(self, connection: int, *, online: bool) -> bytes:
+        return telling.encode(
+            Presence(online=online, connection=connection, epoch=self.identity.epoch)
+        )
+
+    async def _hello(self, number: int) -> Hello:
+        (revision,), (digest,), (head,), (through,) = await self._store.snapshot(
+            meta.revision(), meta.schedule_hash(), events.head(), events.watermark()
+        )
+        (change,), (kept,) = await self._store.snapshot(meta.change(), withhold.held())
+        removals = withhold.loads(kept)
+        nonce = self._new_nonce()
+        self._nonces.append((self._clock.monotonic(), nonce))
+        return Hello(
+            gateway_id=self.identity.gateway_id,
+            epoch=self.identity.epoch,
+            connection=number,
+            software=self.identity.software,
+            schemas=SchemaRange(min=SCHEMA_RANGE[0], max=SCHEMA_RANGE[1]),
+            clock=HelloClock(now=self._clock.now(), trust=self._clock.trust.value),
+            nonce=nonce,
+            revision=revision,
+            hash=digest or telling.EMPTY_HASH,
+            held_removals=tuple(
+                HeldRemoval(
+                    credential_id=item.credential_id,
+                    device_id=item.device_id,
+                    revision=item.revision,
+                    version=item.version,
+                )
+                for item in removals[:HELD_LISTED]
+            ),
+            held_count=len(removals),
+            events=HelloEvents(head=head, through=through),
+            change=change,
+            want="snapshot" if self._wants_snapshot else None,
+        )
