@@ -99,8 +99,9 @@ def _clock(trust: str) -> Text:
 
 
 def _cloud(cloud: Mapping[str, Any], now: Instant) -> Text:
-    since = f" since {relative(from_rfc3339(cloud['since']), now)}" if cloud["since"] else ""
-    since = since.replace(" ago", "").replace("since now", "just now").replace("since", "for")
+    since = ""
+    if cloud["since"]:
+        since = f" for {duration(max(0, now - from_rfc3339(cloud['since'])))}"
     if cloud["connected"]:
         return Text.assemble(("connected", "green"), f"{since}  {cloud['broker']}")
     reason = f": {cloud['reason']}" if cloud["reason"] else ""

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from gateway.domain.ids import DeviceId
     from gateway.local.explain import Explanation, Line
     from gateway.local.operations import CloudState, PlanView
-    from gateway.local.queries import CodeRow, StateCount
+    from gateway.local.queries import Code, StateCount
     from gateway.radios.api import JoinProgress, RadioState
     from gateway.store.devices import DeviceRow
+    from gateway.store.reported import GrantRow
 
 Document = dict[str, Any]
 
@@ -197,36 +198,36 @@ def _minute(minute: int) -> str:
     return f"{minute // 60:02d}:{minute % 60:02d}"
 
 
-def code(row: CodeRow, now: Instant, zone: str) -> Document:
-    grant, verdict = row.grant, row.verdict
-    span = span_from(grant.window, now)
+def grant(code: Code, now: Instant, zone: str) -> Document:
+    row = code.row
+    span = span_from(row.window, now)
     return {
-        "credential_id": grant.credential_id,
-        "device_id": grant.device_id,
-        "name": grant.name,
-        "device_name": row.device_name or grant.device_id,
-        "joined": row.device_name is not None,
-        "version": grant.version,
-        "origin": grant.origin.value,
-        "subject_class": grant.subject_class.value,
-        "group": row.group_id,
-        **_standing(verdict),
-        "reason_text": explain_reason(verdict.reason).text if verdict.reason else "",
+        "credential_id": row.credential_id,
+        "device_id": row.device_id,
+        "name": row.name,
+        "device_name": code.door,
+        "joined": code.device_name is not None,
+        "version": row.version,
+        "origin": row.origin.value,
+        "subject_class": row.subject_class.value,
+        "group": row.group,
+        **_standing(row),
+        "reason_text": explain_reason(row.reason).text if row.reason else "",
         "since": time(row.since),
         "attempts": row.attempts,
         "next_attempt_at": time(row.next_attempt_at),
-        "window": window(grant.window),
-        "window_text": window_short(grant.window, now, zone),
+        "window": window(row.window),
+        "window_text": window_short(row.window, now, zone),
         "opens_at": time(span.opens_at) if span else None,
         "closes_at": time(span.closes_at) if span else None,
         "over": span is None,
-        "suspended": grant.suspended,
-        "held": grant.held,
-        "removed": grant.removed,
+        "suspended": row.suspended,
+        "held": row.held,
+        "removed": row.removed,
         "orphaned": row.orphaned,
-        "use_limit": grant.use_limit,
-        "uses": grant.uses,
-        "first_used_at": time(grant.first_used_at),
+        "use_limit": row.use_limit,
+        "uses": code.uses,
+        "first_used_at": time(row.first_used_at),
         "last_used_at": time(row.last_used_at),
         "programmed_at": time(row.programmed_at),
         "erased_at": time(row.erased_at),
@@ -237,7 +238,7 @@ def code(row: CodeRow, now: Instant, zone: str) -> Document:
     }
 
 
-def _standing(verdict: Verdict) -> Document:
+def _standing(verdict: Verdict | GrantRow) -> Document:
     return {
         "state": verdict.state.value,
         "reason": verdict.reason,

@@ -27,8 +27,10 @@ from gateway.errors import (
 from gateway.local.access import Access, Caller, peer_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
     from pathlib import Path
+
+    from aiohttp.typedefs import Handler, Middleware
 
 CALLER: web.RequestKey[Caller] = web.RequestKey("caller", Caller)
 
@@ -80,18 +82,11 @@ def error_document(error: GatewayError) -> tuple[int, dict[str, object]]:
     return status, {"error": {"code": code, "message": str(error), "next": step}}
 
 
-def middleware(
-    access: Access,
-) -> Callable[
-    [web.Request, Callable[[web.Request], Awaitable[web.StreamResponse]]],
-    Awaitable[web.StreamResponse],
-]:
+def middleware(access: Access) -> Middleware:
     """Names the caller before, and answers errors after, every handler."""
 
     @web.middleware
-    async def handle(
-        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
+    async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             sock = request.get_extra_info("socket")
             if sock is None:
@@ -116,30 +111,36 @@ def middleware(
     return handle
 
 
-async def serve(
-    application: web.Application,
-    path: Path,
-    group: str,
-    *,
-    ready: Callable[[], None] | None = None,
-) -> None:
-    """Serve until cancelled. ConfigError when another daemon listens, or the place is not ours."""
-    listener = listen(path, group)
-    forget = _remover(path)
-    # A caller that goes away ends its request: that is how `join` closes the network.
-    runner = web.AppRunner(
-        application, handler_cancellation=True, access_log=None, shutdown_timeout=2.0
-    )
-    try:
-        await runner.setup()
-        await web.SockSite(runner, listener, backlog=16).start()
-        if ready is not None:
-            ready()
-        await asyncio.get_running_loop().create_future()
-    finally:
-        await runner.cleanup()
-        listener.close()
-        forget()
+class LocalServer:
+    """`run` serves an application on the socket until cancelled; `started` returns once it does."""
+
+    def __init__(self, application: web.Application, path: Path, group: str) -> None:
+        self._application = application
+        self._path = path
+        self._group = group
+        self._listening = asyncio.Event()
+
+    async def started(self) -> None:
+        await self._listening.wait()
+
+    async def run(self) -> None:
+        """ConfigError when another daemon answers there, or the place is not ours."""
+        listener = listen(self._path, self._group)
+        forget = _remover(self._path)
+        # A caller that goes away ends its request: that is how `join` closes the network.
+        runner = web.AppRunner(
+            self._application, handler_cancellation=True, access_log=None, shutdown_timeout=2.0
+        )
+        try:
+            await runner.setup()
+            await web.SockSite(runner, listener, backlog=16).start()
+            self._listening.set()
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self._listening.clear()
+            await runner.cleanup()
+            listener.close()
+            forget()
 
 
 def _remover(path: Path) -> Callable[[], None]:

@@ -1,0 +1,356 @@
+"""The addresses of the local API and what each answers. docs/local-api.md is its contract.
+
+Reads are answered from the store and from `Operations`; changes enter the journal as commands,
+exactly like the cloud's, and are awaited. Not here: the socket and errors (`server`), who may what
+(`access`), long answers (`streams`), JSON (`documents`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from gateway.domain.events import EventType, Fact
+from gateway.domain.grants import GrantState
+from gateway.domain.ids import CredentialId, DeviceId
+from gateway.errors import RequestError
+from gateway.local import attention, documents, queries, streams
+from gateway.local.access import Access, Role
+from gateway.local.commands import CommandDesk
+from gateway.local.explain import explain
+from gateway.local.facts import gather
+from gateway.local.queries import Code, Named
+from gateway.local.resolve import resolve
+from gateway.local.server import CALLER, MAX_BODY, RequestRefused, middleware
+from gateway.store import desired, devices, events, meta, reported
+from gateway.store.keyring import credential_context
+
+if TYPE_CHECKING:
+    from gateway.domain.secret import Secret
+    from gateway.kit.clock import Clock
+    from gateway.local.explain import Facts
+    from gateway.local.operations import Operations, PlanView
+    from gateway.store.database import Store
+    from gateway.store.devices import DeviceRow
+    from gateway.store.keyring import Keyring
+    from gateway.store.reported import GrantRow
+    from gateway.store.tx import Tx
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Who this gateway is; told by the configuration."""
+
+    gateway_id: str
+    zone: str
+
+
+class LocalApi:
+    """See the module's docstring. `application` is what `server.LocalServer` serves."""
+
+    def __init__(
+        self, store: Store, clock: Clock, keyring: Keyring, operations: Operations, site: Site
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._keyring = keyring
+        self._operations = operations
+        self._site = site
+        self._desk = CommandDesk(store, clock)
+
+    def application(self, access: Access) -> web.Application:
+        application = web.Application(middlewares=[middleware(access)], client_max_size=MAX_BODY)
+        application.add_routes(
+            [
+                web.get("/v1/status", self._status),
+                web.get("/v1/devices", self._devices),
+                web.get("/v1/devices/{device}", self._device),
+                web.delete("/v1/devices/{device}", self._remove),
+                web.get("/v1/codes", self._codes),
+                web.post("/v1/codes/{credential}/reveal", self._reveal),
+                web.get("/v1/plan", self._plan),
+                web.get("/v1/plan/{device}", self._plan),
+                web.get("/v1/why/{credential}/{device}", self._why),
+                web.get("/v1/events", self._events),
+                web.post("/v1/commands", self._command),
+                web.get("/v1/commands/{command}", self._stored_command),
+                web.post("/v1/join", self._join),
+            ]
+        )
+        return application
+
+    # ── looking ─────────────────────────────────────────────────────────────────────────
+
+    async def _status(self, request: web.Request) -> web.Response:
+        request[CALLER].needs(Role.STATUS, "read the status")
+        now = self._clock.now()
+        rows, counts, urgent = await self._store.snapshot(
+            devices.all_devices(), queries.code_counts(), queries.needing_attention(20)
+        )
+        found = [
+            row for grant_id in urgent for row in await self._store.fetch(reported.grant(grant_id))
+        ]
+        codes = await self._named(*found)
+        epoch, digest = await self._store.snapshot(meta.epoch(), meta.schedule_hash())
+        revision, head, watermark = await self._store.snapshot(
+            meta.revision(), events.head(), events.watermark()
+        )
+        radios = self._operations.radio_states()
+        return web.json_response(
+            {
+                "schema": 1,
+                "gateway": {
+                    "id": self._site.gateway_id,
+                    "version": version("lock-gateway"),
+                    "epoch": epoch[0],
+                    "zone": self._site.zone,
+                    "now": documents.time(now),
+                    "trust": self._clock.trust.value,
+                },
+                "cloud": documents.cloud(self._operations.cloud_state()),
+                "radios": documents.radios(radios),
+                "schedule": {"revision": revision[0], "hash": digest[0]},
+                "devices": documents.device_counts(rows),
+                "codes": documents.code_counts(counts),
+                "events": {
+                    "head": head[0],
+                    "acknowledged": watermark[0],
+                    "waiting": max(0, head[0] - watermark[0]),
+                },
+                "attention": attention.find(rows, codes, radios, self._clock.trust, now),
+            }
+        )
+
+    async def _devices(self, request: web.Request) -> web.Response:
+        request[CALLER].needs(Role.STATUS, "list devices")
+        rows, counts = await self._store.snapshot(devices.all_devices(), queries.code_counts())
+        return web.json_response(
+            {**self._head(), "devices": [documents.device(row, counts) for row in rows]}
+        )
+
+    async def _device(self, request: web.Request) -> web.Response:
+        request[CALLER].needs(Role.STATUS, "show a device")
+        row = await self._find_device(request.match_info["device"])
+        counts, slots, grants = await self._store.snapshot(
+            queries.code_counts(),
+            reported.slots_for(row.device_id),
+            reported.grants_for(row.device_id),
+        )
+        codes = await self._named(*(grant for grant in grants if grant.state not in queries.OVER))
+        now = self._clock.now()
+        document = documents.device(row, counts)
+        document["capabilities"] = documents.capabilities(row)
+        document["slots"] = documents.slot_counts(row, slots)
+        document["slots"]["listed"] = [documents.slot(slot) for slot in slots]
+        return web.json_response(
+            {
+                **self._head(),
+                "device": document,
+                "codes": [documents.grant(code, now, self._site.zone) for code in codes],
+            }
+        )
+
+    async def _codes(self, request: web.Request) -> web.Response:
+        request[CALLER].needs(Role.STATUS, "list codes")
+        query = request.query
+        select = reported.all_grants()
+        wanted = frozenset(GrantState) - queries.OVER
+        if "credential" in query:
+            select = reported.grants_of(await self._credential_id(query["credential"]))
+            wanted = frozenset(GrantState)
+        device_id = await self._device_id(query["device"]) if "device" in query else None
+        if query.get("all") == "1":
+            wanted = frozenset(GrantState)
+        if "state" in query:
+            wanted = frozenset({_state(query["state"])})
+        rows = await self._named(
+            *(
+                row
+                for row in await self._store.fetch(select)
+                if row.state in wanted and device_id in (None, row.device_id)
+            )
+        )
+        now = self._clock.now()
+        return web.json_response(
+            {
+                **self._head(),
+                "codes": [documents.grant(row, now, self._site.zone) for row in rows],
+            }
+        )
+
+    async def _plan(self, request: web.Request) -> web.Response:
+        request[CALLER].needs(Role.STATUS, "read plans")
+        if "device" in request.match_info:
+            rows = [await self._find_device(request.match_info["device"])]
+        else:
+            rows = await self._store.fetch(devices.all_devices())
+        plans = [documents.plan(row, await self._operations.plan(row.device_id)) for row in rows]
+        return web.json_response({**self._head(), "devices": plans})
+
+    async def _why(self, request: web.Request) -> web.Response:
+        request[CALLER].needs(Role.STATUS, "explain a code")
+        credential_id = await self._credential_id(request.match_info["credential"])
+        grants = await self._store.fetch(reported.grants_of(credential_id))
+        codes = await self._named(*grants)
+        known = [Named(code.row.device_id, code.device_name or "") for code in codes]
+        device_id = await self._granted_device(request.match_info["device"], known)
+        code = next(code for code in codes if code.row.device_id == device_id)
+        facts = await self._facts(code)
+        return web.json_response({**self._head(), **documents.explanation(explain(facts))})
+
+    async def _granted_device(self, reference: str, granted: list[Named]) -> str:
+        """Among the credential's own devices first; else say that it is not for that device."""
+        try:
+            return resolve(reference, granted, "device")
+        except RequestRefused as error:
+            if error.code != "unknown_device":
+                raise
+        other = await self._find_device(reference)
+        doors = ", ".join(item.name or item.id for item in granted)
+        raise RequestRefused(
+            f"this code is not for {other.name}",
+            "unknown_grant",
+            f"It is for: {doors}. The cloud decides which doors a code opens.",
+        )
+
+    async def _facts(self, code: Code) -> Facts:
+        device_id = code.row.device_id
+        rows, slots = await self._store.snapshot(
+            devices.device(device_id), reported.slots_for(device_id)
+        )
+        device = rows[0] if rows else None
+        view: PlanView | None = None
+        if device is not None and device.removed_at is None:
+            view = await self._operations.plan(device_id)
+        return gather(
+            code,
+            device=device,
+            slots=slots,
+            radio=self._operations.radio_states().get(device.radio) if device else None,
+            view=view,
+            now=self._clock.now(),
+            trust=self._clock.trust,
+            zone=self._site.zone,
+        )
+
+    async def _named(self, *rows: GrantRow) -> list[Code]:
+        """Grants with the names of their doors, by door."""
+        doors, limited = await self._store.snapshot(
+            devices.all_devices(include_removed=True), queries.uses_of_limited()
+        )
+        names = {door.device_id: door.name for door in doors}
+        uses = {item.credential_id: item.count for item in limited}
+        codes = [
+            Code(row, names.get(row.device_id), uses.get(row.credential_id, row.uses))
+            for row in rows
+        ]
+        return sorted(codes, key=lambda code: (code.door, code.row.accepted_at, code.name))
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        request[CALLER].needs(Role.STATUS, "read events")
+        return await streams.events(request, self._store)
+
+    # ── acting ──────────────────────────────────────────────────────────────────────────
+
+    async def _reveal(self, request: web.Request) -> web.Response:
+        """The one answer that holds digits; written to the ledger before they are told."""
+        caller = request[CALLER]
+        caller.needs(Role.OPERATOR, "reveal a code")
+        credential_id = await self._credential_id(request.match_info["credential"])
+        sealed = await self._store.fetch_one(desired.digits_of(credential_id))
+        if sealed is None:
+            raise RequestError(
+                f"could not reveal {credential_id}: its digits were destroyed", "no_digits"
+            )
+        digits: Secret = self._keyring.unseal(sealed, context=credential_context(credential_id))
+        now, trust = self._clock.now(), self._clock.trust
+
+        def write(tx: Tx) -> None:
+            fact = Fact(
+                EventType.AUDIT_REVEALED,
+                now,
+                credential_id=credential_id,
+                body={"actor": caller.actor},
+            )
+            events.append(tx, fact, trust)
+
+        await self._store.submit(write)
+        return web.json_response(
+            {"credential_id": credential_id, "digits": digits.reveal()},
+            headers={"Cache-Control": "no-store"},
+        )
+
+    async def _command(self, request: web.Request) -> web.Response:
+        caller = request[CALLER]
+        caller.needs(Role.OPERATOR, "give a command")
+        body = await _body(request)
+        row = await self._find_device(_text(body, "device"))
+        return await self._desk.give(row, _text(body, "kind"), body, caller.actor)
+
+    async def _stored_command(self, request: web.Request) -> web.Response:
+        request[CALLER].needs(Role.STATUS, "read a command")
+        return await self._desk.look_up(request.match_info["command"])
+
+    async def _remove(self, request: web.Request) -> web.Response:
+        caller = request[CALLER]
+        caller.needs(Role.OPERATOR, "remove a device")
+        body = await _body(request)
+        row = await self._find_device(request.match_info["device"])
+        return await self._desk.give(row, "remove_device", body, caller.actor)
+
+    async def _join(self, request: web.Request) -> web.StreamResponse:
+        caller = request[CALLER]
+        caller.needs(Role.OPERATOR, "admit a device")
+        return await streams.join(request, await _body(request), self._operations)
+
+    # ── finding ─────────────────────────────────────────────────────────────────────────
+
+    def _head(self) -> Document:
+        return {"schema": 1, "now": documents.time(self._clock.now()), "zone": self._site.zone}
+
+    async def _find_device(self, reference: str) -> DeviceRow:
+        rows = await self._store.fetch(devices.all_devices())
+        wanted = resolve(reference, [Named(row.device_id, row.name) for row in rows], "device")
+        return next(row for row in rows if row.device_id == wanted)
+
+    async def _device_id(self, reference: str) -> DeviceId:
+        return (await self._find_device(reference)).device_id
+
+    async def _credential_id(self, reference: str) -> CredentialId:
+        names = await self._store.fetch(queries.credential_names())
+        return CredentialId(resolve(reference, names, "credential"))
+
+
+async def _body(request: web.Request) -> Document:
+    """A JSON object, or nothing at all; the text of a bad one is never repeated."""
+    if not request.can_read_body:
+        return {}
+    try:
+        body = await request.json()
+    except ValueError:
+        raise RequestError("could not read the request: its body is not JSON") from None
+    if not isinstance(body, dict):
+        raise RequestError("could not read the request: its body is not a JSON object")
+    return body
+
+
+def _text(body: Document, key: str) -> str:
+    value = body.get(key)
+    if not isinstance(value, str) or not value:
+        raise RequestError(f"could not read the request: `{key}` must be a text")
+    return value
+
+
+def _state(name: str) -> GrantState:
+    try:
+        return GrantState(name)
+    except ValueError:
+        known = ", ".join(state.value for state in GrantState)
+        raise RequestRefused(
+            f"could not filter by the state {name!r}", "bad_request", f"States are: {known}."
+        ) from None
