@@ -293,7 +293,7 @@ class SecretsSection(Section):
 
     key_file: AbsolutePath | None = Field(
         default=None,
-        description="32 bytes sealing digits. Left out: credential store-key, or state_dir/store.key.",
+        description="32 bytes for sealing. Left out: credential store-key or state_dir/store.key.",
     )
 
 
