@@ -61,13 +61,13 @@ class TrustKeeper:
         clock: SystemClock,
         floor: Instant,
         synchronised: Callable[[], bool],
-        changed: Callable[[], None],
     ) -> None:
         self._store = store
         self._clock = clock
         self._floor = floor
         self._synchronised = synchronised
-        self._changed = changed
+        self.changed: Callable[[], None] = lambda: None
+        """Called on the loop when trust changes."""
 
     def moment(self) -> Moment:
         return Moment(self._clock.now(), self._clock.trust, self._floor)
@@ -86,7 +86,7 @@ class TrustKeeper:
             self._clock.trust = ClockTrust.HOLDOVER
         if before is not self._clock.trust:
             log.info("clock trust changed", trust=self._clock.trust.value, before=before.value)
-            self._changed()
+            self.changed()
         now = self._clock.now()
         if self._clock.trust is ClockTrust.TRUSTED and now - self._floor >= FLOOR_EVERY_MS:
             self._floor = now

@@ -1,0 +1,407 @@
+"""The main job, step by step, in the order a building lives it.
+
+Each step does something as its actor would (installer, cloud, guest, technician, accident) and
+asks the two witnesses: what the lock holds, and what the cloud received.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from firmware_sims.demo.stage import ZONE, Stage
+from firmware_sims.demo.timeline import Timeline
+
+WAIT_S = 30.0
+POLL_S = 0.05
+
+Document = dict[str, Any]
+
+
+def rfc(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def soon(seconds: float) -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+@dataclass(slots=True)
+class Demo:
+    """What the steps share. `codes` are made anew for each run and are never printed."""
+
+    stage: Stage
+    line: Timeline
+    codes: dict[str, str] = field(default_factory=dict)
+
+    def code(self, name: str) -> str:
+        """Digits for a credential: as long as every lock here takes, and never weak."""
+        if name not in self.codes:
+            self.codes[name] = f"90{secrets.randbelow(10**6):06d}"
+        return self.codes[name]
+
+    async def at(self, door: str, op: str, **arguments: Any) -> Any:
+        return await self.stage.sims.control.call(op, device=door, **arguments)
+
+    async def types(self, door: str, name: str) -> Document:
+        answer: Document = await self.at(door, "type_code", code=self.code(name))
+        return answer
+
+    async def held(self, door: str, name: str) -> list[int]:
+        """Slots in which the lock really holds these digits."""
+        state = await self.at(door, "state")
+        digits = self.code(name)
+        return [int(n) for n, slot in state["slots"].items() if slot["code"] == digits]
+
+    async def until(
+        self, what: str, probe: Callable[[], Awaitable[object]], within_s: float = WAIT_S
+    ) -> None:
+        """Ask a witness again and again; TimeoutError names what did not come."""
+        try:
+            async with asyncio.timeout(within_s):
+                while not await probe():
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError:
+            raise TimeoutError(what) from None
+
+    async def until_held(self, door: str, name: str, within_s: float = WAIT_S) -> None:
+        await self.until(f"{name} on {door}", lambda: self.held(door, name), within_s)
+
+    async def until_gone(self, door: str, name: str, within_s: float = WAIT_S) -> None:
+        async def gone() -> bool:
+            return not await self.held(door, name)
+
+        await self.until(f"{name} off {door}", gone, within_s)
+
+    def credential(self, name: str, doors: list[str], window: Document, **more: Any) -> Document:
+        return {
+            "credential_id": name,
+            "version": 1,
+            "kind": "pin",
+            "name": name.replace("_", " "),
+            "subject": {"id": f"person-{name}", "class": more.pop("person", "guest")},
+            "origin": "cloud_auto",
+            "secret": {"digits": self.code(name)},
+            "devices": [self.stage.device_ids[door] for door in doors],
+            "window": window,
+            **more,
+        }
+
+    async def grant(self, name: str, door: str, state: str | None = None) -> Document:
+        """The cloud's latest word on a grant, once it is in `state`."""
+        return await self.stage.cloud.wait_grant(
+            name, self.stage.device_ids[door], state, timeout=WAIT_S
+        )
+
+    def silent(self) -> bool:
+        """Nothing the cloud received holds a code."""
+        said = json.dumps(self.stage.cloud.received_documents())
+        return not any(code in said for code in self.codes.values())
+
+    def leaks(self) -> str:
+        """Where a code of this run is found though it must not be; empty: nowhere."""
+        places = [self.stage.daemon.log, *sorted((self.stage.folder / "state").rglob("*"))]
+        for place in places:
+            data = place.read_bytes() if place.is_file() else b""
+            if any(code.encode() in data for code in self.codes.values()):
+                return place.name
+        return "" if self.silent() else "messages to the cloud"
+
+    async def used(self, name: str, door: str) -> Document:
+        """The cloud's word that this credential opened this door."""
+        device = self.stage.device_ids[door]
+        return await self.stage.cloud.wait_event(
+            lambda e: (
+                e["type"] == "credential.used"
+                and e["credential_id"] == name
+                and e["device_id"] == device
+            ),
+            timeout=WAIT_S,
+        )
+
+
+# ── the steps ───────────────────────────────────────────────────────────────────────────
+
+
+async def start(demo: Demo) -> None:
+    with demo.line.step("The daemon starts as its own process"):
+        await demo.stage.daemon.start()
+        await demo.until("the radio", lambda: _radio_up(demo), 60)
+        demo.line.check("gateway", "radio is up, network formed", True)
+        hello = await demo.stage.cloud.wait_hello(timeout=WAIT_S)
+        demo.line.check("cloud", "said hello", hello["revision"] == 0, f"epoch {hello['epoch']}")
+
+
+async def _radio_up(demo: Demo) -> bool:
+    status, out, _ = await demo.stage.daemon.cli("status", "--json")
+    return status == 0 and all(r["status"] == "up" for r in json.loads(out)["radios"])
+
+
+async def join(demo: Demo) -> None:
+    with demo.line.step("An installer joins four locks with their install codes"):
+        for door, node in demo.stage.sims.nodes.items():
+            joining = asyncio.create_task(
+                demo.stage.daemon.cli(
+                    "join", "--json", "--name", door, "--eui64", node["ieee"],
+                    "--install-code", node["install_code"], "--seconds", "60",
+                )
+            )  # fmt: skip
+            await demo.at(door, "join")
+            status, out, err = await joining
+            last = json.loads(out.strip().splitlines()[-1]) if out.strip() else {}
+            ready = status == 0 and last.get("stage") == "ready"
+            demo.line.check("gateway", f"{door}: joined and interviewed", ready, err.strip())
+            demo.stage.device_ids[door] = last.get("detail", "")
+            state = await demo.at(door, "state")
+            demo.line.check("lock", f"{door}: is in the network", state["radio"]["joined"])
+        for door, device in demo.stage.device_ids.items():
+            known = await demo.stage.cloud.wait_device(device, timeout=WAIT_S)
+            demo.line.check(
+                "cloud", f"{door}: knows its model", bool(known["model"]), known["model"]
+            )
+
+
+async def before_the_window(demo: Demo) -> tuple[datetime, datetime]:
+    """Returns the guest's window."""
+    with demo.line.step("A schedule of codes arrives; the guest is early"):
+        opens, closes = soon(7), soon(14)
+        window = {"kind": "timed", "opens_at": rfc(opens), "closes_at": rfc(closes)}
+        always = {"kind": "always"}
+        await demo.stage.cloud.push_snapshot(
+            [
+                demo.credential("guest", ["front"], window),
+                demo.credential("family", ["front", "garage"], always, person="tenant"),
+                demo.credential("friend", ["flat-12"], always),
+            ]
+        )
+        hello = await demo.stage.cloud.wait_hello(lambda h: h["revision"] == 1, timeout=WAIT_S)
+        demo.line.check(
+            "cloud", "revision 1 is applied, hashes agree", demo.stage.cloud.agrees(hello)
+        )
+        answer = await demo.types("front", "guest")
+        demo.line.check(
+            "door", "the guest's code is refused before its window", not answer["opened"]
+        )
+        demo.line.check("lock", "does not hold it yet", not await demo.held("front", "guest"))
+        await demo.stage.cloud.wait_event(lambda e: e["type"] == "access.denied", timeout=WAIT_S)
+        demo.line.check("cloud", "heard of a refused code, not of its digits", demo.silent())
+    return opens, closes
+
+
+async def inside_the_window(demo: Demo, opens: datetime) -> None:
+    with demo.line.step("The window opens: the guest comes in"):
+        await demo.until_held("front", "guest")
+        early = (opens - datetime.now(UTC)).total_seconds()
+        demo.line.check(
+            "lock", "holds the code in time", early > 0, f"{early:.1f} s before opening"
+        )
+        await asyncio.sleep(max(0.0, (opens - datetime.now(UTC)).total_seconds()))
+        answer = await demo.types("front", "guest")
+        demo.line.check("door", "opens", answer["opened"], answer.get("reason") or "")
+        event = await demo.used("guest", "front")
+        demo.line.check("cloud", "knows who it was", event["credential_id"] == "guest")
+        grant = await demo.grant("guest", "front", "active")
+        proof = ", ".join(grant["evidence"])
+        demo.line.check("cloud", "was told what proves it", "read_back" in grant["evidence"], proof)
+
+
+async def after_the_window(demo: Demo, closes: datetime) -> None:
+    with demo.line.step("The window closes: the same code is refused"):
+        await asyncio.sleep(max(0.0, (closes - datetime.now(UTC)).total_seconds()))
+        await demo.until_gone("front", "guest")
+        late = (datetime.now(UTC) - closes).total_seconds()
+        demo.line.check("lock", "no longer holds it", True, f"{late:.1f} s after closing")
+        answer = await demo.types("front", "guest")
+        demo.line.check("door", "stays shut", not answer["opened"])
+        grant = await demo.grant("guest", "front", "erased")
+        shown = grant["late_revocation_s"]
+        demo.line.check("cloud", "was told how late", shown is not None and shown < 5, f"{shown} s")
+
+
+async def cleaner(demo: Demo) -> None:
+    with demo.line.step("A cleaner's weekly code, opened and closed by the gateway"):
+        local = datetime.now(ZoneInfo(ZONE))
+        days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+        opens, closes = local + timedelta(seconds=4), local + timedelta(seconds=10)
+        window = {
+            "kind": "recurring",
+            "rules": [{"weekdays": days, "from": "00:00", "to": "24:00"}],
+            "zone": ZONE,
+            "not_before": rfc(opens),
+            "not_after": rfc(closes),
+        }
+        await demo.stage.cloud.push([demo.credential("cleaner", ["side"], window, person="staff")])
+        answer = await demo.types("side", "cleaner")
+        demo.line.check("door", "refused before the hour", not answer["opened"])
+        await demo.until_held("side", "cleaner")
+        answer = await demo.types("side", "cleaner")
+        demo.line.check("door", "opens within it", answer["opened"])
+        await demo.used("cleaner", "side")
+        grant = await demo.grant("cleaner", "side")
+        kept = grant["enforcement"]["closes"] == "by_gateway"
+        demo.line.check("cloud", "knows that the gateway keeps the edges", kept)
+        await asyncio.sleep(max(0.0, (closes - datetime.now(UTC)).total_seconds()))
+        await demo.until_gone("side", "cleaner")
+        answer = await demo.types("side", "cleaner")
+        demo.line.check("door", "refused after it", not answer["opened"])
+
+
+async def two_doors(demo: Demo) -> None:
+    with demo.line.step("One code on two doors"):
+        for door in ("front", "garage"):
+            await demo.until_held(door, "family")
+            answer = await demo.types(door, "family")
+            event = await demo.used("family", door)
+            both = answer["opened"] and event["device_id"] == demo.stage.device_ids[door]
+            demo.line.check("door", f"{door} opens, and the cloud knows which", both)
+
+
+async def remote_unlock(demo: Demo) -> None:
+    with demo.line.step("The cloud opens a door"):
+        await demo.at("side", "thumb_turn", to="locked")
+        result = await demo.stage.cloud.command(
+            "unlock", demo.stage.device_ids["side"], timeout=WAIT_S
+        )
+        demo.line.check("cloud", "the answer is `confirmed`", result["outcome"] == "confirmed")
+        bolt = (await demo.at("side", "state"))["bolt"]
+        demo.line.check("lock", "the bolt is back", bolt == "unlocked", bolt)
+        again = await demo.stage.cloud.repeat(result["command_id"], timeout=WAIT_S)
+        count = (await demo.at("side", "state"))["commands_applied"].get("unlock_door", 0)
+        demo.line.check("lock", "the same command again acts no second time", count == 1)
+        demo.line.check("cloud", "and gets the same answer", again["outcome"] == "confirmed")
+
+
+async def unreachable(demo: Demo) -> None:
+    with demo.line.step("A code is revoked while its lock is out of range"):
+        await demo.until_held("flat-12", "friend")
+        await demo.at("flat-12", "out_of_range")
+        await demo.stage.cloud.push([], tombstones=[{"credential_id": "friend"}])
+        alarm = await demo.stage.cloud.wait_event(
+            lambda e: e["type"] == "credential.erase_overdue" and e["credential_id"] == "friend",
+            timeout=60,
+        )
+        demo.line.check("cloud", "is alarmed: the code is still live", bool(alarm))
+        answer = await demo.types("flat-12", "friend")
+        demo.line.check("door", "and indeed it opens still", answer["opened"])
+        grant = await demo.grant("friend", "flat-12", "erasing")
+        demo.line.check("cloud", "sees it erasing, with its attempts", grant["attempts"] >= 1)
+        await demo.at("flat-12", "in_range")
+        await demo.at("flat-12", "thumb_turn", to="locked")
+        await demo.until_gone("flat-12", "friend", 60)
+        answer = await demo.types("flat-12", "friend")
+        demo.line.check(
+            "door", "heard again: revoked, and the door stays shut", not answer["opened"]
+        )
+        grant = await demo.grant("friend", "flat-12", "erased")
+        late = grant["late_revocation_s"]
+        demo.line.check("cloud", "was told how long it outlived its order", late > 0, f"{late} s")
+
+
+async def broker_away(demo: Demo) -> None:
+    with demo.line.step("The broker is away while people come home"):
+        before = demo.stage.cloud.last_seq
+        await demo.stage.broker.stop()
+        for door in ("front", "garage", "front"):
+            await demo.at(door, "thumb_turn", to="locked")
+            answer = await demo.types(door, "family")
+            demo.line.check("door", f"{door} opens without the cloud", answer["opened"])
+        await demo.stage.broker.start()
+        doors = [demo.stage.device_ids[d] for d in ("front", "garage", "front")]
+
+        async def all_there() -> bool:
+            return [e["device_id"] for e in uses()] == doors
+
+        def uses() -> list[Document]:
+            return [
+                e
+                for e in demo.stage.cloud.events
+                if e["seq"] > before and e["type"] == "credential.used"
+            ]
+
+        await demo.until("the events of the outage", all_there, 60)
+        numbers = [e["seq"] for e in demo.stage.cloud.events]
+        dense = numbers == list(range(1, len(numbers) + 1))
+        demo.line.check("cloud", "received every event, in order, none missing", dense)
+
+
+async def killed(demo: Demo) -> None:
+    with demo.line.step("The daemon is killed in the middle of a write"):
+        await demo.at("side", "arm", fault="withhold-answer", on="set_pin_code", count=1)
+        await demo.stage.cloud.push([demo.credential("late_guest", ["side"], {"kind": "always"})])
+        await demo.stage.sims.control.call(
+            "wait", device="side", fault="withhold-answer", timeout_s=WAIT_S
+        )
+        slots = await demo.held("side", "late_guest")
+        demo.line.check("lock", "the write arrived, its answer is kept back", len(slots) == 1)
+        await demo.stage.daemon.kill()
+        demo.line.note("kill -9")
+        await demo.at("side", "release", drop=True)
+        writes = (await demo.at("side", "state"))["slots"][str(slots[0])]["writes"]
+        await demo.stage.daemon.start()
+        grant = await demo.grant("late_guest", "side", "active")
+        state = await demo.at("side", "state")
+        now_held = await demo.held("side", "late_guest")
+        demo.line.check("lock", "holds the code once, in the same slot", now_held == slots)
+        once = state["slots"][str(slots[0])]["writes"] == writes == 1
+        demo.line.check("lock", "it was written once", once)
+        demo.line.check(
+            "cloud", "knows it by reading, not by hope", grant["evidence"] == ["read_back"]
+        )
+        answer = await demo.types("side", "late_guest")
+        demo.line.check("door", "opens", answer["opened"])
+
+
+async def collision(demo: Demo) -> None:
+    with demo.line.step("A new code collides with one that somebody set by hand"):
+        digits = demo.code("by_hand")
+        await demo.at("garage", "set_code_by_hand", slot=4, code=digits)
+        demo.codes["unlucky"] = digits
+        await demo.stage.cloud.push([demo.credential("unlucky", ["garage"], {"kind": "always"})])
+        grant = await demo.grant("unlucky", "garage", "rejected")
+        named = str(grant["reason"]).startswith("conflicts_with:unmanaged")
+        demo.line.check("cloud", "is told by name", named, str(grant["reason"]))
+        demo.line.check("lock", "holds the hand-set code where it was",
+                        await demo.held("garage", "by_hand") == [4])  # fmt: skip
+        answer = await demo.types("garage", "by_hand")
+        demo.line.check("door", "it still opens", answer["opened"])
+
+
+async def explained(demo: Demo) -> None:
+    with demo.line.step("Every grant is explained on one screen, offline"):
+        await demo.stage.broker.stop()
+        for name, door in (
+            ("guest", "front"), ("cleaner", "side"), ("family", "front"), ("family", "garage"),
+            ("friend", "flat-12"), ("late_guest", "side"), ("unlucky", "garage"),
+        ):  # fmt: skip
+            status, out, err = await demo.stage.daemon.cli("why", name, door)
+            lines = out.strip().splitlines()
+            fits = status == 0 and 3 < len(lines) <= 40
+            demo.line.check(
+                "gateway", f"why {name} {door}", fits, err.strip() or f"{len(lines)} lines"
+            )
+        await demo.stage.broker.start()
+        leaked = demo.leaks()
+        demo.line.check("gateway", "no code in its log, database or messages", not leaked, leaked)
+
+
+async def perform(demo: Demo) -> None:
+    """All of it, in order."""
+    await start(demo)
+    await join(demo)
+    opens, closes = await before_the_window(demo)
+    await inside_the_window(demo, opens)
+    await after_the_window(demo, closes)
+    await cleaner(demo)
+    await two_doors(demo)
+    await remote_unlock(demo)
+    await unreachable(demo)
+    await broker_away(demo)
+    await killed(demo)
+    await collision(demo)
+    await explained(demo)

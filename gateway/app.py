@@ -1,0 +1,355 @@
+"""The composition root: the only file that names concrete classes and puts them together.
+
+Order: settings, logs, store, clock trust, radio and scheduler, local API, cloud. Each part is a
+named task under one supervisor. The process is ready when the store is open and the local API
+answers, because neither a missing radio nor a missing cloud may keep the rest from working.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from random import SystemRandom
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gateway import __version__, config, logs
+from gateway.domain.events import EventType, Fact, Value
+from gateway.domain.ids import DeviceId
+from gateway.domain.instant import DAY, ClockTrust, Instant
+from gateway.domain.reconcile import Policy
+from gateway.drivers.catalog import driver_for
+from gateway.errors import ConfigError, StoreError
+from gateway.kit.clock import SystemClock
+from gateway.local.access import Access
+from gateway.local.api import LocalApi, Site
+from gateway.local.operations import CloudState, PlanView
+from gateway.local.server import LocalServer
+from gateway.radios.arbiter import Arbiter
+from gateway.radios.keeper import Pace as RadioPace
+from gateway.radios.zigbee import ZigbeeRadio
+from gateway.scheduler.clock_trust import TrustKeeper, kernel_synchronised
+from gateway.scheduler.fleet import Fleet, MeshRadio
+from gateway.scheduler.loop import Scheduler
+from gateway.scheduler.loop import Settings as SchedulerSettings
+from gateway.sdnotify import Notifier
+from gateway.store import desired, events, history, journal, meta
+from gateway.store.database import Store, open_store
+from gateway.store.keyring import Keyring, bind_key, load_or_create_key
+from gateway.supervisor import OnEnd, Supervisor
+from gateway.sync.link import Broker, CloudLink, Pace
+from gateway.sync.presence import Identity
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from gateway.config import BrokerSection, EventsSection, Settings
+    from gateway.domain.actions import Action
+    from gateway.radios.api import JoinOrder, JoinProgress, RadioState
+    from gateway.store.tx import Tx
+
+log = structlog.get_logger()
+
+CONVERSATIONS = 16
+"""How many devices may be spoken with at once; the radio queues what exceeds its own window."""
+DEFAULT_CHANNEL = 15
+HOUSEKEEPING_S = 3600.0
+
+
+def run(path: Path) -> int:
+    """Run the daemon until SIGTERM or SIGINT; the exit code. Raises ConfigError."""
+    settings = config.load(path)
+    logs.configure(settings.logs.level, settings.logs.format)
+    try:
+        return asyncio.run(_serve(settings))
+    except StoreError as error:
+        log.error("the gateway cannot start", cause=str(error))
+        return 1
+
+
+async def _serve(settings: Settings) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    clock = SystemClock(ClockTrust.UNTRUSTED)
+    key = load_or_create_key(
+        settings.secrets.key_file, _credentials_directory(), _state_dir(settings)
+    )
+    async with open_store(settings.gateway.state_dir / "state.db", clock) as store:
+        keyring = Keyring(key)
+        await store.submit(lambda tx: bind_key(tx, keyring))
+        house = await _build(settings, store, keyring, clock)
+        house.supervisor.start()
+        ready = asyncio.create_task(_say_ready(house), name="ready")
+        await house.supervisor.run_until(stop)
+        ready.cancel()
+        await house.notifier.stopping()
+    return 0 if house.supervisor.fault is None else 1
+
+
+async def _say_ready(house: House) -> None:
+    await house.local.started()
+    log.info("the gateway is up", gateway=house.gateway_id, version=__version__)
+    await house.notifier.ready()
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What the process itself needs of the parts."""
+
+    gateway_id: str
+    supervisor: Supervisor
+    local: LocalServer
+    notifier: Notifier
+
+
+async def _build(settings: Settings, store: Store, keyring: Keyring, clock: SystemClock) -> House:
+    gateway_id = await _gateway_id(settings, store)
+    keeper = await _trust(settings, store, clock)
+    await _note_start(store, clock)
+    zone = settings.gateway.site_zone
+    radio = _zigbee(settings, clock)
+    radios: list[MeshRadio] = [radio] if radio is not None else []
+    fleet = Fleet(store, clock, radios, driver_for, zone, _new_device_id)
+    scheduler = Scheduler(
+        store,
+        keyring,
+        clock,
+        fleet,
+        SchedulerSettings(_policy(settings), zone, settings.policy.erase_alarm_s),
+        Arbiter(CONVERSATIONS),
+        keeper.moment,
+    )
+    keeper.changed = scheduler.look_again
+    link = _link(settings, gateway_id, store, keyring, clock)
+    operations = _Operations(radios, fleet, scheduler, link, str(_broker(settings.broker)))
+    access = Access(settings.local.status_group, settings.local.operator_group)
+    api = LocalApi(store, clock, keyring, operations, Site(gateway_id, zone))
+    local = LocalServer(api.application(access), settings.local.socket, settings.local.status_group)
+    notifier = Notifier.from_environment()
+
+    supervisor = Supervisor(clock)
+    supervisor.add("clock trust", keeper.run, OnEnd.RESTART)
+    supervisor.add("scheduler", scheduler.run)
+    for each in radios:
+        supervisor.add(each.name, each.run, OnEnd.RESTART)
+    supervisor.add("local api", local.run)
+    supervisor.add("cloud", link.run, OnEnd.RESTART)
+    supervisor.add(
+        "housekeeping", lambda: _keep_house(store, clock, settings.events), OnEnd.RESTART
+    )
+    supervisor.add("watchdog", lambda: notifier.watchdog(clock), OnEnd.MAY_FINISH)
+    return House(gateway_id, supervisor, local, notifier)
+
+
+# ── parts ───────────────────────────────────────────────────────────────────────────────
+
+
+def _credentials_directory() -> Path | None:
+    lent = os.environ.get("CREDENTIALS_DIRECTORY")
+    return Path(lent) if lent else None
+
+
+def _state_dir(settings: Settings) -> Path:
+    folder = settings.gateway.state_dir
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"could not use gateway.state_dir {folder}: {error.strerror}") from error
+    return folder
+
+
+async def _gateway_id(settings: Settings, store: Store) -> str:
+    """The configured one, else the one made at the first start."""
+    if settings.gateway.id is not None:
+        return settings.gateway.id
+
+    def known_or_new(tx: Tx) -> str:
+        known = tx.one(meta.text("gateway_id"))
+        if not known:
+            known = f"gw_{secrets.token_hex(8)}"
+            meta.put(tx, "gateway_id", known)
+        return known
+
+    return await store.submit(known_or_new)
+
+
+async def _trust(settings: Settings, store: Store, clock: SystemClock) -> TrustKeeper:
+    floor = await store.fetch_one(meta.time_floor()) or Instant(0)
+    assume = settings.clock.trust == "assume"
+    keeper = TrustKeeper(store, clock, floor, (lambda: True) if assume else kernel_synchronised)
+    await keeper.look()
+    if clock.trust is ClockTrust.UNTRUSTED:
+        log.warning("the clock is not proven: no code is activated by time until it is")
+    return keeper
+
+
+async def _note_start(store: Store, clock: SystemClock) -> None:
+    now, trust, opened = clock.now(), clock.trust, store.opened
+
+    def write(tx: Tx) -> None:
+        body: dict[str, Value] = {"version": __version__, "boot": meta.next_boot(tx)}
+        events.append(tx, Fact(EventType.GATEWAY_STARTED, now, body=body), trust)
+        if opened.set_aside is not None:
+            aside: dict[str, Value] = {"set_aside": opened.set_aside.name}
+            events.append(tx, Fact(EventType.GATEWAY_STORE_RESET, now, body=aside), trust)
+
+    await store.submit(write)
+    if opened.set_aside is not None:
+        log.error(
+            "the database was damaged and is set aside; no lock is written to until a schedule"
+            " arrives",
+            set_aside=str(opened.set_aside),
+        )
+
+
+def _policy(settings: Settings) -> Policy:
+    chosen = settings.policy
+    return Policy(
+        lead_s=chosen.lead_s,
+        write_ahead_s=chosen.write_ahead_days * 86_400,
+        reserved_slots=frozenset(chosen.reserved_slots),
+        identical_writes_per_day=chosen.identical_writes_per_day,
+    )
+
+
+def _zigbee(settings: Settings, clock: SystemClock) -> ZigbeeRadio | None:
+    chosen = settings.zigbee
+    if not chosen.enabled or chosen.device is None:
+        log.warning("no radio is enabled: no lock can be reached")
+        return None
+    return ZigbeeRadio(
+        chosen.device,
+        settings.gateway.state_dir / "zigbee.db",
+        channel=chosen.channel or DEFAULT_CHANNEL,
+        clock=clock,
+        zone=settings.gateway.site_zone,
+        pace=RadioPace(probe_interval_s=chosen.probe_interval_s),
+    )
+
+
+def _broker(chosen: BrokerSection) -> Broker:
+    password = None
+    if chosen.password_file is not None:
+        try:
+            password = chosen.password_file.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ConfigError(
+                f"could not read broker.password_file {chosen.password_file}: {error.strerror}"
+            ) from error
+    return Broker(
+        chosen.host, chosen.port, _tls(chosen), chosen.username, password, chosen.keepalive_s
+    )
+
+
+def _tls(chosen: BrokerSection) -> ssl.SSLContext | None:
+    if chosen.tls is None:
+        return None
+    try:
+        context = ssl.create_default_context(
+            cafile=str(chosen.tls.ca_file) if chosen.tls.ca_file else None
+        )
+        if chosen.tls.cert_file is not None:
+            context.load_cert_chain(str(chosen.tls.cert_file), str(chosen.tls.key_file))
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"could not use the files of broker.tls: {error}") from error
+    return context
+
+
+def _link(
+    settings: Settings, gateway_id: str, store: Store, keyring: Keyring, clock: SystemClock
+) -> CloudLink:
+    chosen = settings.broker
+    return CloudLink(
+        _broker(chosen),
+        Identity(gateway_id, store.opened.epoch, __version__),
+        store=store,
+        keyring=keyring,
+        clock=clock,
+        random=SystemRandom(),
+        new_nonce=lambda: secrets.token_urlsafe(16),
+        accept_unsigned=chosen.accept_unsigned,
+        pace=Pace(
+            first_retry_s=(chosen.reconnect_min_s, chosen.reconnect_min_s * 5),
+            retry_cap_s=chosen.reconnect_max_s,
+        ),
+    )
+
+
+def _new_device_id() -> DeviceId:
+    return DeviceId(f"dev_{secrets.token_hex(6)}")
+
+
+async def _keep_house(store: Store, clock: SystemClock, kept: EventsSection) -> None:
+    """Forget what nobody may need any more, hourly and a little at a time."""
+    while True:
+        now = clock.now()
+
+        def write(tx: Tx, now: Instant = now) -> None:
+            events.prune(tx, Instant(now - kept.keep_days * DAY), kept.keep_rows)
+            journal.prune(tx, now)
+            history.prune_attempts(tx, Instant(now - kept.keep_days * DAY))
+            history.prune_quarantine(tx, now)
+            desired.forget(tx, Instant(now - kept.keep_days * DAY))
+
+        await store.submit(write)
+        await clock.sleep(HOUSEKEEPING_S)
+
+
+class _Operations:
+    """What the local API asks of the running parts."""
+
+    def __init__(
+        self,
+        radios: list[MeshRadio],
+        fleet: Fleet,
+        scheduler: Scheduler,
+        link: CloudLink,
+        broker: str,
+    ) -> None:
+        self._radios = radios
+        self._fleet = fleet
+        self._scheduler = scheduler
+        self._link = link
+        self._broker = broker
+
+    def radio_states(self) -> Mapping[str, RadioState]:
+        return {radio.name: radio.state for radio in self._radios}
+
+    def cloud_state(self) -> CloudState:
+        state = self._link.state
+        return CloudState(state.connected, state.since, self._broker, state.reason)
+
+    def join(self, order: JoinOrder, name: str | None) -> AsyncIterator[JoinProgress]:
+        return self._fleet.join(order, name)
+
+    async def plan(self, device_id: DeviceId) -> PlanView:
+        decided = await self._scheduler.view(device_id)
+        return PlanView(
+            [_sentence(action) for action in decided.actions],
+            list(decided.verdicts),
+            decided.next_look,
+        )
+
+
+def _sentence(action: Action) -> str:
+    """`erase slot 4 (guest-17)`."""
+    words = [type(action).__name__.replace("ReadSlot", "read").replace("CheckClock", "check clock")]
+    slot = getattr(action, "slot", None)
+    if slot is not None:
+        words.append(f"slot {slot}")
+    credential = getattr(action, "credential_id", None)
+    if credential is not None:
+        words.append(f"({credential})")
+    return (
+        " ".join(words).lower()
+        if credential is None
+        else (" ".join(words[:-1]).lower() + f" {words[-1]}")
+    )
