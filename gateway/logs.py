@@ -95,8 +95,7 @@ def _clean(name: str, value: Any) -> Any:
         return REDACTED
     match value:
         case bytes() | bytearray() | memoryview():
-            size = len(value)
-            return f"<{size} bytes>"
+            return f"<{len(value)} bytes>"
         case Enum():
             return _clean("", value.value)
         case None | bool() | int() | float() | str():
@@ -136,6 +135,6 @@ def _renderer(stream: TextIO) -> Processor:
 def _with_priority(renderer: Processor) -> Processor:
     def render(logger: WrappedLogger, method: str, event: EventDict) -> str:
         priority = _PRIORITY.get(event.get("level", ""), 6)
-        return f"<{priority}>{renderer(logger, method, event)}"
+        return f"<{priority}>{renderer(logger, method, event)!s}"
 
     return render
