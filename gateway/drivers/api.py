@@ -111,6 +111,10 @@ class Driver(Protocol):
 
     info: DriverInfo
 
+    def restore(self, capabilities: Capabilities) -> None:
+        """Take over what an earlier interview found, so that the device need not be asked again."""
+        ...
+
     async def interview(self, *, deadline_s: float) -> Capabilities:
         """Ask the device what it can do and set up its reporting; repeatable."""
         ...

@@ -38,7 +38,6 @@ from gateway.store import devices, events, history, reported
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from gateway.domain.capabilities import Capabilities
     from gateway.domain.instant import Instant
     from gateway.drivers.api import DeviceEvent, Driver
     from gateway.kit.clock import Clock
@@ -61,13 +60,7 @@ class MeshRadio(ClusterRadio, Commissioning, Protocol):
 class DriverFor(Protocol):
     """The catalogue: None for a node that no driver knows."""
 
-    def __call__(
-        self,
-        node: NodeInfo,
-        radio: ClusterRadio,
-        site_zone: str,
-        capabilities: Capabilities | None = None,
-    ) -> Driver | None: ...
+    def __call__(self, node: NodeInfo, radio: ClusterRadio, site_zone: str) -> Driver | None: ...
 
 
 @dataclass(slots=True)
@@ -209,9 +202,7 @@ class Fleet:
             node.manufacturer,
             node.model,
         )
-        driver = self._driver_for(
-            node, radio, self._zone, row.capabilities if row is not None and known else None
-        )
+        driver = self._driver_for(node, radio, self._zone)
         if driver is None:
             log.warning(
                 "no driver for a device that joined",
@@ -221,6 +212,7 @@ class Fleet:
             )
             return
         if row is not None and known:
+            driver.restore(row.capabilities)
             self._enlist(Member(DeviceId(row.device_id), radio, row.address, driver))
             if self._listener is not None:
                 self._listener.member_joined(DeviceId(row.device_id))
