@@ -79,7 +79,6 @@ CREATE TABLE grants (
   evidence           TEXT NOT NULL DEFAULT '[]',
   attempts           INTEGER NOT NULL DEFAULT 0,  -- since the last success
   next_attempt_at    INTEGER,
-  erase_due_at       INTEGER,                  -- when a code on the lock must be gone: close of its span, or the revocation
   erase_due_at       INTEGER,                  -- when what is on the lock must be gone
   erase_alarm_at     INTEGER,                  -- when the cloud was told that an erase is overdue
   refused_version    INTEGER,                  -- the version a final refusal was met for
