@@ -87,12 +87,14 @@ class FileLock:
         os.close(self._fd)
 
 
-def prepare(path: Path, now: Instant, new_epoch: Callable[[], str]) -> OpenReport:
-    """Bring `path` to a sound database of the current schema, and say what was found.
+def prepare(
+    path: Path, now: Instant, new_epoch: Callable[[], str], scripts: list[str] | None = None
+) -> OpenReport:
+    """Bring `path` to a sound database of the schema that `scripts` lead to; say what was found.
 
     StoreUnreadable: from a newer release, or not ours to read; nothing was touched.
     """
-    scripts = migrations()
+    scripts = migrations() if scripts is None else scripts
     try:
         epoch = _check(path, len(scripts)) if path.exists() else None
         damaged = epoch is None and any(_beside(path, part).exists() for part in COMPANIONS)
