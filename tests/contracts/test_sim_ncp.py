@@ -24,7 +24,7 @@ from firmware_sims.zigbee.aps import Air
 from firmware_sims.zigbee.aps import Path as AirPath
 from firmware_sims.zigbee.ezsp_commands import SUPPORTED_VERSIONS
 from firmware_sims.zigbee.ncp import SimulatedNcp
-from firmware_sims.zigbee.network import Network, SimulatedNode
+from firmware_sims.zigbee.network import Network
 from firmware_sims.zigbee.nvm import Nvm
 from firmware_sims.zigbee.server import serve_pty, serve_tcp
 from firmware_sims.zigbee.trust_centre import crc16_x25, install_code_key
@@ -32,6 +32,8 @@ from firmware_sims.zigbee.trust_centre import crc16_x25, install_code_key
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from firmware_sims.zigbee.node import SimulatedNode
 
 HA, ON_OFF_LIGHT = 0x0104, 0x0100
 DEADLINE_S = 20

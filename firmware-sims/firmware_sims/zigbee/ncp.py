@@ -1,8 +1,8 @@
 """The simulated NCP: one EZSP coordinator with memory, faults and a serial line.
 
 Here: sessions, version negotiation, dispatch, the order of responses and callbacks, resets and
-faults. Not here: what commands do (``ncp_system``, ``ncp_network``, ``ncp_messages``), framing
-(``ash``), sockets (``server``).
+faults. Not here: what commands do (``ncp_system``, ``ncp_network``, ``ncp_admission``,
+``ncp_security``, ``ncp_messages``), framing (``ash``), sockets (``server``).
 """
 
 from __future__ import annotations
@@ -14,16 +14,19 @@ from typing import TYPE_CHECKING, Any
 from firmware_sims.zigbee import ezsp
 from firmware_sims.zigbee.ash import AshNcp, LineFaults, ResetCode
 from firmware_sims.zigbee.ezsp_commands import schema
+from firmware_sims.zigbee.ncp_admission import Admission
 from firmware_sims.zigbee.ncp_core import Handler, Stack
 from firmware_sims.zigbee.ncp_messages import MessageCommands
 from firmware_sims.zigbee.ncp_network import NetworkCommands
+from firmware_sims.zigbee.ncp_security import SecurityCommands
 from firmware_sims.zigbee.ncp_system import SystemCommands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from firmware_sims.zigbee.aps import ApsFrame
-    from firmware_sims.zigbee.network import Network, SimulatedNode
+    from firmware_sims.zigbee.network import Network
+    from firmware_sims.zigbee.node import SimulatedNode
     from firmware_sims.zigbee.nvm import Membership, Nvm
 
 _VERSION = 0x0000
@@ -56,7 +59,7 @@ class SimulatedNcp:
         self._held: list[bytes] | None = None
         self._stack = Stack(ezsp_version, network, self.nvm, self._loop, self._emit)
         self._messages = MessageCommands(self._stack)
-        self._networking = NetworkCommands(self._stack)
+        self._admission = Admission(self._stack)
         self._handlers: dict[str, Handler] = {}
         self._restart()
         network.coordinator = self
@@ -118,16 +121,16 @@ class SimulatedNcp:
 
     @property
     def joinable(self) -> bool:
-        return self._networking.joinable()
+        return self._admission.joinable()
 
     def admit(self, node: SimulatedNode, own_key: bytes) -> Membership | None:
-        return self._networking.admit(node, own_key)
+        return self._admission.admit(node, own_key)
 
     def rejoined(self, node: SimulatedNode) -> None:
-        self._networking.rejoined(node)
+        self._admission.rejoined(node)
 
     def departed(self, node: SimulatedNode) -> None:
-        self._networking.departed(node)
+        self._admission.departed(node)
 
     def receive(
         self, node: SimulatedNode, aps: ApsFrame, payload: bytes, *, broadcast: bool = False
@@ -137,13 +140,15 @@ class SimulatedNcp:
     # inside
 
     def _restart(self) -> None:
-        self._networking.stop()
+        self._admission.stop()
         self._stack.restart()
         self._messages = MessageCommands(self._stack)
-        self._networking = NetworkCommands(self._stack)
+        self._admission = Admission(self._stack)
         self._handlers = {
             **SystemCommands(self._stack).handlers(),
-            **self._networking.handlers(),
+            **SecurityCommands(self._stack).handlers(),
+            **NetworkCommands(self._stack, self._admission).handlers(),
+            **self._admission.handlers(),
             **self._messages.handlers(),
         }
         self._negotiated = False

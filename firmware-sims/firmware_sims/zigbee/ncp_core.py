@@ -44,6 +44,7 @@ class Stack:
     trust_centre: TrustCentre = field(default_factory=TrustCentre)
     endpoints: dict[int, EndpointDescriptor] = field(default_factory=dict)
     config: dict[int, int] = field(default_factory=dict)
+    initial_security: dict[str, Any] | None = field(default=None, repr=False)
     counters: list[int] = field(default_factory=lambda: [0] * COUNTERS)
 
     def restart(self) -> None:
@@ -52,6 +53,7 @@ class Stack:
         self.generation += 1
         self.trust_centre = TrustCentre()
         self.endpoints.clear()
+        self.initial_security = None
         self.config = dict(DEFAULT_CONFIG)
         self.counters = [0] * COUNTERS
 

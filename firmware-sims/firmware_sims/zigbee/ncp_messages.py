@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from firmware_sims.zigbee.application import EndpointDescriptor
-    from firmware_sims.zigbee.network import SimulatedNode
+    from firmware_sims.zigbee.node import SimulatedNode
 
 _OUT_DIRECT, _OUT_ADDRESS_TABLE, _OUT_MULTICAST, _OUT_BROADCAST = 0, 1, 3, 6
 _IN_UNICAST, _IN_BROADCAST = 0, 4
@@ -66,7 +66,7 @@ class _Self:
                 self._stack.nvm.coordinator.extended_pan_id,
                 node.eui64,
                 node.node_id,
-                node.logical_type,
+                2 if node.end_device else 1,
                 not node.sleepy,
                 node.lqi,
             )
