@@ -1,0 +1,303 @@
+"""A house for tests of the local API: real store, real server on a unix socket, real planning.
+
+Only what the app would bring is played here: radios, cloud link, joining, and whoever answers
+commands. Not a test itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+from gateway.domain.actions import Erase, Program, ReadSlot
+from gateway.domain.capabilities import Capabilities, CodeLimits
+from gateway.domain.devices import Empty, Evidence, Known, Slot
+from gateway.domain.events import EventType, Fact
+from gateway.domain.grants import Enforcement, GrantState
+from gateway.domain.ids import CommandId, CredentialId, DeviceId, GrantId
+from gateway.domain.instant import DAY, HOUR, ClockTrust, Instant, from_rfc3339
+from gateway.domain.reconcile import Moment, Policy, plan
+from gateway.domain.schedule import CredentialSpec
+from gateway.domain.secret import Secret
+from gateway.domain.windows import Always, Recurring, Timed, Weekly, Window
+from gateway.errors import RequestError
+from gateway.kit.clock import ManualClock
+from gateway.local.access import Access
+from gateway.local.api import LocalApi, Site
+from gateway.local.operations import CloudState, PlanView
+from gateway.local.server import LocalServer
+from gateway.radios.api import JoinProgress, JoinStage, RadioState, RadioStatus
+from gateway.store import desired, devices, events, journal, reported
+from gateway.store.database import Store, open_store
+from gateway.store.keyring import Keyring
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+
+    from gateway.domain.actions import Action
+    from gateway.radios.api import JoinOrder
+    from gateway.store.tx import Tx
+
+NOW = from_rfc3339("2026-11-20T14:30:00Z")  # a Friday, 15:30 in Berlin
+ZONE = "Europe/Berlin"
+FRONT, SAUNA = DeviceId("dev_front"), DeviceId("dev_sauna")
+CANARY = "845219637"
+"""Digits that must show up nowhere but in an answer to `reveal`."""
+
+DEADLINE_S = 10.0
+
+
+def readable(action: Action) -> str:
+    match action:
+        case Program(slot, credential_id):
+            return f"write {credential_id} to slot {slot}"
+        case Erase(slot, credential_id):
+            return f"erase {credential_id} from slot {slot}"
+        case ReadSlot(slot):
+            return f"read slot {slot}"
+        case _:
+            return type(action).__name__.lower()
+
+
+@dataclass
+class PlayedOperations:
+    """The app's side, with knobs."""
+
+    store: Store
+    clock: ManualClock
+    radios: dict[str, RadioState] = field(
+        default_factory=lambda: {"zigbee": RadioState(RadioStatus.UP)}
+    )
+    cloud: CloudState = field(
+        default_factory=lambda: CloudState(True, Instant(NOW - HOUR), "127.0.0.1:1883")
+    )
+    orders: list[tuple[JoinOrder, str | None]] = field(default_factory=list)
+    stages: list[JoinProgress] = field(
+        default_factory=lambda: [
+            JoinProgress(JoinStage.OPEN, 180.0),
+            JoinProgress(JoinStage.FOUND, 170.0, "00:11:22:33:44:55:66:77"),
+            JoinProgress(JoinStage.READY, 160.0, "00:11:22:33:44:55:66:77", FRONT),
+        ]
+    )
+    refusal: Exception | None = None
+    hold_after: int | None = None
+    """Stop after so many stages, until the caller goes away."""
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def radio_states(self) -> Mapping[str, RadioState]:
+        return self.radios
+
+    def cloud_state(self) -> CloudState:
+        return self.cloud
+
+    async def join(self, order: JoinOrder, name: str | None) -> AsyncIterator[JoinProgress]:
+        self.orders.append((order, name))
+        try:
+            if self.refusal is not None:
+                raise self.refusal
+            for number, stage in enumerate(self.stages):
+                if number == self.hold_after:
+                    await asyncio.get_running_loop().create_future()
+                yield stage
+        finally:
+            self.closed.set()
+
+    async def plan(self, device_id: DeviceId) -> PlanView:
+        rows, slots, wanted = await self.store.snapshot(
+            devices.device(device_id),
+            reported.slots_for(device_id),
+            desired.desired_for(device_id, self.clock.now() // DAY),
+        )
+        if not rows:
+            raise RequestError(f"there is no device {device_id}", "unknown_device")
+        device = reported.device_view(rows[0], slots, ZONE)
+        found = plan(device, wanted, Moment(self.clock.now()), Policy())
+        return PlanView(
+            [readable(action) for action in found.actions], list(found.verdicts), found.next_look
+        )
+
+
+@dataclass
+class House:
+    store: Store
+    clock: ManualClock
+    keyring: Keyring
+    operations: PlayedOperations
+    socket: Path
+    answers: dict[str, dict[str, Any]]
+    """Results of commands by kind; a kind that is missing stays open."""
+
+    async def call(self, method: str, path: str, body: Any = None) -> tuple[int, dict[str, Any]]:
+        connector = aiohttp.UnixConnector(str(self.socket))
+        async with (
+            asyncio.timeout(DEADLINE_S),
+            aiohttp.ClientSession(connector=connector) as session,
+            session.request(method, f"http://local{path}", json=body) as response,
+        ):
+            return response.status, json.loads(await response.text())
+
+    async def get(self, path: str) -> dict[str, Any]:
+        status, document = await self.call("GET", path)
+        assert status == 200, document
+        return document
+
+    async def append(self, fact: Fact) -> int:
+        return await self.store.submit(lambda tx: events.append(tx, fact, self.clock.trust))
+
+    async def ledger(self) -> list[events.EventRow]:
+        return await self.store.fetch(events.events_after(0, 1000))
+
+
+EVERYBODY = Access("nobody-reads", "nobody-acts")
+"""The test's own user is the daemon's, so it is an operator."""
+
+
+@asynccontextmanager
+async def open_house(tmp_path: Path, access: Access = EVERYBODY) -> AsyncIterator[House]:
+    """Two locks, a handful of codes in different states, and a running server."""
+    clock = ManualClock(NOW)
+    keyring = Keyring(bytes(range(32)))
+    async with open_store(tmp_path / "state" / "state.db", clock) as store:
+        await store.submit(lambda tx: furnish(tx, keyring))
+        operations = PlayedOperations(store, clock)
+        api = LocalApi(store, clock, keyring, operations, Site("gw_test", ZONE))
+        server = LocalServer(api.application(access), tmp_path / "api.sock", "no-such-group")
+        house = House(store, clock, keyring, operations, tmp_path / "api.sock", {})
+        tasks = [
+            asyncio.create_task(server.run(), name="server"),
+            asyncio.create_task(_answer(house), name="answers"),
+        ]
+        try:
+            await asyncio.wait_for(server.started(), DEADLINE_S)
+            yield house
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _answer(house: House) -> None:
+    """Finish each command with the result prepared for its kind, like the scheduler would."""
+    changed = asyncio.Event()
+    leave = house.store.subscribe(lambda topics: changed.set() if "commands" in topics else None)
+    try:
+        while True:
+            changed.clear()
+            for row in await house.store.fetch(journal.open_commands()):
+                result = house.answers.get(row.kind)
+                if result is not None:
+                    await house.store.submit(
+                        lambda tx, row=row, result=result: journal.finish(
+                            tx, CommandId(row.command_id), result, house.clock.now()
+                        )
+                    )
+            await changed.wait()
+    finally:
+        leave()
+
+
+def credential(
+    credential_id: str,
+    digits: str,
+    window: Window,
+    *lock: DeviceId,
+    name: str = "",
+    use_limit: int | None = None,
+) -> CredentialSpec:
+    return CredentialSpec(
+        credential_id=CredentialId(credential_id),
+        version=1,
+        digits=Secret(digits),
+        devices=lock or (FRONT,),
+        window=window,
+        name=name,
+        use_limit=use_limit,
+    )
+
+
+def furnish(tx: Tx, keyring: Keyring) -> None:
+    lock = Capabilities(
+        can_remotely_unlock=True, codes=CodeLimits(slots=10, max_length=9), has_clock=False
+    )
+    for device_id, name, address in (
+        (FRONT, "Front door", "00:11:22:33:44:55:66:77"),
+        (SAUNA, "Sauna", "00:11:22:33:44:55:66:88"),
+    ):
+        devices.add_device(
+            tx,
+            device_id,
+            radio="zigbee",
+            address=address,
+            driver="zcl_lock",
+            kind="lock",
+            name=name,
+            capabilities=lock,
+            joined_at=Instant(NOW - 30 * DAY),
+            manufacturer="Yale",
+            model="YRD226",
+            quirks=("yale_clock",),
+        )
+        for number in range(1, 11):
+            reported.put_slot(tx, device_id, Slot(number, Empty(), observed_at=Instant(NOW - HOUR)))
+        devices.update_device(
+            tx, device_id, reachable=True, reachable_since=Instant(NOW - HOUR),
+            locked=True, battery_percent=80, inventory_done=True,
+        )  # fmt: skip
+    for spec in (
+        credential(
+            "cred_ada", CANARY, Timed(Instant(NOW - HOUR), Instant(NOW + 2 * HOUR)), name="Ada"
+        ),
+        credential(
+            "cred_bob", "482913", Timed(Instant(NOW + HOUR), Instant(NOW + DAY)), FRONT, SAUNA,
+            name="Bob", use_limit=3,
+        ),
+        credential(
+            "cred_clean", "771204",
+            Recurring((Weekly(frozenset({1, 4}), 9 * 60, 11 * 60),), ZONE), name="Cleaner",
+        ),
+        credential("cred_away", "551973", Always(), DeviceId("dev_unjoined"), name="Away"),
+        credential("cred_weak", "123456", Always(), name="Weak"),
+        credential("cred_gone", "902817", Always(), name="Gone"),
+    ):  # fmt: skip
+        desired.upsert_credential(tx, keyring, spec, 1, Instant(NOW - 3 * HOUR))
+    _on_lock(tx, keyring)
+    reported.update_grant(
+        tx, GrantId(CredentialId("cred_weak"), FRONT), NOW,
+        state=GrantState.REJECTED, reason="weak_code",
+    )  # fmt: skip
+    reported.update_grant(
+        tx, GrantId(CredentialId("cred_gone"), FRONT), NOW,
+        state=GrantState.ERASED, reason="expired", erased_at=Instant(NOW - HOUR),
+    )  # fmt: skip
+    for kind, credential_id in (
+        (EventType.CREDENTIAL_PROGRAMMED, "cred_ada"),
+        (EventType.CREDENTIAL_USED, "cred_ada"),
+        (EventType.LOCK_UNLOCKED, "cred_ada"),
+    ):
+        fact = Fact(kind, NOW, FRONT, CredentialId(credential_id), body={"slot": 1})
+        events.append(tx, fact, ClockTrust.TRUSTED)
+
+
+def _on_lock(tx: Tx, keyring: Keyring) -> None:
+    ada = CredentialId("cred_ada")
+    slot = Slot(
+        1,
+        Known(keyring.hash(Secret(CANARY))),
+        ada,
+        evidence=frozenset({Evidence.READ_BACK}),
+        observed_at=Instant(NOW - HOUR),
+    )
+    reported.put_slot(tx, FRONT, slot)
+    reported.update_grant(
+        tx, GrantId(ada, FRONT), NOW,
+        state=GrantState.ACTIVE, slot=1, evidence=frozenset({Evidence.READ_BACK}),
+        opens=Enforcement.BY_GATEWAY, closes=Enforcement.BY_GATEWAY,
+        programmed_at=Instant(NOW - HOUR), early_exposure_ms=300_000,
+        uses=1, first_used_at=Instant(NOW - HOUR // 2), last_used_at=Instant(NOW - HOUR // 2),
+    )  # fmt: skip
