@@ -142,7 +142,7 @@ class Store:
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` on the event loop after each commit that touched something.
 
-        The returned function ends it.
+        It hears of a commit before those who submitted to it go on. The returned function ends it.
         """
         key = object()
         self._listeners[key] = listener
@@ -156,6 +156,11 @@ class Store:
         return future
 
     def _settled(self, batch: Batch) -> None:
+        if batch.topics:
+            topics = frozenset(batch.topics)
+            loop = asyncio.get_running_loop()
+            for key in tuple(self._listeners):
+                loop.call_soon(self._tell, key, topics)  # a fault of one is not another's
         for job in batch.jobs:
             if job.future.done():  # its caller was cancelled
                 continue
@@ -163,11 +168,6 @@ class Store:
                 job.future.set_exception(job.error)
             else:
                 job.future.set_result(job.value)
-        if batch.topics:
-            topics = frozenset(batch.topics)
-            loop = asyncio.get_running_loop()
-            for key in tuple(self._listeners):
-                loop.call_soon(self._tell, key, topics)
 
     def _tell(self, key: object, topics: frozenset[str]) -> None:
         listener = self._listeners.get(key)

@@ -114,7 +114,7 @@ def staged_changes(revision: int) -> Select[StagedChange]:
     """Grants in force that applying the snapshot would remove, or whose window or digits differ."""
     return Select(
         "SELECT * FROM (SELECT g.credential_id, g.device_id, c.window,"  # noqa: S608 - constant text
-        " CASE WHEN n.version > c.version THEN n.window END AS new_window,"
+        " CASE WHEN n.version > c.version THEN (n.window) END AS new_window,"
         " n.version > c.version AND n.digits_hash <> c.digits_hash AS digits_changed,"
         f" ({_TOMBSTONED}) OR (n.version >= c.version AND NOT {_LISTED}) AS gone"
         " FROM grants g JOIN credentials c USING (credential_id) LEFT JOIN staged_credentials n"

@@ -168,6 +168,7 @@ class ThreadWriter:
     def __init__(self, transactor: Callable[[Path], Transactor] = Transactor) -> None:
         self._transactor = transactor
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._flying: list[Job] = []
         self._closing = False
         self._ended: asyncio.Future[None]
 
@@ -212,14 +213,16 @@ class ThreadWriter:
             job = waiting.pop() if waiting else self._queue.get()
             if job is None:
                 return
+            self._flying.append(job)
             if job.fn is None:
                 settled(transactor.checkpoint(job))
             else:
                 settled(transactor.run(self._burst(job, waiting)))
+            self._flying.clear()
 
     def _rest(self) -> Batch:
-        """What was queued behind the end, failed; empty unless a fault of ours ended the thread."""
-        batch = Batch([])
+        """What nobody will run any more; nothing, unless a fault of ours ended the thread."""
+        batch = Batch(self._flying)
         with suppress(queue.Empty):
             while True:
                 job = self._queue.get_nowait()
@@ -239,4 +242,5 @@ class ThreadWriter:
             if job is None or job.fn is None:
                 waiting.append(job)
                 return
+            self._flying.append(job)
             yield job
