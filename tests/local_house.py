@@ -10,6 +10,7 @@ import asyncio
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -58,7 +59,7 @@ def readable(action: Action) -> str:
         case Program(slot, credential_id):
             return f"write {credential_id} to slot {slot}"
         case Erase(slot, credential_id):
-            return f"erase {credential_id} from slot {slot}"
+            return f"erase slot {slot} ({credential_id})"
         case ReadSlot(slot):
             return f"read slot {slot}"
         case _:
@@ -192,11 +193,13 @@ async def _answer(house: House) -> None:
             for row in await house.store.fetch(journal.open_commands()):
                 result = house.answers.get(row.kind)
                 if result is not None:
-                    await house.store.submit(
-                        lambda tx, row=row, result=result: journal.finish(
-                            tx, CommandId(row.command_id), result, house.clock.now()
-                        )
+                    finish = partial(
+                        journal.finish,
+                        command_id=CommandId(row.command_id),
+                        result=result,
+                        now=house.clock.now(),
                     )
+                    await house.store.submit(finish)
             await changed.wait()
     finally:
         leave()

@@ -5,6 +5,7 @@ Not here: reading the rows (`api`) and drawing conclusions (`explain`).
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from gateway.domain.devices import LockClock
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from gateway.local.queries import Code
     from gateway.radios.api import RadioState
     from gateway.store.devices import DeviceRow
+
+_WORD = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def desired_grant(code: Code) -> DesiredGrant:
@@ -105,7 +108,7 @@ def _actions_for(code: Code, view: PlanView | None) -> tuple[str, ...]:
     if view is None:
         return ()
     name = code.row.credential_id
-    return tuple(line for line in view.actions if name in line.replace(",", " ").split())
+    return tuple(line for line in view.actions if name in _WORD.findall(line))
 
 
 def _door(row: DeviceRow | None, radio: RadioState | None) -> Door | None:

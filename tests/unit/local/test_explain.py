@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,8 +22,11 @@ from gateway.domain.ids import CredentialId, DeviceId
 from gateway.domain.instant import HOUR, MINUTE, ClockTrust, Instant, after, from_rfc3339
 from gateway.domain.secret import DigitsFacts, KeyedHash
 from gateway.domain.windows import Always, Recurring, Timed, Weekly, Window
-from gateway.local.explain import Door, Explanation, Facts, Opens, explain
+from gateway.local.explain import Door, Explanation, Facts, Line, Opens, explain
 from gateway.radios.api import RadioState, RadioStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 NOW = from_rfc3339("2026-11-20T14:30:00Z")  # a Friday, 15:30 in Berlin
 OPENS = Instant(NOW - HOUR)
@@ -79,11 +82,11 @@ def slot(*, scheduled: bool = False, known: bool = True) -> Slot:
     )
 
 
-def keys(section: Any) -> list[str]:
+def keys(section: Iterable[Line]) -> list[str]:
     return [line.key for line in section]
 
 
-def text(section: Any, key: str) -> str:
+def text(section: Iterable[Line], key: str) -> str:
     return next(line.text for line in section if line.key == key)
 
 
