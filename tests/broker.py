@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from firmware_sims.cloud.broker import Mosquitto, find_mosquitto, mosquitto
 
 __all__ = ["Mosquitto", "mosquitto", "needs_broker"]

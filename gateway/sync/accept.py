@@ -14,19 +14,21 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.ids import CredentialId, DeviceId
-from gateway.domain.instant import ClockTrust, Instant
 from gateway.domain.schedule import CredentialSpec, GrantLine, Tombstone, schedule_hash
 from gateway.store import desired, events, meta, staging, withhold
-from gateway.store.keyring import Keyring
-from gateway.store.staging import StagedChange
-from gateway.store.tx import Tx
 from gateway.store.withhold import Held
 from gateway.sync.guard import held_changes
 from gateway.sync.messages import Delta, Snapshot
+
+if TYPE_CHECKING:
+    from gateway.domain.instant import ClockTrust, Instant
+    from gateway.store.keyring import Keyring
+    from gateway.store.staging import StagedChange
+    from gateway.store.tx import Tx
 
 PART: Final = 500
 """Credentials staged in one transaction: commands wait no longer than for one of these."""

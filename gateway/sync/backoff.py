@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from random import Random
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from random import Random
 
 STABLE_S: Final = 300.0
 """A connection that lasted this long starts the waiting from the beginning."""

@@ -7,13 +7,15 @@ Here: the protocols and their values. Not here: sockets and paho (`mqtt`), when 
 from __future__ import annotations
 
 import ipaddress
-import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gateway.errors import CloudUnavailable
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
 
 MAX_PAYLOAD = 128 * 1024
 """Bytes, both ways: the limit of AWS IoT Core, the tightest of the brokers we mean to run on."""

@@ -8,19 +8,22 @@ is there to hear it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from gateway.kit.clock import Clock
 from gateway.store import events
-from gateway.store.database import Store
-from gateway.store.tx import Select
 from gateway.sync import telling
 from gateway.sync.backoff import Patience
-from gateway.sync.connection import Connection
 from gateway.sync.reports import EventBatch, EventModel
 from gateway.sync.signals import Signal
-from gateway.sync.topics import Topics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from gateway.kit.clock import Clock
+    from gateway.store.database import Store
+    from gateway.store.tx import Select
+    from gateway.sync.connection import Connection
+    from gateway.sync.topics import Topics
 
 BATCH_EVENTS: Final = 200
 BATCH_BYTES: Final = 100_000

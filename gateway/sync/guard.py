@@ -6,14 +6,18 @@ A grant is counted only while its window is not over: clearing away past guests 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from gateway.domain.ids import DeviceId
-from gateway.domain.instant import Instant
 from gateway.domain.schedule import Removal, removals_to_hold
 from gateway.domain.windows import Always, Recurring, Timed, Window, ended, span_from
-from gateway.store.staging import StagedChange
-from gateway.store.withhold import InForce
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gateway.domain.instant import Instant
+    from gateway.store.staging import StagedChange
+    from gateway.store.withhold import InForce
 
 
 def held_changes(

@@ -8,27 +8,29 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from gateway.domain.events import EventType, Fact, Value
 from gateway.errors import Retry, StoreClosed, StoreError
-from gateway.kit.clock import Clock
 from gateway.store import events, staging
-from gateway.store.database import Store
-from gateway.store.keyring import Keyring
-from gateway.store.tx import Tx
 from gateway.sync import accept, orders, translate
 from gateway.sync.accept import Moment, Outcome
-from gateway.sync.connection import Connection, Delivery
-from gateway.sync.event_sender import EventSender
 from gateway.sync.messages import Ack, Command, Delta, Snapshot
 from gateway.sync.parse import MessageRefused, forms, inflate
-from gateway.sync.presence import Herald, Identity
 from gateway.sync.report_sender import ReportSender, set_reported
 from gateway.sync.result_sender import ReplyTo, ResultSender
 from gateway.sync.topics import Topics
+
+if TYPE_CHECKING:
+    from gateway.kit.clock import Clock
+    from gateway.store.database import Store
+    from gateway.store.keyring import Keyring
+    from gateway.store.tx import Tx
+    from gateway.sync.connection import Connection, Delivery
+    from gateway.sync.event_sender import EventSender
+    from gateway.sync.presence import Herald, Identity
 
 log = structlog.get_logger()
 
@@ -145,6 +147,8 @@ class Inbound:
         )
 
     async def _ack(self, ack: Ack) -> None:
+        if ack.want_hello:
+            self._herald.wake()
         if ack.epoch != self._epoch:
             log.info("ignored an acknowledgement of another epoch", epoch=ack.epoch)
             return

@@ -8,21 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import ssl
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from random import Random
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from gateway.domain.instant import Instant
 from gateway.errors import CloudUnavailable
-from gateway.kit.clock import Clock
 from gateway.store import meta
-from gateway.store.database import Store
-from gateway.store.keyring import Keyring
-from gateway.store.tx import Tx
 from gateway.sync import mqtt
 from gateway.sync.backoff import Reconnect
 from gateway.sync.connection import Connection, Connector, Endpoint, is_loopback
@@ -32,6 +24,17 @@ from gateway.sync.presence import Herald, Identity
 from gateway.sync.report_sender import ReportSender
 from gateway.sync.result_sender import ResultSender
 from gateway.sync.topics import Topics
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+    from random import Random
+
+    from gateway.domain.instant import Instant
+    from gateway.kit.clock import Clock
+    from gateway.store.database import Store
+    from gateway.store.keyring import Keyring
+    from gateway.store.tx import Tx
 
 log = structlog.get_logger()
 

@@ -125,7 +125,7 @@ class Sealed(Exact):
     """The digits: in the open on loopback, sealed to the gateway's key elsewhere."""
 
     digits: Annotated[SecretStr, AfterValidator(_digits)] | None = None
-    jwe: Annotated[str, Field(max_length=8192, repr=False)] | None = None
+    jwe: Annotated[str, Field(max_length=8192)] | None = Field(default=None, repr=False)
 
     @model_validator(mode="after")
     def _one_of(self) -> Sealed:
@@ -271,7 +271,9 @@ class Snapshot(_Desired):
     kind: Literal["snapshot"]
     chunk: Annotated[int, Field(ge=1, le=1000)]
     chunks: Annotated[int, Field(ge=1, le=1000)]
-    credentials_z: Annotated[str, Field(max_length=128 * 1024, repr=False)] | None = None
+    credentials_z: Annotated[str, Field(max_length=128 * 1024)] | None = Field(
+        default=None, repr=False
+    )
     """Instead of `credentials`: the same list as JSON, zlib, base64."""
 
     @model_validator(mode="after")
@@ -347,5 +349,6 @@ class Ack(Order):
     want_events: Annotated[tuple[tuple[Counted, Counted], ...], Field(max_length=64)] = ()
     """Ranges `[from, through]`, both included."""
     want_reported: bool = False
+    want_hello: bool = False
     reported_through: Natural | None = None
     time: CloudTime | None = None

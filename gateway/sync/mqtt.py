@@ -12,21 +12,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.errors import CloudUnavailable
-from gateway.kit.clock import Clock
 from gateway.sync.connection import (
     MAX_PAYLOAD,
     WILL_DELAY_S,
@@ -35,6 +33,13 @@ from gateway.sync.connection import (
     Endpoint,
     PublishRefused,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from paho.mqtt.reasoncodes import ReasonCode
+
+    from gateway.kit.clock import Clock
 
 SEND_WINDOW: Final = 20
 """Unacknowledged publishes at most; the broker's Receive Maximum may lower it."""
@@ -236,6 +241,8 @@ class _PahoConnection:
             raise CloudUnavailable(f"could not connect to {self._where}: closed at once")
         self._attached = True
         self._peer = str(sock.getpeername()[0])  # type: ignore[attr-defined]  # a socket, not a websocket
+        # Small packets must not wait for the peer's acknowledgement of the last one (40 ms).
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # type: ignore[attr-defined]  # as above
         self._loop.add_reader(sock.fileno(), self._readable)
         if self._client.want_write():
             self._loop.add_writer(sock.fileno(), self._writable)

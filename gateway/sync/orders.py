@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
-
-from pydantic import BaseModel
+from typing import TYPE_CHECKING, Any, Final
 
 from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.ids import CommandId, DeviceId
@@ -29,6 +27,9 @@ from gateway.sync.messages import (
     UnlockArgs,
 )
 from gateway.sync.parse import MessageRefused, read_args
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 MOMENTARY_MS: Final = 30 * SECOND
 """How long a momentary command without `not_after` is good for, from when it was received."""

@@ -11,9 +11,8 @@ import binascii
 import json
 import re
 import zlib
-from collections.abc import Iterator
 from functools import cache
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -31,6 +30,9 @@ from gateway.sync.messages import (
     Order,
     Snapshot,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAX_INFLATED: Final = 1024 * 1024
 """Bytes of one decompressed chunk: bounds memory, and how long parsing holds up the loop."""

@@ -6,13 +6,10 @@ Here: the messages and the nonces given out in them. Not here: when a connection
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from gateway.kit.clock import Clock
 from gateway.store import events, meta, withhold
-from gateway.store.database import Store
 from gateway.sync import telling
 from gateway.sync.connection import Connection, Will
 from gateway.sync.messages import SCHEMA_RANGE
@@ -26,6 +23,12 @@ from gateway.sync.reports import (
 )
 from gateway.sync.signals import Signal
 from gateway.sync.topics import Topics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.kit.clock import Clock
+    from gateway.store.database import Store
 
 NONCE_LIFE_S: Final = 90.0
 """How long a command may echo a hello's nonce, by monotonic time."""

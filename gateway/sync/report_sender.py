@@ -6,25 +6,26 @@ goes out at once; what follows within the gap goes together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from gateway.kit.clock import Clock
 from gateway.store import devices, meta, reported
-from gateway.store.database import Store
-from gateway.store.devices import DeviceRow
-from gateway.store.reported import GrantRow
-from gateway.store.tx import Tx
 from gateway.sync import telling
 from gateway.sync.backoff import Patience
-from gateway.sync.connection import Connection
 from gateway.sync.reports import DeviceModel, GrantModel, Reported
 from gateway.sync.signals import Signal
-from gateway.sync.topics import Topics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gateway.kit.clock import Clock
+    from gateway.store.database import Store
+    from gateway.store.devices import DeviceRow
+    from gateway.store.reported import GrantRow
+    from gateway.store.tx import Tx
+    from gateway.sync.connection import Connection
+    from gateway.sync.topics import Topics
 
 CHUNK_BYTES: Final = 100_000
-
-EVERYTHING: Final = 1_000_000
 
 REPORTED: Final = "reported_through"
 """Key in `meta`: the change up to which the cloud has everything."""
@@ -82,7 +83,7 @@ class ReportSender:
         (change,), device_rows, grant_rows = await self._store.snapshot(
             meta.change(),
             devices.devices_changed_since(since),
-            reported.grants_changed_since(since, EVERYTHING),
+            reported.grants_changed_since(since),
         )
         if not (whole or device_rows or grant_rows):
             return False

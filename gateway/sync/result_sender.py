@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from gateway.kit.clock import Clock
 from gateway.store import journal
-from gateway.store.database import Store
 from gateway.sync import telling
 from gateway.sync.connection import Connection, PublishRefused
 from gateway.sync.signals import Signal
-from gateway.sync.topics import Topics
+
+if TYPE_CHECKING:
+    from gateway.kit.clock import Clock
+    from gateway.store.database import Store
+    from gateway.sync.topics import Topics
 
 log = structlog.get_logger()
 

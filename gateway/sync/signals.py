@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
-from gateway.kit.clock import Clock
 from gateway.kit.tasks import wait_or_sleep
+
+if TYPE_CHECKING:
+    from gateway.kit.clock import Clock
 
 
 class Signal:

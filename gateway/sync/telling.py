@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import BaseModel
-
-from gateway.domain.capabilities import Capabilities
 from gateway.domain.schedule import schedule_hash
-from gateway.store.devices import DeviceRow
-from gateway.store.events import EventRow
-from gateway.store.journal import CommandRow
-from gateway.store.reported import GrantRow
 from gateway.sync.reports import CommandResult, DeviceModel, EventModel, GrantModel
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from gateway.domain.capabilities import Capabilities
+    from gateway.store.devices import DeviceRow
+    from gateway.store.events import EventRow
+    from gateway.store.journal import CommandRow
+    from gateway.store.reported import GrantRow
 
 EMPTY_HASH: Final = schedule_hash(())
 """Of the schedule of a gateway that never got one."""

@@ -10,9 +10,12 @@ import contextlib
 import shutil
 import socket
 import tempfile
-from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 HOST = "127.0.0.1"
 _START_S = 10.0
@@ -21,6 +24,7 @@ _CONFIG = """\
 listener {port} {host}
 allow_anonymous true
 persistence false
+set_tcp_nodelay true
 max_packet_size 1048576
 max_inflight_messages 20
 max_queued_messages 5000
