@@ -91,8 +91,9 @@ class Nvm:
             int(i): (eui64, node_id) for i, (eui64, node_id) in raw["restored_children"].items()
         }
         state = CoordinatorState(**raw)
-        state.nwk_counter = _next_step(state.nwk_counter)
-        state.aps_counter = _next_step(state.aps_counter)
+        if state.formed:
+            state.nwk_counter = _next_step(state.nwk_counter)
+            state.aps_counter = _next_step(state.aps_counter)
         self.coordinator = state
         for name, node in stored["nodes"].items():
             self.nodes[name] = Membership(
@@ -124,4 +125,4 @@ class Nvm:
 
 
 def _next_step(counter: int) -> int:
-    return counter if counter == 0 else (counter // COUNTER_RESERVE + 1) * COUNTER_RESERVE
+    return (counter // COUNTER_RESERVE + 1) * COUNTER_RESERVE
