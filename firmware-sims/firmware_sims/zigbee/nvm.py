@@ -102,6 +102,8 @@ class Nvm:
                 extended_pan_id=node["extended_pan_id"],
                 bindings={(endpoint, cluster) for endpoint, cluster in node["bindings"]},
             )
+        if state.formed:
+            self.save()  # the step is taken, even if this life uses none of it
 
     def save(self) -> None:
         """Write everything; returns when the file is in place."""
