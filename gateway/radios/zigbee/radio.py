@@ -393,7 +393,8 @@ def _reply(answer: Any, request: ClusterRequest, what: str) -> ClusterReply:
     if command.name == "default_response" or "command_id" in fields:
         return ClusterReply(request.command_id, fields, is_default_response=True)
     if int(command.id) != request.command_id:
-        raise OutcomeUnknown(f"could not {what}: something else was answered")
+        lost = Unreachable if request.asks_only else OutcomeUnknown
+        raise lost(f"could not {what}: something else was answered")
     return ClusterReply(int(command.id), fields)
 
 
