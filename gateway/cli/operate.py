@@ -87,13 +87,8 @@ def _momentary(
             },
             timeout_s=_WAIT_S + 10,
         )
-        done = {"unlock": "unlocked", "lock": "locked"}[kind]
-        answer(
-            document,
-            f"{kind} {document['device_name']}",
-            f"{document['device_name']} {done}",
-            as_json,
-        )
+        name = document["device_name"]
+        answer(document, f"{kind} {name}", f"{name}: {kind}ed", as_json)
 
 
 def new_id() -> str:
@@ -165,7 +160,7 @@ def remove(
             },
             timeout_s=_WAIT_S + 10,
         )
-        answer(document, f"remove {name}", f"{name} removed", json)
+        answer(document, f"remove {name}", f"{name}: removed", json)
 
 
 def join(
@@ -216,7 +211,9 @@ def join(
             raise Failure(
                 "interrupted: the network is closed", Exit.FAILED, "interrupted"
             ) from None
-        _conclude(last)
+        device_id = _conclude(last)
+        if not json:
+            print(device_id)
 
 
 def _hex(text: str | None, what: str) -> str | None:
@@ -276,11 +273,12 @@ def _watch(progress: Iterator[Document], seconds: int) -> Document | None:
     return last
 
 
-def _conclude(last: Document | None) -> None:
+def _conclude(last: Document | None) -> str:
+    """The new device's id."""
     stage = last["stage"] if last else "closed"
     detail = last["detail"] if last else ""
     if stage == "ready":
-        return
+        return detail
     if stage == "failed":
         raise Failure(f"could not admit the device: {detail or 'it did not finish'}", Exit.FAILED)
     raise Failure(

@@ -59,7 +59,7 @@ def ask(address: str, op: str, **arguments: Any) -> Any:
         raise Failure(
             f"could not reach the simulator at {address}: {error}",
             Exit.NO_DAEMON,
-            next_step="Start `python -m firmware_sims zigbee`, or name it with --sim or LOCK_GATEWAY_SIM.",
+            next_step="Start `python -m firmware_sims zigbee`, or give its socket with --sim.",
         ) from error
     if not answer.get("ok"):
         raise Failure(f"could not {op}: {answer.get('error', 'refused')}", Exit.FAILED)
