@@ -40,7 +40,6 @@ class Status(Enum):
     OK = (0x00, 0x00, 0x0000)
     FAIL = (0x01, 0x36, 0x0001)
     INVALID_STATE = (0x70, 0x38, 0x0002)
-    NOT_READY = (0xA1, 0x38, 0x0003)
     INVALID_PARAMETER = (0x02, 0x36, 0x0021)
     INVALID_INDEX = (0xB1, 0x37, 0x0027)
     NOT_FOUND = (0x03, 0x37, 0x002D)
@@ -50,7 +49,6 @@ class Status(Enum):
     NOT_JOINED = (0x93, 0x36, 0x0017)
     NETWORK_OPENED = (0x9C, 0x36, 0x0C18)
     NETWORK_CLOSED = (0x9D, 0x36, 0x0C19)
-    FULL = (0xB4, 0x35, 0x001C)
     MESSAGE_TOO_LONG = (0x74, 0x36, 0x0038)
     DELIVERY_FAILED = (0x66, 0x36, 0x0C02)
     MAX_MESSAGE_LIMIT_REACHED = (0x72, 0x36, 0x0C03)
@@ -96,16 +94,14 @@ class Layout:
         tail: bytes = fields.get(self.tail, b"")
         return data + bytes((len(tail),)) + tail if self.tail_kind == "L" else data + tail
 
-    def unpack(self, data: bytes, *, lenient: bool = True) -> dict[str, Any]:
-        """Decode; trailing fields the host left out read as zero when ``lenient``.
+    def unpack(self, data: bytes) -> dict[str, Any]:
+        """Decode; trailing fields the host left out read as zero.
 
         Hosts differ in what they append (importTransientKey.flags, the network index of a
         multicast entry), and firmware reads its zeroed buffer. Extra bytes are ignored.
         """
         size = self.packer.size
         if len(data) < size:
-            if not lenient:
-                raise EzspError(TRUNCATED)
             data = data.ljust(size, b"\0")
         fields = dict(zip(self.names, self.packer.unpack_from(data), strict=True))
         if self.tail is not None:
