@@ -183,23 +183,17 @@ class ZigbeeSection(Section):
     flow_control: Literal["none", "hardware", "software"] = Field(
         default="none", description="As the stick's firmware; wrong means silence under load."
     )
-    channel: int | None = Field(
-        default=None,
+    channel: int = Field(
+        default=15,
         ge=11,
         le=26,
-        description="For forming a network; 15, 20, 25 avoid Wi-Fi. Left out: the quietest.",
+        description="Where a new network is formed; 15, 20 and 25 lie between Wi-Fi's channels.",
     )
     probe_interval_s: float = Field(
         default=10.0,
         ge=1,
         le=60,
         description="A stick that hangs without closing is noticed by this.",
-    )
-    request_deadline_s: float = Field(
-        default=10.0,
-        ge=1,
-        le=60,
-        description="Longest wait for one answer of a mains-powered node.",
     )
 
     @model_validator(mode="after")
@@ -213,14 +207,15 @@ class LocalSection(Section):
     """[local]"""
 
     socket: AbsolutePath = Field(
-        default=Path("/run/lock-gateway/api.sock"), description="What the command line talks to."
+        default=Path("/run/lock-gateway/api.sock"), description="Absolute path of the socket."
     )
     status_group: GroupName = Field(
-        default="lock-gateway", description="Members may look: status, devices, events, why."
+        default="lock-gateway",
+        description="Owns the socket. Members may look: status, devices, events, why.",
     )
     operator_group: GroupName = Field(
         default="lock-gateway-operators",
-        description="Members may act: unlock, join, remove, reveal. Every act is in the audit.",
+        description="Members may act: unlock, join, remove. They must be in status_group too.",
     )
 
 

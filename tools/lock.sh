@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 pip_compile=(
   "${VENV:-.venv}/bin/pip-compile" --quiet --generate-hashes --allow-unsafe --strip-extras
-  --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+  --no-header --build-deps-for wheel --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 )
 [ -z "${UPGRADE:-}" ] || pip_compile+=(--upgrade)
 

@@ -1,0 +1,82 @@
+"""Checks the shape of the tree: every module says what it is, and has a test module of its name.
+
+A module of `gateway` or `firmware_sims` without a docstring fails. A module of `gateway` with code
+but without a test module fails under `--strict` and is a note otherwise; one over 400 lines is
+always a note. Not here: style (ruff) and imports (import-linter).
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+LONG = 400
+
+TESTED_ELSEWHERE = {
+    "gateway/__main__.py": "one line; every test of the command line as a process goes through it",
+}
+"""Module below the root -> why no test module bears its name."""
+
+
+def main(*, strict: bool) -> int:
+    faults: list[str] = []
+    notes: list[str] = []
+    untested = faults if strict else notes
+    tests = {_flat(path.relative_to(ROOT / "tests")) for path in ROOT.glob("tests/**/test_*.py")}
+    for package in ("gateway", "firmware-sims/firmware_sims"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            shown = path.relative_to(ROOT).as_posix()
+            text = path.read_text(encoding="utf-8")
+            tree = ast.parse(text)
+            lines = len(text.splitlines())
+            if ast.get_docstring(tree) is None:
+                faults.append(f"{shown}: no docstring; say what lives here and what does not")
+            if lines > LONG:
+                notes.append(f"{shown}: {lines} lines; is it still one room?")
+            if package != "gateway" or shown in TESTED_ELSEWHERE or not _has_code(tree):
+                continue
+            if not _is_tested(path.relative_to(ROOT / package), tests):
+                untested.append(f"{shown}: no test module of its name below tests/")
+    faults += [
+        f"{shown}: named in tools/check_tree.py, but it does not exist"
+        for shown in TESTED_ELSEWHERE
+        if not (ROOT / shown).is_file()
+    ]
+    for line in notes:
+        print(f"note: {line}")
+    for line in faults:
+        print(line)
+    return 1 if faults else 0
+
+
+def _has_code(tree: ast.Module) -> bool:
+    """Whether any function does something; protocols, values and constants do not."""
+    return any(
+        isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and not all(
+            isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant)
+            for line in node.body
+        )
+        for node in ast.walk(tree)
+    )
+
+
+def _is_tested(module: Path, tests: set[str]) -> bool:
+    """Whether a test's path ends as the module's does: its package and name, or all of it.
+
+    For `drivers/zcl_lock/clock.py` that is `…/zcl_lock/test_clock.py`, `…/test_zcl_lock_clock.py`
+    or, for a family that is alone, `…/drivers/test_clock.py`; never `…/kit/test_clock.py`.
+    """
+    parts = [part for part in module.with_suffix("").parts if part != "__init__"]
+    names = {"_".join(parts[-2:]), "_".join(parts), "_".join([*parts[:1], *parts[1:][-1:]])}
+    return any(test == name or test.endswith(f"_{name}") for test in tests for name in names)
+
+
+def _flat(test: Path) -> str:
+    return "_".join([*test.parts[:-1], test.stem.removeprefix("test_")])
+
+
+if __name__ == "__main__":
+    sys.exit(main(strict="--strict" in sys.argv[1:]))
