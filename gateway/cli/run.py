@@ -33,9 +33,17 @@ def add_to(app: typer.Typer) -> None:
 
 def run(config: Config = DEFAULT_CONFIG) -> None:
     """Run the gateway in the foreground, as systemd does."""
-    from gateway import app  # the daemon and its radios: seconds that no other command pays
+    from gateway.errors import ConfigError
 
-    raise typer.Exit(app.run(config))
+    try:
+        # The daemon and its radios: a second that no other command pays.
+        from gateway import app
+
+        code = app.run(config)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        code = Exit.CONFIG
+    raise typer.Exit(code)
 
 
 def check_config(
@@ -50,15 +58,18 @@ def check_config(
     try:
         load(config)
     except ConfigError as error:
-        problems = str(error).splitlines()
+        first, *listed = str(error).splitlines()
+        problems = [line.strip() for line in listed] or [first]
     if json:
         import json as jsonlib
 
         print(jsonlib.dumps({"config": str(config), "problems": problems}, ensure_ascii=False))
     elif not problems:
         print(f"{config}: nothing wrong")
-    for problem in problems:
-        print(problem, file=sys.stderr)
+    else:
+        print(f"{config}: {len(problems)} wrong", file=sys.stderr)
+        for problem in problems:
+            print(f"  {problem}", file=sys.stderr)
     if problems:
         raise typer.Exit(Exit.CONFIG)
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,34 +18,12 @@ from gateway.errors import RadioUnavailable
 from gateway.local.access import Access
 from gateway.radios.api import JoinProgress, JoinStage
 from gateway.store import devices, reported
+from tests.command_line import Ran, lock_gateway
 from tests.local_house import CANARY, DEADLINE_S, FRONT, NOW, House, open_house
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
-
-
-class Ran(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-async def lock_gateway(*arguments: str, stdin: str = "", **environ: str) -> Ran:
-    """The installed command as a process of its own, 80 columns wide."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gateway", *arguments,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={"PATH": os.environ["PATH"], "COLUMNS": "80", "PYTHONUTF8": "1", **environ},
-    )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(stdin.encode()), 3 * DEADLINE_S)
-    assert process.returncode is not None
-    return Ran(process.returncode, out.decode(), err.decode())
 
 
 @pytest.fixture
@@ -85,7 +63,7 @@ async def test_json_is_the_apis_own_document(house: House) -> None:
     ):
         ran = await cli(house, *arguments, "--json")
         assert ran.code == 0, ran.err
-        assert ran.json() == await house.get(path), arguments
+        assert json.loads(ran.out) == await house.get(path), arguments
 
 
 async def test_devices_and_one_device(house: House) -> None:
@@ -115,7 +93,7 @@ async def test_reveal_shows_digits_and_is_audited_for_each_code(house: House) ->
     assert ran.code == 0
     assert CANARY in ran.out
     both = await cli(house, "codes", "--device", "sauna", "--reveal", "--json")
-    assert [code["digits"] for code in both.json()["codes"]] == ["482913"]
+    assert [code["digits"] for code in json.loads(both.out)["codes"]] == ["482913"]
     audited = [
         row.credential_id for row in await house.ledger() if row.type is EventType.AUDIT_REVEALED
     ]
@@ -198,7 +176,7 @@ async def test_unlock_ends_as_its_result_does(
     assert words in (ran.out if code == 0 else ran.err)
     told = await cli(house, "unlock", "front", "--reason", "x", "--json")
     assert told.code == code
-    assert told.json()["result"] == result
+    assert json.loads(told.out)["result"] == result
     if code:
         assert set(json.loads(told.err)["error"]) == {"code", "message", "next"}
 

@@ -1,0 +1,30 @@
+"""The installed command as a process of its own, for tests. Not a test itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import NamedTuple
+
+DEADLINE_S = 30.0
+
+
+class Ran(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+async def lock_gateway(*arguments: str, stdin: str = "", **environ: str) -> Ran:
+    """Run to the end, 80 columns wide, in an environment of its own."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway", *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={"PATH": os.environ["PATH"], "COLUMNS": "80", "PYTHONUTF8": "1", **environ},
+    )  # fmt: skip
+    out, err = await asyncio.wait_for(process.communicate(stdin.encode()), DEADLINE_S)
+    assert process.returncode is not None
+    return Ran(process.returncode, out.decode(), err.decode())
