@@ -34,9 +34,13 @@ DOOR_LOCK_DEVICE = 0x000A
 DOOR_LOCK = 0x0101
 LOCK_STATE, DOOR_STATE = 0x0000, 0x0003
 
+_ANSWERS = frozenset(
+    {command for command in General if "RESPONSE" in command.name} | {General.REPORT_ATTRIBUTES}
+) - {General.WRITE_ATTRIBUTES_NO_RESPONSE}
+
 COMMAND_NAMES = frozenset(
     {spec.name for spec in COMMANDS.values()}
-    | {f"zcl.{command.name.lower()}" for command in General if "RESPONSE" not in command.name}
+    | {f"zcl.{command.name.lower()}" for command in set(General) - _ANSWERS}
 )
 """What faults can be armed on."""
 
@@ -86,6 +90,7 @@ class DoorLockApplication:
         self._commands = supported(firmware)
         self._clusters = lock_clusters.build(firmware)
         self._clusters[DOOR_LOCK] = self._door_lock_cluster()
+        self._clients = lock_clusters.clients(firmware.profile)
         self.general = GeneralCommands(
             self._clusters, firmware.timebase, self._send, self._bound, self._next_sequence
         )
@@ -123,26 +128,25 @@ class DoorLockApplication:
             frame = Frame.parse(payload)
         except Malformed:
             return  # without a header there is nobody to answer
-        if frame.from_server:
-            return  # answers and reports of the coordinator: no lock of ours asks it anything
         self._coordinator_endpoint = source_endpoint
-        cluster = self._clusters.get(cluster_id)
+        # What a server sends is for the lock's client side, and the other way round.
+        cluster = (self._clients if frame.from_server else self._clusters).get(cluster_id)
 
         def respond(data: bytes) -> None:
             if data:
                 self._transmit(cluster_id, source_endpoint, data)
 
         def reject(status: Status) -> None:
-            if frame.command != General.DEFAULT_RESPONSE or frame.cluster_specific:
-                respond(frame.default_response(status).encode())
+            respond(frame.default_response(status).encode())
 
+        if not frame.cluster_specific and frame.command in _ANSWERS:
+            return  # no lock of ours asks the coordinator anything
         if cluster is None:
             reject(Status.UNSUPPORTED_CLUSTER)
         elif frame.manufacturer is not None and frame.cluster_specific:
             reject(Status.UNSUP_MANUF_CLUSTER_COMMAND)
         elif not frame.cluster_specific:
-            if frame.command != General.DEFAULT_RESPONSE:
-                self.queue.submit(self._general_command(cluster, frame, respond))
+            self.queue.submit(self._general_command(cluster, frame, respond))
         elif cluster_id == DOOR_LOCK:
             try:
                 self.queue.submit(self._lock_command(frame, respond))

@@ -14,8 +14,10 @@ from firmware_sims.zigbee.zcl_server import Attribute, Cluster, Get, Set, consta
 
 if TYPE_CHECKING:
     from firmware_sims.firmware.lock import LockFirmware
+    from firmware_sims.profiles import Profile
 
 BASIC, POWER, IDENTIFY, ALARMS, TIME, POLL_CONTROL = 0x0000, 0x0001, 0x0003, 0x0009, 0x000A, 0x0020
+OTA_UPGRADE = 0x0019
 
 BATTERY_VOLTAGE, BATTERY_PERCENTAGE = 0x0020, 0x0021
 ALARM, CHECK_IN = 0x00, 0x00
@@ -50,6 +52,15 @@ def build(lock: LockFirmware) -> dict[int, Cluster]:
         cluster_id: makers[cluster_id](lock)
         for cluster_id in lock.profile.input_clusters
         if cluster_id in makers
+    }
+
+
+def clients(profile: Profile) -> dict[int, Cluster]:
+    """The client sides, by cluster id: they too have attributes, which hosts read (ZCL 8, 11.10)."""
+    version = {0x0002: constant(Type.UINT32, 0x0000_0100)}  # CurrentFileVersion of the OTA client
+    return {
+        cluster_id: Cluster(cluster_id, version if cluster_id == OTA_UPGRADE else {})
+        for cluster_id in profile.output_clusters
     }
 
 
