@@ -169,6 +169,7 @@ class ThreadWriter:
         self._transactor = transactor
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._flying: list[Job] = []
+        self._next: list[Job | None] = []  # what ended a batch and belongs after it
         self._closing = False
         self._ended: asyncio.Future[None]
 
@@ -190,7 +191,7 @@ class ThreadWriter:
             finally:
                 self._closing = True
                 transactor.close()
-                loop.call_soon_threadsafe(settled, self._rest())
+                loop.call_soon_threadsafe(lambda: settled(self._rest()))
                 loop.call_soon_threadsafe(self._ended.set_result, None)
 
         threading.Thread(target=run, name="store-writer", daemon=True).start()
@@ -208,21 +209,20 @@ class ThreadWriter:
         await asyncio.shield(self._ended)
 
     def _work(self, transactor: Transactor, settled: Callable[[Batch], object]) -> None:
-        waiting: list[Job | None] = []  # what ended a batch and belongs after it
         while True:
-            job = waiting.pop() if waiting else self._queue.get()
+            job = self._next.pop() if self._next else self._queue.get()
             if job is None:
                 return
             self._flying.append(job)
             if job.fn is None:
                 settled(transactor.checkpoint(job))
             else:
-                settled(transactor.run(self._burst(job, waiting)))
+                settled(transactor.run(self._burst(job)))
             self._flying.clear()
 
     def _rest(self) -> Batch:
         """What nobody will run any more; nothing, unless a fault of ours ended the thread."""
-        batch = Batch(self._flying)
+        batch = Batch([*self._flying, *(job for job in self._next if job)])
         with suppress(queue.Empty):
             while True:
                 job = self._queue.get_nowait()
@@ -231,7 +231,7 @@ class ThreadWriter:
         batch.fail(StoreClosed("could not write to the store: its writer has ended"))
         return batch
 
-    def _burst(self, first: Job, waiting: list[Job | None]) -> Iterator[Job]:
+    def _burst(self, first: Job) -> Iterator[Job]:
         """`first` and whatever was or is being queued while the batch runs."""
         yield first
         for _ in range(MAX_BATCH - 1):
@@ -240,7 +240,7 @@ class ThreadWriter:
             except queue.Empty:
                 return
             if job is None or job.fn is None:
-                waiting.append(job)
+                self._next.append(job)
                 return
             self._flying.append(job)
             yield job

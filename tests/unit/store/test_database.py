@@ -14,6 +14,7 @@ from gateway.store.database import Store, open_store
 from tests.unit.store.build import scalar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from gateway.kit.clock import ManualClock
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 COUNT = scalar("SELECT COUNT(*) FROM meta WHERE key LIKE 'k%'")
 
 
-def put(key: str) -> object:
+def put(key: str) -> Callable[[Tx], str]:
     def write(tx: Tx) -> str:
         tx.execute("INSERT INTO meta VALUES (?, 'x')", (key,))
         tx.touch(key)
@@ -97,14 +98,15 @@ async def test_a_failing_function_takes_only_itself_back(store: Store) -> None:
     store.subscribe(told.append)
     first = asyncio.ensure_future(store.submit(gate))
     await asyncio.to_thread(gate.entered.wait, 10)
-    rest = [asyncio.ensure_future(store.submit(fn)) for fn in (put("k1"), half, broken, put("k2"))]
-    await asyncio.wait(rest, timeout=0)
+    good = [asyncio.ensure_future(store.submit(put("k1")))]
+    bad = [asyncio.ensure_future(store.submit(fn)) for fn in (half, broken)]
+    good.append(asyncio.ensure_future(store.submit(put("k2"))))
+    await asyncio.wait([*good, *bad], timeout=0)
     gate.open.set()
-    results = await asyncio.gather(first, *rest, return_exceptions=True)
-    assert results[1] == "k1"
-    assert isinstance(results[2], LookupError)
-    assert isinstance(results[3], sqlite3.IntegrityError)
-    assert results[4] == "k2"
+    await asyncio.wait([first, *good, *bad], timeout=10)
+    assert [task.result() for task in good] == ["k1", "k2"]
+    assert isinstance(bad[0].exception(), LookupError)
+    assert isinstance(bad[1].exception(), sqlite3.IntegrityError)
     assert await store.fetch_one(COUNT) == 2
     assert told == [frozenset({"k1", "k2"})]
 
@@ -213,10 +215,12 @@ async def test_no_row_is_none(store: Store) -> None:
 async def test_closing_runs_what_was_submitted(path: Path, clock: ManualClock) -> None:
     async with open_store(path, clock) as store:
         gate = Gate()
-        pending = [asyncio.ensure_future(store.submit(fn)) for fn in (gate, put("k1"), put("k2"))]
+        held = asyncio.ensure_future(store.submit(gate))
+        pending = [asyncio.ensure_future(store.submit(put(key))) for key in ("k1", "k2")]
         await asyncio.to_thread(gate.entered.wait, 10)
         gate.open.set()
-    assert [task.result() for task in pending] == [None, "k1", "k2"]
+    assert held.done()
+    assert [task.result() for task in pending] == ["k1", "k2"]
     with pytest.raises(StoreClosed):
         await store.submit(put("k3"))
     with pytest.raises(StoreClosed):

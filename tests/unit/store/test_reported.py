@@ -1,0 +1,252 @@
+"""Slots, grants, attempts and slot history as they stand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gateway.domain.devices import (
+    Empty,
+    Evidence,
+    Known,
+    LockClock,
+    Opaque,
+    OpaqueReason,
+    Slot,
+    WeekDay,
+    YearDay,
+)
+from gateway.domain.grants import Enforcement, GrantState
+from gateway.domain.ids import CredentialId, GrantId
+from gateway.domain.instant import Instant
+from gateway.domain.secret import KeyedHash
+from gateway.store import desired, devices, history, meta, reported
+from tests.unit.store.build import FRONT, NOW, SIDE, join, spec
+
+if TYPE_CHECKING:
+    from gateway.store.database import Store
+    from gateway.store.keyring import Keyring
+    from gateway.store.reported import GrantRow
+
+GUEST = CredentialId("guest")
+GRANT = GrantId(GUEST, FRONT)
+
+SLOTS = [
+    Slot(1, Empty(), None, (), frozenset({Evidence.READ_BACK}), NOW),
+    Slot(
+        2,
+        Known(KeyedHash("abc")),
+        GUEST,
+        (YearDay(NOW, Instant(NOW + 5)), WeekDay(frozenset({1, 7}), 0, 600)),
+        frozenset({Evidence.ACKNOWLEDGED, Evidence.READ_BACK}),
+        NOW,
+    ),
+    Slot(3, Opaque(OpaqueReason.IN_FLIGHT), GUEST),
+]
+
+
+async def order(store: Store, keyring: Keyring) -> None:
+    await store.submit(lambda tx: desired.upsert_credential(tx, keyring, spec(), 1, NOW))
+
+
+async def the_grant(store: Store) -> GrantRow:
+    row = await store.fetch_one(reported.grant(GRANT))
+    assert row is not None
+    return row
+
+
+async def test_slots_are_read_as_they_were_written(store: Store) -> None:
+    for slot in SLOTS:
+        await store.submit(lambda tx, slot=slot: reported.put_slot(tx, FRONT, slot))
+    assert await store.fetch(reported.slots_for(FRONT)) == SLOTS
+    assert await store.fetch_one(reported.slot(FRONT, 2)) == SLOTS[1]
+    assert await store.fetch(reported.slots_for(SIDE)) == []
+
+
+async def test_the_same_slot_read_again_wakes_nobody(store: Store) -> None:
+    told: list[frozenset[str]] = []
+    store.subscribe(told.append)
+    first = Slot(1, Empty(), observed_at=NOW)
+    later = Slot(1, Empty(), observed_at=Instant(NOW + 9))
+    await store.submit(lambda tx: reported.put_slot(tx, FRONT, first))
+    await store.submit(lambda tx: reported.put_slot(tx, FRONT, later))
+    assert await store.fetch(reported.slots_for(FRONT)) == [later]
+    assert told == [frozenset({f"device:{FRONT}"})]
+
+
+async def test_a_device_as_planning_sees_it(store: Store) -> None:
+    await store.submit(join)
+    row = await store.fetch_one(devices.device(FRONT))
+    assert row is not None
+    assert reported.device_view(row, [], "Europe/Rome").clock is None
+    await store.submit(
+        lambda tx: devices.update_device(
+            tx,
+            FRONT,
+            clock_error_ms=-3,
+            clock_bound_ms=500,
+            clock_read_at=NOW,
+            clock_zone_proven=True,
+            repair_paused="codes_cleared_at_lock",
+        )
+    )
+    row = await store.fetch_one(devices.device(FRONT))
+    assert row is not None
+    view = reported.device_view(row, SLOTS, "Europe/Rome")
+    assert view.clock == LockClock(-3, 500, NOW, zone_proven=True)
+    assert view.slots == {slot.number: slot for slot in SLOTS}
+    assert (view.zone, view.repair_paused) == ("Europe/Rome", "codes_cleared_at_lock")
+
+
+async def test_a_grant_is_read_as_it_was_written(store: Store, keyring: Keyring) -> None:
+    await order(store, keyring)
+    later = Instant(NOW + 60_000)
+    assert await store.submit(
+        lambda tx: reported.update_grant(
+            tx,
+            GRANT,
+            later,
+            state=GrantState.PROGRAMMED,
+            slot=4,
+            opens=Enforcement.ON_LOCK,
+            evidence={Evidence.READ_BACK},
+            removed_externally=True,
+            early_exposure_ms=250,
+        )
+    )
+    row = await the_grant(store)
+    assert (row.state, row.since, row.slot) == (GrantState.PROGRAMMED, later, 4)
+    assert (row.opens, row.closes) == (Enforcement.ON_LOCK, Enforcement.NONE)
+    assert row.evidence == {Evidence.READ_BACK}
+    assert row.removed_externally is True
+    assert row.window == spec().window
+    assert row.has_digits
+    assert row.grant_id == GRANT
+    for select in (reported.grants_for(FRONT), reported.grants_of(GUEST), reported.all_grants()):
+        assert await store.fetch(select) == [row]
+
+
+async def test_only_differences_of_a_grant_are_written(store: Store, keyring: Keyring) -> None:
+    await order(store, keyring)
+    before = await the_grant(store)
+    told: list[frozenset[str]] = []
+    store.subscribe(told.append)
+    assert not await store.submit(
+        lambda tx: reported.update_grant(
+            tx, GRANT, Instant(NOW + 5), state=GrantState.PENDING, attempts=0, evidence=()
+        )
+    )
+    assert await the_grant(store) == before
+    assert told == []
+    assert await store.submit(
+        lambda tx: reported.update_grant(tx, GRANT, Instant(NOW + 5), attempts=1)
+    )
+    after = await the_grant(store)
+    assert after.since == before.since
+    assert after.changed > before.changed
+
+
+async def test_unknown_grants_and_columns(store: Store, keyring: Keyring) -> None:
+    assert not await store.submit(lambda tx: reported.update_grant(tx, GRANT, NOW, attempts=1))
+    await order(store, keyring)
+    with pytest.raises(KeyError, match="removed"):
+        await store.submit(
+            lambda tx: reported.update_grant(tx, GRANT, NOW, removed=None)  # type: ignore[call-arg]  # what is refused
+        )
+
+
+async def test_following_changes_page_by_page_misses_nothing(
+    store: Store, keyring: Keyring
+) -> None:
+    for batch in range(4):
+
+        def write(tx: object, batch: int = batch) -> None:
+            for number in range(3):
+                name = f"guest{batch}{number}"
+                desired.upsert_credential(tx, keyring, spec(name), 1, NOW)  # type: ignore[arg-type]  # a Tx
+
+        await store.submit(write)
+    seen: list[str] = []
+    since = 0
+    while rows := await store.fetch(reported.grants_changed_since(since, 2)):
+        seen += [row.credential_id for row in rows]
+        since = rows[-1].changed
+    assert sorted(seen) == sorted(f"guest{a}{b}" for a in range(4) for b in range(3))
+    assert len(await store.fetch(reported.grants_changed_since(0))) == 12
+    assert since == await store.fetch_one(meta.change())
+
+
+async def test_overdue_erases(store: Store, keyring: Keyring) -> None:
+    await order(store, keyring)
+    await store.submit(
+        lambda tx: reported.update_grant(tx, GRANT, NOW, state=GrantState.ERASING, erase_due_at=NOW)
+    )
+    assert await store.fetch(reported.overdue_erases(Instant(NOW - 1))) == []
+    assert [r.grant_id for r in await store.fetch(reported.overdue_erases(NOW))] == [GRANT]
+    await store.submit(lambda tx: reported.update_grant(tx, GRANT, NOW, state=GrantState.ERASED))
+    assert await store.fetch(reported.overdue_erases(NOW)) == []
+
+
+async def test_reading_a_lock_anew_forgets_only_what_is_not_ours(store: Store) -> None:
+    for slot in SLOTS:
+        await store.submit(lambda tx, slot=slot: reported.put_slot(tx, FRONT, slot))
+    await store.submit(lambda tx: reported.forget_unmanaged(tx, FRONT))
+    assert await store.fetch(reported.slots_for(FRONT)) == SLOTS[1:]
+
+
+# ── history ─────────────────────────────────────────────────────────────────────────────
+
+
+async def test_an_attempt_is_open_until_its_first_outcome(store: Store) -> None:
+    number = await store.submit(
+        lambda tx: reported.begin_attempt(
+            tx, device_id=FRONT, slot=3, credential_id=GUEST, action="program", at=NOW
+        )
+    )
+    (row,) = await store.fetch(reported.open_attempts())
+    assert (row.attempt_id, row.slot, row.action, row.outcome) == (number, 3, "program", None)
+    later = Instant(NOW + 50)
+    await store.submit(lambda tx: reported.finish_attempt(tx, number, "confirmed", later))
+    await store.submit(lambda tx: reported.finish_attempt(tx, number, "refused", later))
+    assert await store.fetch(reported.open_attempts()) == []
+    assert await store.submit(lambda tx: history.prune_attempts(tx, NOW)) == 0
+    assert await store.submit(lambda tx: history.prune_attempts(tx, later)) == 1
+
+
+async def test_a_late_event_finds_who_held_the_slot_then(store: Store) -> None:
+    other = CredentialId("other")
+    for who, at in ((GUEST, NOW), (GUEST, NOW + 10), (other, NOW + 100)):
+        await store.submit(
+            lambda tx, who=who, at=at: reported.hold_slot(tx, FRONT, 3, who, Instant(at))
+        )
+    await store.submit(lambda tx: reported.free_slot(tx, FRONT, 3, Instant(NOW + 200)))
+
+    async def holder(at: int) -> CredentialId | None:
+        return await store.fetch_one(reported.holder_at(FRONT, 3, Instant(at)))
+
+    assert await holder(NOW - 1) is None
+    assert await holder(NOW) == GUEST
+    assert await holder(NOW + 99) == GUEST
+    assert await holder(NOW + 100) == other
+    assert await holder(NOW + 199) == other
+    assert await holder(NOW + 200) is None
+
+
+async def test_history_bears_a_clock_that_steps_back(store: Store) -> None:
+    await store.submit(lambda tx: reported.hold_slot(tx, FRONT, 3, GUEST, NOW))
+    await store.submit(lambda tx: reported.free_slot(tx, FRONT, 3, Instant(NOW - 500)))
+    await store.submit(lambda tx: reported.hold_slot(tx, FRONT, 3, CredentialId("other"), NOW))
+    assert await store.fetch(reported.holder_at(FRONT, 3, NOW)) == ["other"]
+
+
+async def test_quarantine_ends_at_the_latest_of_its_terms(store: Store) -> None:
+    digits = KeyedHash("abc")
+    for until in (NOW + 10, NOW + 5):
+        await store.submit(
+            lambda tx, until=until: reported.quarantine(tx, FRONT, digits, Instant(until))
+        )
+    assert await store.fetch(reported.quarantined(FRONT, Instant(NOW + 9))) == [digits]
+    assert await store.fetch(reported.quarantined(FRONT, Instant(NOW + 10))) == []
+    assert await store.fetch(reported.quarantined(SIDE, NOW)) == []
+    assert await store.submit(lambda tx: history.prune_quarantine(tx, Instant(NOW + 10))) == 1
