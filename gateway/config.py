@@ -64,15 +64,16 @@ def _zone(name: str) -> str:
 
 
 def _radio_device(device: str) -> str:
-    """A serial path, or `socket://` on loopback: whoever reaches that port owns the network."""
-    if device.startswith("socket://"):
-        host = device.removeprefix("socket://").rpartition(":")[0]
+    """A serial path, or TCP on loopback: whoever reaches that port owns the network."""
+    scheme, found, address = device.partition("://")
+    if found and scheme in {"tcp", "socket"}:
+        host = address.rpartition(":")[0]
         if not is_loopback(host.strip("[]")):
             raise PydanticCustomError(
                 "radio", "a coordinator over the network is only taken on loopback"
             )
     elif not device.startswith("/"):
-        raise PydanticCustomError("radio", "a path like /dev/serial/by-id/… or socket:// is needed")
+        raise PydanticCustomError("radio", "a path like /dev/serial/by-id/… or tcp:// is needed")
     return device
 
 
@@ -175,7 +176,7 @@ class ZigbeeSection(Section):
     enabled: bool = Field(default=False, description="Whether this site has a Zigbee coordinator.")
     device: RadioDevice | None = Field(
         default=None,
-        description="/dev/serial/by-id/… (keeps its name across ports), or socket://127.0.0.1:port.",
+        description="/dev/serial/by-id/… (keeps its name across ports), or tcp://127.0.0.1:port.",
     )
     baudrate: int = Field(
         default=115200, ge=9600, le=3_000_000, description="As the stick's firmware."

@@ -146,9 +146,8 @@ class Stage:
     sims: Sims
     daemon: Daemon
     device_ids: dict[str, str]
-
-    def door(self, device_id: str) -> str:
-        return next(name for name, known in self.device_ids.items() if known == device_id)
+    received: list[str]
+    """Every message the cloud received, as text."""
 
 
 @asynccontextmanager
@@ -172,7 +171,9 @@ async def stage(folder: Path, world: Path) -> AsyncIterator[Stage]:
         )  # fmt: skip
         daemon = Daemon(config, socket, folder / "daemon.log")
         stack.push_async_callback(daemon.stop)
-        yield Stage(folder, broker, cloud, sims, daemon, {})
+        received: list[str] = []
+        cloud.listener = lambda _, message: received.append(json.dumps(message))
+        yield Stage(folder, broker, cloud, sims, daemon, {}, received)
 
 
 @asynccontextmanager
@@ -191,7 +192,7 @@ async def _sims(folder: Path, world: Path) -> AsyncIterator[Sims]:
         if not line:
             raise Failed(f"the simulated doors did not start: {(folder / 'sims.log').read_text()}")
         ready = json.loads(line)
-        nodes = {n["name"]: n for n in tomllib.loads(world.read_text())["node"]}
+        nodes: Mapping[str, Any] = {n["name"]: n for n in tomllib.loads(world.read_text())["node"]}
         async with ControlClient(ready["control"]) as client:
             yield Sims(process, ready["radio"], client, nodes)
     finally:

@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from firmware_sims.demo.stage import ZONE, Stage
-from firmware_sims.demo.timeline import Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from firmware_sims.demo.timeline import Timeline
 
 WAIT_S = 30.0
 POLL_S = 0.05
@@ -93,15 +96,18 @@ class Demo:
             **more,
         }
 
-    async def grant(self, name: str, door: str, state: str | None = None) -> Document:
+    async def grant(self, name: str, door: str, state: str) -> Document:
         """The cloud's latest word on a grant, once it is in `state`."""
-        return await self.stage.cloud.wait_grant(
-            name, self.stage.device_ids[door], state, timeout=WAIT_S
-        )
+        device = self.stage.device_ids[door]
+        try:
+            return await self.stage.cloud.wait_grant(name, device, state, WAIT_S)
+        except TimeoutError:
+            last = self.stage.cloud.grants.get((name, device), {}).get("state", "never heard of")
+            raise TimeoutError(f"{name} on {door} is {last}, not {state}") from None
 
     def silent(self) -> bool:
         """Nothing the cloud received holds a code."""
-        said = json.dumps(self.stage.cloud.received_documents())
+        said = "\n".join(self.stage.received)
         return not any(code in said for code in self.codes.values())
 
     def leaks(self) -> str:
@@ -116,14 +122,15 @@ class Demo:
     async def used(self, name: str, door: str) -> Document:
         """The cloud's word that this credential opened this door."""
         device = self.stage.device_ids[door]
-        return await self.stage.cloud.wait_event(
+        event: Document = await self.stage.cloud.wait_event(
             lambda e: (
                 e["type"] == "credential.used"
                 and e["credential_id"] == name
                 and e["device_id"] == device
             ),
-            timeout=WAIT_S,
+            WAIT_S,
         )
+        return event
 
 
 # ── the steps ───────────────────────────────────────────────────────────────────────────
@@ -134,8 +141,9 @@ async def start(demo: Demo) -> None:
         await demo.stage.daemon.start()
         await demo.until("the radio", lambda: _radio_up(demo), 60)
         demo.line.check("gateway", "radio is up, network formed", True)
-        hello = await demo.stage.cloud.wait_hello(timeout=WAIT_S)
-        demo.line.check("cloud", "said hello", hello["revision"] == 0, f"epoch {hello['epoch']}")
+        await demo.stage.cloud.wait_online(WAIT_S)
+        epoch = demo.stage.cloud.presence["epoch"]
+        demo.line.check("cloud", "sees the gateway online", True, f"epoch {epoch}")
 
 
 async def _radio_up(demo: Demo) -> bool:
@@ -159,12 +167,11 @@ async def join(demo: Demo) -> None:
             demo.line.check("gateway", f"{door}: joined and interviewed", ready, err.strip())
             demo.stage.device_ids[door] = last.get("detail", "")
             state = await demo.at(door, "state")
-            demo.line.check("lock", f"{door}: is in the network", state["radio"]["joined"])
+            demo.line.check("lock", f"{door}: is in the network", state["joined"])
         for door, device in demo.stage.device_ids.items():
-            known = await demo.stage.cloud.wait_device(device, timeout=WAIT_S)
-            demo.line.check(
-                "cloud", f"{door}: knows its model", bool(known["model"]), known["model"]
-            )
+            await demo.stage.cloud.until(lambda d=device: d in demo.stage.cloud.devices, WAIT_S)
+            model = demo.stage.cloud.devices[device]["model"]
+            demo.line.check("cloud", f"{door}: knows its model", bool(model), model)
 
 
 async def before_the_window(demo: Demo) -> tuple[datetime, datetime]:
@@ -173,23 +180,21 @@ async def before_the_window(demo: Demo) -> tuple[datetime, datetime]:
         opens, closes = soon(7), soon(14)
         window = {"kind": "timed", "opens_at": rfc(opens), "closes_at": rfc(closes)}
         always = {"kind": "always"}
-        await demo.stage.cloud.push_snapshot(
+        demo.stage.cloud.push(
             [
                 demo.credential("guest", ["front"], window),
                 demo.credential("family", ["front", "garage"], always, person="tenant"),
                 demo.credential("friend", ["flat-12"], always),
             ]
         )
-        hello = await demo.stage.cloud.wait_hello(lambda h: h["revision"] == 1, timeout=WAIT_S)
-        demo.line.check(
-            "cloud", "revision 1 is applied, hashes agree", demo.stage.cloud.agrees(hello)
-        )
+        await demo.stage.cloud.wait_applied(WAIT_S)
+        demo.line.check("cloud", "the revision is applied, hashes agree", True)
         answer = await demo.types("front", "guest")
         demo.line.check(
             "door", "the guest's code is refused before its window", not answer["opened"]
         )
         demo.line.check("lock", "does not hold it yet", not await demo.held("front", "guest"))
-        await demo.stage.cloud.wait_event(lambda e: e["type"] == "access.denied", timeout=WAIT_S)
+        await demo.stage.cloud.wait_event(lambda e: e["type"] == "access.denied", WAIT_S)
         demo.line.check("cloud", "heard of a refused code, not of its digits", demo.silent())
     return opens, closes
 
@@ -236,15 +241,15 @@ async def cleaner(demo: Demo) -> None:
             "not_before": rfc(opens),
             "not_after": rfc(closes),
         }
-        await demo.stage.cloud.push([demo.credential("cleaner", ["side"], window, person="staff")])
+        demo.stage.cloud.push([demo.credential("cleaner", ["side"], window, person="staff")])
         answer = await demo.types("side", "cleaner")
         demo.line.check("door", "refused before the hour", not answer["opened"])
         await demo.until_held("side", "cleaner")
         answer = await demo.types("side", "cleaner")
         demo.line.check("door", "opens within it", answer["opened"])
         await demo.used("cleaner", "side")
-        grant = await demo.grant("cleaner", "side")
-        kept = grant["enforcement"]["closes"] == "by_gateway"
+        grant = await demo.grant("cleaner", "side", "active")
+        kept = grant["opens"] == grant["closes"] == "by_gateway"
         demo.line.check("cloud", "knows that the gateway keeps the edges", kept)
         await asyncio.sleep(max(0.0, (closes - datetime.now(UTC)).total_seconds()))
         await demo.until_gone("side", "cleaner")
@@ -265,13 +270,13 @@ async def two_doors(demo: Demo) -> None:
 async def remote_unlock(demo: Demo) -> None:
     with demo.line.step("The cloud opens a door"):
         await demo.at("side", "thumb_turn", to="locked")
-        result = await demo.stage.cloud.command(
-            "unlock", demo.stage.device_ids["side"], timeout=WAIT_S
-        )
+        side = demo.stage.device_ids["side"]
+        order = demo.stage.cloud.next_command_id()
+        result = await demo.stage.cloud.command("unlock", side, command_id=order)
         demo.line.check("cloud", "the answer is `confirmed`", result["outcome"] == "confirmed")
         bolt = (await demo.at("side", "state"))["bolt"]
         demo.line.check("lock", "the bolt is back", bolt == "unlocked", bolt)
-        again = await demo.stage.cloud.repeat(result["command_id"], timeout=WAIT_S)
+        again = await demo.stage.cloud.command("unlock", side, command_id=order)
         count = (await demo.at("side", "state"))["commands_applied"].get("unlock_door", 0)
         demo.line.check("lock", "the same command again acts no second time", count == 1)
         demo.line.check("cloud", "and gets the same answer", again["outcome"] == "confirmed")
@@ -281,10 +286,10 @@ async def unreachable(demo: Demo) -> None:
     with demo.line.step("A code is revoked while its lock is out of range"):
         await demo.until_held("flat-12", "friend")
         await demo.at("flat-12", "out_of_range")
-        await demo.stage.cloud.push([], tombstones=[{"credential_id": "friend"}])
+        demo.stage.cloud.push([], tombstones=[{"credential_id": "friend"}])
         alarm = await demo.stage.cloud.wait_event(
             lambda e: e["type"] == "credential.erase_overdue" and e["credential_id"] == "friend",
-            timeout=60,
+            60,
         )
         demo.line.check("cloud", "is alarmed: the code is still live", bool(alarm))
         answer = await demo.types("flat-12", "friend")
@@ -305,7 +310,7 @@ async def unreachable(demo: Demo) -> None:
 
 async def broker_away(demo: Demo) -> None:
     with demo.line.step("The broker is away while people come home"):
-        before = demo.stage.cloud.last_seq
+        before = max(e["seq"] for e in demo.stage.cloud.events())
         await demo.stage.broker.stop()
         for door in ("front", "garage", "front"):
             await demo.at(door, "thumb_turn", to="locked")
@@ -320,12 +325,12 @@ async def broker_away(demo: Demo) -> None:
         def uses() -> list[Document]:
             return [
                 e
-                for e in demo.stage.cloud.events
+                for e in demo.stage.cloud.events()
                 if e["seq"] > before and e["type"] == "credential.used"
             ]
 
         await demo.until("the events of the outage", all_there, 60)
-        numbers = [e["seq"] for e in demo.stage.cloud.events]
+        numbers = [e["seq"] for e in demo.stage.cloud.events()]
         dense = numbers == list(range(1, len(numbers) + 1))
         demo.line.check("cloud", "received every event, in order, none missing", dense)
 
@@ -333,7 +338,7 @@ async def broker_away(demo: Demo) -> None:
 async def killed(demo: Demo) -> None:
     with demo.line.step("The daemon is killed in the middle of a write"):
         await demo.at("side", "arm", fault="withhold-answer", on="set_pin_code", count=1)
-        await demo.stage.cloud.push([demo.credential("late_guest", ["side"], {"kind": "always"})])
+        demo.stage.cloud.push([demo.credential("late_guest", ["side"], {"kind": "always"})])
         await demo.stage.sims.control.call(
             "wait", device="side", fault="withhold-answer", timeout_s=WAIT_S
         )
@@ -362,7 +367,7 @@ async def collision(demo: Demo) -> None:
         digits = demo.code("by_hand")
         await demo.at("garage", "set_code_by_hand", slot=4, code=digits)
         demo.codes["unlucky"] = digits
-        await demo.stage.cloud.push([demo.credential("unlucky", ["garage"], {"kind": "always"})])
+        demo.stage.cloud.push([demo.credential("unlucky", ["garage"], {"kind": "always"})])
         grant = await demo.grant("unlucky", "garage", "rejected")
         named = str(grant["reason"]).startswith("conflicts_with:unmanaged")
         demo.line.check("cloud", "is told by name", named, str(grant["reason"]))
