@@ -48,26 +48,26 @@ install_packages() { # packages…
 }
 
 # Debian's package enables and starts a broker on port 1883, which nobody asked for. Masking its
-# unit beforehand keeps it from being started; without systemd, RUNLEVEL=1 makes invoke-rc.d leave
-# the init script alone. Afterwards the unit is unmasked and disabled: free to use, not in use.
+# unit beforehand keeps it from being started; where no systemd runs, RUNLEVEL=1 makes invoke-rc.d
+# leave the init script alone. Afterwards it is unmasked and disabled: free to use, not in use.
 install_mosquitto() {
   say "mosquitto (an MQTT broker) is missing: the demo and the tests run one of their own on loopback"
-  say "installing it with apt; its system service is neither started nor enabled"
   need_root_for mosquitto
-  local systemd=
-  [ ! -d /run/systemd/system ] || systemd=yes
-  if [ -n "$systemd" ]; then
-    trap 'as_root systemctl --quiet unmask mosquitto.service' EXIT
-    as_root systemctl --quiet mask mosquitto.service
+  say "installing it with apt; its system service is neither started nor enabled"
+  if ! command -v systemctl >/dev/null; then
+    runlevel=1 install_packages mosquitto
+    as_root update-rc.d mosquitto disable || still_enabled
+    return
   fi
+  trap 'as_root systemctl --quiet unmask mosquitto.service' EXIT
+  as_root systemctl --quiet mask mosquitto.service
   runlevel=1 install_packages mosquitto
-  if [ -n "$systemd" ]; then
-    trap - EXIT
-    as_root systemctl --quiet unmask mosquitto.service
-    as_root systemctl --quiet disable mosquitto.service ||
-      say "could not disable mosquitto.service; to do so: sudo systemctl disable mosquitto"
-  fi
+  trap - EXIT
+  as_root systemctl --quiet unmask mosquitto.service
+  as_root systemctl --quiet disable mosquitto.service || still_enabled
 }
+
+still_enabled() { say "its service could not be disabled and would start with the machine"; }
 
 # ----------------------------------------------------------------------------------- environment
 
@@ -77,8 +77,8 @@ need_venv() {
   local package
   package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
   say "$package is missing: it makes the environment in $venv that keeps our packages to ourselves"
-  say "installing it with apt"
   need_root_for "$package"
+  say "installing it with apt"
   install_packages "$package"
 }
 
