@@ -5,6 +5,7 @@ Here: how things look. Not here: asking for them (`client`), and writing to the 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
@@ -104,8 +105,7 @@ def _cloud(cloud: Mapping[str, Any], now: Instant) -> Text:
         since = f" for {duration(max(0, now - from_rfc3339(cloud['since'])))}"
     if cloud["connected"]:
         return Text.assemble(("connected", "green"), f"{since}  {cloud['broker']}")
-    reason = f": {cloud['reason']}" if cloud["reason"] else ""
-    return Text.assemble(("away", "yellow"), f"{since}  {cloud['broker']}{reason}")
+    return Text.assemble(("away", "yellow"), f"{since}  {cloud['reason'] or cloud['broker']}")
 
 
 def _radio(radio: Mapping[str, Any]) -> Text:
@@ -303,7 +303,10 @@ def plan(document: Document) -> RenderableType:
     for item in document["devices"]:
         title = Text.assemble((item["name"], "bold"), f"  {item['device_id']}")
         parts.append(title)
-        lines = [Text(f"{number}. {action}") for number, action in enumerate(item["actions"], 1)]
+        actions = _folded(item["actions"])
+        lines = [Text(f"{number}. {line}") for number, line in enumerate(actions[:_ACTIONS], 1)]
+        if len(actions) > _ACTIONS:
+            lines.append(Text(f"and {len(actions) - _ACTIONS} more", style="dim"))
         if not lines:
             lines = [Text("nothing to do: the lock holds what is wanted", style="green")]
         if item["next_look"]:
@@ -313,6 +316,34 @@ def plan(document: Document) -> RenderableType:
             )
         parts += [Padding(line, (0, 0, 0, 2)) for line in lines]
     return Group(*parts) if parts else Text("no device has joined")
+
+
+_ACTIONS = 20
+_READ = re.compile(r"read slot (\d+)")
+
+
+def _folded(actions: Iterable[str]) -> list[str]:
+    """An inventory is one line: runs of `read slot N` become `read slots N to M`."""
+    folded: list[str] = []
+    run: list[int] = []
+
+    def close() -> None:
+        if len(run) > 2:
+            folded.append(f"read slots {run[0]} to {run[-1]}")
+        else:
+            folded.extend(f"read slot {number}" for number in run)
+        run.clear()
+
+    for action in actions:
+        read = _READ.fullmatch(action)
+        if read is None or (run and int(read[1]) != run[-1] + 1):
+            close()
+        if read is None:
+            folded.append(action)
+        else:
+            run.append(int(read[1]))
+    close()
+    return folded
 
 
 def why(document: Document) -> RenderableType:
@@ -357,7 +388,8 @@ def event(item: Mapping[str, Any], zone: str) -> Text:
     """One line of `lock-gateway events`."""
     local = clock_time(from_rfc3339(item["at"]), zone).split(" ", 1)[1]
     who = [item["device_name"] or item["device_id"], item["credential_id"]]
-    body = "  ".join(f"{key}={_plain(value)}" for key, value in item["body"].items())
+    told = {key: value for key, value in item["body"].items() if value is not None}
+    body = "  ".join(f"{key}={_plain(value)}" for key, value in told.items())
     return Text.assemble(
         (f"{item['seq']:>6}  ", "dim"),
         f"{local}  ",

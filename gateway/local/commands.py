@@ -147,6 +147,7 @@ class CommandDesk:
             "kind": row.kind,
             "device_id": row.device_id,
             "device_name": device_name,
+            "args": dict(row.body),
             "actor": row.actor,
             "received_at": documents.time(row.received_at),
             "not_after": documents.time(row.not_after),
