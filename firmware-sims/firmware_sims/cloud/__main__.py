@@ -189,7 +189,8 @@ def _grant(grant: Json) -> str:
 
 
 def _standing(device: Json) -> str:
-    words = [{True: "reachable", False: "unreachable"}.get(device.get("reachable"), "unknown")]
+    reachable = device.get("reachable")
+    words = ["unknown" if reachable is None else "reachable" if reachable else "unreachable"]
     if "locked" in device:
         words.append("locked" if device["locked"] else "unlocked")
     if "battery_percent" in device:
