@@ -10,9 +10,12 @@ import asyncio
 import heapq
 import itertools
 import time
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gateway.domain.instant import ClockTrust, Instant
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 
 class Clock(Protocol):
@@ -76,17 +79,24 @@ class ManualClock:
         """Step the wall clock without time passing, as an operator or NTP would."""
         self._wall += round(seconds * 1000)
 
-    async def advance(self, seconds: float) -> None:
-        """Let `seconds` pass, waking each sleeper at its own moment."""
+    async def advance(
+        self, seconds: float, settled: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Let `seconds` pass, waking each sleeper at its own moment.
+
+        `settled` waits until nothing can happen any more without time passing (default: `settle`).
+        """
+        settled = settled or settle
         target = self._monotonic + seconds
         while self._sleepers and self._sleepers[0][0] <= target:
             deadline, _, future = heapq.heappop(self._sleepers)
+            if future.done():  # its sleeper was cancelled
+                continue
             self._move(deadline)
-            if not future.done():
-                future.set_result(None)
-            await settle()
+            future.set_result(None)
+            await settled()
         self._move(target)
-        await settle()
+        await settled()
 
     def _move(self, monotonic: float) -> None:
         self._wall += round((monotonic - self._monotonic) * 1000)

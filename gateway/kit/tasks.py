@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ async def wait_or_sleep(event: asyncio.Event, clock: Clock, seconds: float | Non
     try:
         await asyncio.wait((waiting, sleeping), return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (waiting, sleeping):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        # Not awaited: a cancellation of the caller that arrives meanwhile must not be swallowed.
+        waiting.cancel()
+        sleeping.cancel()
