@@ -1,27 +1,14 @@
-"""The settings: one TOML file, overridden by the environment, checked before anything starts.
+"""Every setting: type, bounds, default, and what it means to the site. See the package's rules.
 
-Here: every key with its type, bounds, default and meaning, and the loader that turns what is wrong
-into sentences. Not here: reading the secrets that keys point to, and any component's own defaults;
-components are given plain arguments by `gateway.app` and never see these models.
-
-Rules
-- An unknown key, a wrong type or an impossible value stops the start; all faults are told at once,
-  each by its dotted name. A setting that is silently ignored is a door that stays shut, or open.
-- A secret is never a value here, only a path to one, so that settings may be printed and logged.
-- Types are strict: in TOML `"8883"` is not a number. In the environment everything is text, so
-  there `LOCK_GATEWAY_BROKER__PORT=8883` is read as what the key takes.
-- Durations carry their unit in their name: `_s`, `_days`.
+`config.example.toml` says the same in TOML; a test holds one against the other.
 """
 
 from __future__ import annotations
 
-import copy
 import difflib
 import ipaddress
-import os
-import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 from zoneinfo import available_timezones
 
 from pydantic import (
@@ -30,19 +17,12 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
-    create_model,
     model_validator,
 )
-from pydantic_core import ErrorDetails, PydanticCustomError
-
-from gateway.errors import ConfigError
+from pydantic_core import PydanticCustomError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-ENV_PREFIX = "LOCK_GATEWAY_"
-ENV_DELIMITER = "__"
+    from collections.abc import Iterable
 
 
 def _absolute(path: Path) -> Path:
@@ -58,7 +38,7 @@ def _zone(name: str) -> str:
         raise PydanticCustomError(
             "zone",
             "{name} is not an IANA time zone{hint}",
-            {"name": name, "hint": _hint(_close(name, known))},
+            {"name": name, "hint": hint(close_to(name, known))},
         )
     return name
 
@@ -307,46 +287,16 @@ class Settings(Section):
     secrets: SecretsSection = SecretsSection()
 
 
-def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
-    """Read and check the file at `path`. Raises ConfigError with one line for each fault."""
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ConfigError(f"could not read {path}: {reason}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"could not read {path}: not TOML: {error}") from error
-    return parse(data, environ, source=str(path))
-
-
-def parse(
-    data: Mapping[str, Any], environ: Mapping[str, str], *, source: str = "settings"
-) -> Settings:
-    """Check a file's tables, laid over by the environment's. Raises ConfigError."""
-    # Without [gateway] the sentence should name the key that is missing in it, not the table.
-    tables: dict[str, Any] = {"gateway": {}, **copy.deepcopy(dict(data))}
-    faults = _overlay(tables, environ)
-    try:
-        settings = Settings.model_validate(tables)
-    except ValidationError as error:
-        faults += [_sentence(detail) for detail in error.errors(include_url=False)]
-    if faults:
-        raise ConfigError(
-            "\n".join([f"could not use {source}:", *(f"  {line}" for line in faults)])
-        )
-    return settings
-
-
 def dotted_keys(model: type[BaseModel] = Settings, prefix: str = "") -> list[str]:
     """Every key that may be set, as `section.key`."""
     keys: list[str] = []
     for name, field in model.model_fields.items():
-        section = _section(field.annotation)
+        section = section_behind(field.annotation)
         keys += dotted_keys(section, f"{prefix}{name}.") if section else [prefix + name]
     return keys
 
 
-def _section(annotation: Any) -> type[Section] | None:
+def section_behind(annotation: Any) -> type[Section] | None:
     """The section behind a field's annotation, optional or not; None for a plain value."""
     for candidate in (annotation, *get_args(annotation)):
         if isinstance(candidate, type) and issubclass(candidate, Section):
@@ -354,111 +304,11 @@ def _section(annotation: Any) -> type[Section] | None:
     return None
 
 
-def _overlay(data: dict[str, Any], environ: Mapping[str, str]) -> list[str]:
-    """Write the environment's values into `data`; what cannot be read is returned as sentences."""
-    faults: list[str] = []
-    for variable in sorted(environ):
-        # One without a delimiter is not a setting: LOCK_GATEWAY_CONFIG belongs to the command line.
-        if not variable.startswith(ENV_PREFIX) or ENV_DELIMITER not in variable:
-            continue
-        path = variable.removeprefix(ENV_PREFIX).lower().split(ENV_DELIMITER)
-        try:
-            _set(data, path, environ[variable])
-        except KeyError:
-            faults.append(f"{variable}: {_unknown('.'.join(path))}")
-        except ValidationError as error:
-            detail = error.errors(include_url=False)[0]
-            faults.append(f"{variable}: {_reason(detail)}")
-    return faults
-
-
-def _set(data: dict[str, Any], path: list[str], text: str) -> None:
-    """Raises KeyError for a key that does not exist, ValidationError for text that does not fit."""
-    model: type[Section] = Settings
-    table = data
-    for name in path[:-1]:
-        section = _section(model.model_fields[name].annotation)
-        if section is None:
-            raise KeyError(name)
-        model = section
-        inner = table.get(name, {})
-        if not isinstance(inner, dict):
-            return  # the file is wrong here, and is told so by validation
-        table[name] = inner
-        table = inner
-    field = model.model_fields[path[-1]]
-    if _section(field.annotation) is not None:
-        raise KeyError(path[-1])
-    listed = get_origin(field.annotation) is tuple
-    # Outside the strict models, so that text is read as what the key takes.
-    lax = create_model("Value", value=(field.annotation or str, field))
-    table[path[-1]] = lax.model_validate({"value": text.split(",") if listed else text}).value  # type: ignore[attr-defined]  # declared in the line above
-
-
-# --------------------------------------------------------------------------- sentences
-
-_KINDS = {
-    "bool": "true or false",
-    "float": "a number",
-    "int": "a whole number",
-    "string": "text in quotes",
-    "path": "a path in quotes",
-    "tuple": "a list",
-    "model": "a table",
-}
-_TOML_KINDS = {
-    bool: "a true or false",
-    dict: "a table",
-    float: "a fraction",
-    int: "a whole number",
-    list: "a list",
-    str: "text",
-}
-
-
-def _sentence(detail: ErrorDetails) -> str:
-    key = ".".join(str(part) for part in detail["loc"])
-    if detail["type"] == "extra_forbidden":
-        return _unknown(key)
-    if detail["type"] == "missing":
-        return f"{key} is missing: {_description(key)}"
-    return f"{key}: {_reason(detail)}"
-
-
-def _reason(detail: ErrorDetails) -> str:
-    """What is wrong with a value, without repeating the value: it may be a secret out of place."""
-    fault, _, tail = detail["type"].partition("_")
-    if tail in {"type", "parsing", "from_float"} and fault in _KINDS:
-        given = _TOML_KINDS.get(type(detail["input"]), "a date or time")
-        return f"{_KINDS[fault]} is needed, not {given}"
-    return detail["msg"].replace("Input should", "it should")
-
-
-def _unknown(key: str) -> str:
-    section, _, name = key.rpartition(".")
-    known = dotted_keys()
-    siblings = {k.rpartition(".")[2]: k for k in known if k.rpartition(".")[0] == section}
-    tables = {k.partition(".")[0]: f"[{k.partition('.')[0]}]" for k in known}
-    elsewhere = [k for k in known if k.rpartition(".")[2] == name]
-    close = [siblings[k] for k in _close(name, siblings)] if section else elsewhere
-    close += elsewhere
-    close += [tables[k] for k in _close(key, tables)] + _close(key, known)
-    return f"{key} is not a setting{_hint(close)}"
-
-
-def _description(key: str) -> str:
-    model: type[Section] = Settings
-    *tables, name = key.split(".")
-    for table in tables:
-        model = _section(model.model_fields[table].annotation) or model
-    return model.model_fields[name].description or ""
-
-
-def _close(word: str, known: Iterable[str]) -> list[str]:
+def close_to(word: str, known: Iterable[str]) -> list[str]:
     names = sorted(known)
     longer = [name for name in names if name.startswith(f"{word}_")]
     return longer[:1] or difflib.get_close_matches(word, names, n=1)
 
 
-def _hint(found: list[str]) -> str:
+def hint(found: list[str]) -> str:
     return f"; did you mean {found[0]}?" if found else ""
