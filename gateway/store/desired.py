@@ -83,7 +83,8 @@ def upsert_credential(
         tx.execute(*_named(spec.credential_id, revision))
         return False
     newer = stored is None or spec.version > stored["version"]
-    if newer or stored["destroyed"]:
+    restored = not newer and bool(stored["destroyed"]) and bool(spec.devices)
+    if newer or restored:
         _put_credential(tx, keyring, spec, revision, now)
     else:
         tx.execute(*_named(spec.credential_id, revision))
@@ -106,14 +107,16 @@ def upsert_credential(
             " WHERE credential_id = :credential_id AND removed IS NULL",
             params,
         )
-    drop(
+    dropped = drop(
         tx,
         "credential_id = :credential_id"
         " AND device_id NOT IN (SELECT value FROM json_each(:wanted))",
         {**params, "wanted": codec.encode_names(spec.devices), "reason": DEVICE_DROPPED},
     )
     moved = tx.execute("SELECT total_changes()").fetchone()[0] - before
-    changed = newer or bool(stored["destroyed"]) or bool(stored["orphaned"]) or moved > 0
+    changed = newer or restored or bool(stored["orphaned"]) or moved > 0
+    if dropped or not spec.devices:
+        destroy_digits(tx, spec.credential_id)
     if changed:
         _touch_credential(tx, spec.credential_id)
     return changed

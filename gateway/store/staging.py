@@ -17,6 +17,7 @@ from gateway.store.rules import (
     DEVICE_DROPPED,
     RENEWED,
     REWANTED,
+    destroy_digits,
     drop,
     insert,
     mark_orphans,
@@ -157,11 +158,20 @@ def apply_staged(tx: Tx, revision: int, now: Instant) -> AppliedSnapshot:
     params: dict[str, Value] = {"revision": revision, "now": now, "change": tx.next_change()}
     before = _changes(tx)
     superseded, fresh = _merge_credentials(tx, params)
+    nowhere = {
+        CredentialId(row[0])
+        for row in tx.execute(
+            "SELECT credential_id FROM staged_credentials n WHERE revision = ? AND NOT EXISTS"
+            " (SELECT 1 FROM staged_grants l WHERE l.revision = n.revision"
+            " AND l.credential_id = n.credential_id)",
+            (revision,),
+        )
+    }
     _merge_grants(tx, params)
     removed = drop(tx, _TOMBSTONED, {**params, "reason": "tombstone"})
     removed += drop(tx, f"{_TAKEN} AND NOT {_LISTED}", {**params, "reason": DEVICE_DROPPED})
-    if removed:
-        _destroy_unneeded(tx)
+    for credential_id in {grant_id.credential_id for grant_id in removed} | nowhere:
+        destroy_digits(tx, credential_id)
     orphans = mark_orphans(tx, revision)
     clear_staged(tx)
     devices = frozenset(
@@ -205,7 +215,8 @@ def _merge_credentials(tx: Tx, params: dict[str, Value]) -> tuple[int, int]:
         " WHERE revision = :revision"
         f" ON CONFLICT (credential_id) DO UPDATE SET {updates}, revision = :revision, orphaned = 0,"
         " accepted_at = :now WHERE excluded.version > version"
-        " OR (excluded.version = version AND sealed IS NULL)",
+        " OR (excluded.version = version AND sealed IS NULL AND EXISTS (SELECT 1 FROM staged_grants"
+        " l WHERE l.revision = :revision AND l.credential_id = excluded.credential_id))",
         params,
     ).rowcount
     return superseded, fresh
@@ -220,19 +231,6 @@ def _merge_grants(tx: Tx, params: dict[str, Value]) -> None:
         " WHERE l.revision = :revision"
         f" ON CONFLICT DO UPDATE SET {REWANTED}, changed = :change WHERE removed IS NOT NULL",
         params,
-    )
-
-
-def _destroy_unneeded(tx: Tx) -> None:
-    """As `destroy_digits`, for every credential at once."""
-    tx.execute(
-        "UPDATE credentials AS c SET sealed = NULL, digits_weakness = NULL"
-        " WHERE sealed IS NOT NULL"
-        " AND EXISTS (SELECT 1 FROM grants WHERE credential_id = c.credential_id"
-        " AND removed IS NOT NULL)"
-        " AND NOT EXISTS (SELECT 1 FROM slots WHERE owner = c.credential_id)"
-        " AND NOT EXISTS (SELECT 1 FROM grants WHERE credential_id = c.credential_id"
-        " AND state NOT IN ('erased', 'missed', 'expired_unused'))"
     )
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gateway.store.database import Store
     from gateway.store.keyring import Keyring
     from gateway.store.reported import GrantRow
+    from gateway.store.tx import Tx
 
 GUEST = CredentialId("guest")
 GRANT = GrantId(GUEST, FRONT)
@@ -46,6 +47,11 @@ SLOTS = [
 ]
 
 
+def put_slots(tx: Tx) -> None:
+    for slot in SLOTS:
+        reported.put_slot(tx, FRONT, slot)
+
+
 async def order(store: Store, keyring: Keyring) -> None:
     await store.submit(lambda tx: desired.upsert_credential(tx, keyring, spec(), 1, NOW))
 
@@ -57,8 +63,7 @@ async def the_grant(store: Store) -> GrantRow:
 
 
 async def test_slots_are_read_as_they_were_written(store: Store) -> None:
-    for slot in SLOTS:
-        await store.submit(lambda tx, slot=slot: reported.put_slot(tx, FRONT, slot))
+    await store.submit(put_slots)
     assert await store.fetch(reported.slots_for(FRONT)) == SLOTS
     assert await store.fetch_one(reported.slot(FRONT, 2)) == SLOTS[1]
     assert await store.fetch(reported.slots_for(SIDE)) == []
@@ -161,10 +166,10 @@ async def test_following_changes_page_by_page_misses_nothing(
 ) -> None:
     for batch in range(4):
 
-        def write(tx: object, batch: int = batch) -> None:
+        def write(tx: Tx, batch: int = batch) -> None:
             for number in range(3):
                 name = f"guest{batch}{number}"
-                desired.upsert_credential(tx, keyring, spec(name), 1, NOW)  # type: ignore[arg-type]  # a Tx
+                desired.upsert_credential(tx, keyring, spec(name), 1, NOW)
 
         await store.submit(write)
     seen: list[str] = []
@@ -189,8 +194,7 @@ async def test_overdue_erases(store: Store, keyring: Keyring) -> None:
 
 
 async def test_reading_a_lock_anew_forgets_only_what_is_not_ours(store: Store) -> None:
-    for slot in SLOTS:
-        await store.submit(lambda tx, slot=slot: reported.put_slot(tx, FRONT, slot))
+    await store.submit(put_slots)
     await store.submit(lambda tx: reported.forget_unmanaged(tx, FRONT))
     assert await store.fetch(reported.slots_for(FRONT)) == SLOTS[1:]
 
@@ -216,10 +220,12 @@ async def test_an_attempt_is_open_until_its_first_outcome(store: Store) -> None:
 
 async def test_a_late_event_finds_who_held_the_slot_then(store: Store) -> None:
     other = CredentialId("other")
-    for who, at in ((GUEST, NOW), (GUEST, NOW + 10), (other, NOW + 100)):
-        await store.submit(
-            lambda tx, who=who, at=at: reported.hold_slot(tx, FRONT, 3, who, Instant(at))
-        )
+
+    def hold(tx: Tx) -> None:
+        for who, at in ((GUEST, NOW), (GUEST, NOW + 10), (other, NOW + 100)):
+            reported.hold_slot(tx, FRONT, 3, who, Instant(at))
+
+    await store.submit(hold)
     await store.submit(lambda tx: reported.free_slot(tx, FRONT, 3, Instant(NOW + 200)))
 
     async def holder(at: int) -> CredentialId | None:
@@ -242,10 +248,12 @@ async def test_history_bears_a_clock_that_steps_back(store: Store) -> None:
 
 async def test_quarantine_ends_at_the_latest_of_its_terms(store: Store) -> None:
     digits = KeyedHash("abc")
-    for until in (NOW + 10, NOW + 5):
-        await store.submit(
-            lambda tx, until=until: reported.quarantine(tx, FRONT, digits, Instant(until))
-        )
+
+    def put(tx: Tx) -> None:
+        for until in (NOW + 10, NOW + 5):
+            reported.quarantine(tx, FRONT, digits, Instant(until))
+
+    await store.submit(put)
     assert await store.fetch(reported.quarantined(FRONT, Instant(NOW + 9))) == [digits]
     assert await store.fetch(reported.quarantined(FRONT, Instant(NOW + 10))) == []
     assert await store.fetch(reported.quarantined(SIDE, NOW)) == []
