@@ -190,7 +190,7 @@ class SimulatedLock:
         self._saving = False
         if self._memory is None:
             return
-        data = {**self.firmware.dump(), "reporting": self.application.general.dump()}
+        data = {**self.firmware.dump(), "reporting": self.application.reporter.dump()}
         partial = self._memory.with_suffix(".new")
         partial.touch(mode=0o600, exist_ok=True)
         partial.write_text(json.dumps(data), encoding="utf-8")
@@ -202,7 +202,7 @@ class SimulatedLock:
         try:
             data = json.loads(self._memory.read_text(encoding="utf-8"))
             self.firmware.load(data)
-            self.application.general.load(data["reporting"])
+            self.application.reporter.load(data["reporting"])
         except (OSError, ValueError, KeyError, TypeError) as cause:
             raise WorldError(
                 f"memory of {self.name!r} in {self._memory} is not readable "

@@ -17,7 +17,9 @@ from firmware_sims.zigbee.application import EndpointDescriptor, NodeIdentity
 from firmware_sims.zigbee.door_lock_commands import COMMANDS, Refused, status_byte, supported
 from firmware_sims.zigbee.lock_clusters import setting
 from firmware_sims.zigbee.zcl import Frame, General, Malformed, Reader, Status, Type, u8, u16
-from firmware_sims.zigbee.zcl_server import Attribute, Cluster, GeneralCommands, constant
+from firmware_sims.zigbee.zcl_cluster import Attribute, Cluster, constant
+from firmware_sims.zigbee.zcl_reporting import Reporter
+from firmware_sims.zigbee.zcl_server import GeneralCommands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -91,9 +93,8 @@ class DoorLockApplication:
         self._clusters = lock_clusters.build(firmware)
         self._clusters[DOOR_LOCK] = self._door_lock_cluster()
         self._clients = lock_clusters.clients(firmware.profile)
-        self.general = GeneralCommands(
-            self._clusters, firmware.timebase, self._send, self._bound, self._next_sequence
-        )
+        self.reporter = Reporter(self._clusters, firmware.timebase, self._report)
+        self._general = GeneralCommands(self.reporter)
         firmware.listeners.append(self._on_event)
 
     # ---- the network's side
@@ -106,7 +107,7 @@ class DoorLockApplication:
 
     def on_left(self) -> None:
         """Forget who wanted reports; codes and settings stay."""
-        self.general.forget()
+        self.reporter.forget()
         self.firmware.changed()
 
     def on_message(
@@ -129,44 +130,42 @@ class DoorLockApplication:
         except Malformed:
             return  # without a header there is nobody to answer
         self._coordinator_endpoint = source_endpoint
-        # What a server sends is for the lock's client side, and the other way round.
-        cluster = (self._clients if frame.from_server else self._clusters).get(cluster_id)
+        if not frame.cluster_specific and frame.command in _ANSWERS:
+            return  # no lock of ours asks the coordinator anything
 
         def respond(data: bytes) -> None:
             if data:
                 self._transmit(cluster_id, source_endpoint, data)
 
-        def reject(status: Status) -> None:
-            respond(frame.default_response(status).encode())
+        # What a server sends is for the lock's client side, and the other way round.
+        cluster = (self._clients if frame.from_server else self._clusters).get(cluster_id)
+        try:
+            if cluster is None:
+                raise Refused(Status.UNSUPPORTED_CLUSTER)  # noqa: TRY301 - one place answers
+            self._take(cluster, frame, respond)
+        except Refused as refused:
+            respond(frame.default_response(refused.status).encode())
 
-        if not frame.cluster_specific and frame.command in _ANSWERS:
-            return  # no lock of ours asks the coordinator anything
-        if cluster is None:
-            reject(Status.UNSUPPORTED_CLUSTER)
-        elif frame.manufacturer is not None and frame.cluster_specific:
-            reject(Status.UNSUP_MANUF_CLUSTER_COMMAND)
-        elif not frame.cluster_specific:
+    def _take(self, cluster: Cluster, frame: Frame, respond: _Respond) -> None:
+        """Queue a command, or answer it at once; ``Refused`` when there is no such command."""
+        if not frame.cluster_specific:
             self.queue.submit(self._general_command(cluster, frame, respond))
-        elif cluster_id == DOOR_LOCK:
-            try:
-                self.queue.submit(self._lock_command(frame, respond))
-            except Malformed:
-                reject(Status.MALFORMED_COMMAND)
-            except Refused as refused:
-                reject(refused.status)
+        elif frame.manufacturer is not None:
+            raise Refused(Status.UNSUP_MANUF_CLUSTER_COMMAND)
         elif frame.command not in cluster.received:
-            reject(Status.UNSUP_CLUSTER_COMMAND)
-        elif cluster_id == lock_clusters.ALARMS and frame.command == 2:
-            answer = frame.reply(1, u8(Status.NOT_FOUND), cluster_specific=True)
-            respond(answer.encode())
+            raise Refused(Status.UNSUP_CLUSTER_COMMAND)
+        elif cluster.cluster_id == DOOR_LOCK:
+            self.queue.submit(self._lock_command(frame, respond))
+        elif cluster.cluster_id == lock_clusters.ALARMS and frame.command == 2:
+            respond(frame.reply(1, u8(Status.NOT_FOUND), cluster_specific=True).encode())
         elif not frame.no_default_response:
-            reject(Status.SUCCESS)
+            raise Refused(Status.SUCCESS)
 
     # ---- commands
 
     def _general_command(self, cluster: Cluster, frame: Frame, respond: _Respond) -> Command:
         def apply() -> bytes:
-            answer = self.general.handle(cluster, frame)
+            answer = self._general.handle(cluster, frame)
             return b"" if answer is None else answer.encode()
 
         try:
@@ -176,11 +175,12 @@ class DoorLockApplication:
         return Command(f"zcl.{name}", None, apply, lambda _answer: None, respond)
 
     def _lock_command(self, frame: Frame, respond: _Respond) -> Command:
-        """Understand a command of the Door Lock cluster; ``Refused`` when this model has it not."""
-        spec = self._commands.get(frame.command)
-        if spec is None:
-            raise Refused(Status.UNSUP_CLUSTER_COMMAND)
-        request = spec.handler(self.firmware, Reader(frame.payload))
+        """Understand a command of the Door Lock cluster; ``Refused`` when it is cut short."""
+        spec = self._commands[frame.command]
+        try:
+            request = spec.handler(self.firmware, Reader(frame.payload))
+        except Malformed:
+            raise Refused(Status.MALFORMED_COMMAND) from None
 
         def answer(payload: bytes) -> bytes:
             return frame.reply(frame.command, payload, cluster_specific=True).encode()
@@ -218,7 +218,7 @@ class DoorLockApplication:
                 lock_clusters.ALARMS, lock_clusters.ALARM, u8(alarm) + u16(DOOR_LOCK)
             )
         for cluster_id, attribute in _REPORTED:
-            self.general.changed(cluster_id, attribute)
+            self.reporter.changed(cluster_id, attribute)
 
     def _check_in_later(self) -> None:
         interval = int(self.firmware.settings["checkin_interval"])
@@ -232,20 +232,25 @@ class DoorLockApplication:
 
         self.firmware.timebase.call_later(interval / 4, check_in)
 
-    def _send_command(self, cluster_id: int, command: int, payload: bytes) -> None:
-        self._send(
-            cluster_id,
-            Frame(
-                sequence=self._next_sequence(),
-                command=command,
-                payload=payload,
-                cluster_specific=True,
-                from_server=True,
-                no_default_response=True,
-            ),
-        )
+    def _report(self, cluster_id: int, payload: bytes) -> None:
+        if self._bound(cluster_id):
+            self._send(cluster_id, General.REPORT_ATTRIBUTES, payload, cluster_specific=False)
 
-    def _send(self, cluster_id: int, frame: Frame) -> None:
+    def _send_command(self, cluster_id: int, command: int, payload: bytes) -> None:
+        self._send(cluster_id, command, payload, cluster_specific=True)
+
+    def _send(
+        self, cluster_id: int, command: int, payload: bytes, *, cluster_specific: bool
+    ) -> None:
+        self._sequence = (self._sequence + 1) & 0xFF
+        frame = Frame(
+            sequence=self._sequence,
+            command=command,
+            payload=payload,
+            cluster_specific=cluster_specific,
+            from_server=True,
+            no_default_response=True,
+        )
         self._transmit(cluster_id, self._coordinator_endpoint, frame.encode())
 
     def _transmit(self, cluster_id: int, endpoint: int, payload: bytes) -> None:
@@ -263,10 +268,6 @@ class DoorLockApplication:
         return self._radio is not None and self._radio.bound(
             self.firmware.profile.endpoint, cluster_id
         )
-
-    def _next_sequence(self) -> int:
-        self._sequence = (self._sequence + 1) & 0xFF
-        return self._sequence
 
     # ---- attributes
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from firmware_sims.clock import LOCK_EPOCH
 from firmware_sims.zigbee.zcl import Status, Type, Value
-from firmware_sims.zigbee.zcl_server import Attribute, Cluster, Get, Set, constant
+from firmware_sims.zigbee.zcl_cluster import Attribute, Cluster, Get, Set, constant
 
 if TYPE_CHECKING:
     from firmware_sims.firmware.lock import LockFirmware
@@ -56,7 +56,7 @@ def build(lock: LockFirmware) -> dict[int, Cluster]:
 
 
 def clients(profile: Profile) -> dict[int, Cluster]:
-    """The client sides, by cluster id: they too have attributes, which hosts read (ZCL 8, 11.10)."""
+    """The client sides, by cluster id: hosts read attributes of these too (ZCL 8, 11.10)."""
     version = {0x0002: constant(Type.UINT32, 0x0000_0100)}  # CurrentFileVersion of the OTA client
     return {
         cluster_id: Cluster(cluster_id, version if cluster_id == OTA_UPGRADE else {})

@@ -1,6 +1,6 @@
 """The lock firmware by example: memory, windows, keypad, bolt, power. No radio, virtual time."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -20,7 +20,6 @@ from firmware_sims.firmware.model import (
     UserType,
 )
 from firmware_sims.firmware.schedules import Holiday, WeekDay, YearDay
-from firmware_sims.profiles import Profile
 
 MONDAY_NOON = datetime(2026, 7, 6, 12, 0, tzinfo=UTC).timestamp()
 ENABLED, DISABLED = UserStatus.ENABLED, UserStatus.DISABLED
@@ -32,9 +31,7 @@ class Bench:
 
     def __init__(self, profile: str = "yale-yrd", **overrides: object) -> None:
         self.time = VirtualTimebase(MONDAY_NOON)
-        self.profile: Profile = profiles.load(profile).with_overrides(
-            {"drift_ppm": 0.0, **overrides}
-        )
+        self.profile = profiles.load(profile).with_overrides({"drift_ppm": 0.0, **overrides})
         self.lock = LockFirmware(self.profile, self.time)
         self.events: list[FirmwareEvent] = []
         self.lock.listeners.append(self.events.append)
@@ -163,8 +160,9 @@ def test_a_schedule_user_without_a_schedule_stays_outside() -> None:
     assert bench.kinds()[-1] is Kind.UNLOCK_INVALID_SCHEDULE
 
 
-@given(instant=st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31), timezones=st.just(UTC)))
-def test_week_days_agree_with_the_calendar(instant: datetime) -> None:
+@given(minutes=st.integers(0, 100 * 365 * 24 * 60))
+def test_week_days_agree_with_the_calendar(minutes: int) -> None:
+    instant = datetime(2000, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)
     sunday_based = instant.isoweekday() % 7
     entry = WeekDay(1 << sunday_based, instant.hour, 0, 23, 59)
     inside = (instant.hour, instant.minute) < (23, 59)
@@ -316,7 +314,7 @@ def test_it_relocks_by_itself_once_the_door_is_shut() -> None:
     bench.reason("482913")
     bench.lock.bolt.move_door(is_open=True)
     bench.time.advance(45)
-    assert bench.lock.bolt.state is BoltState.UNLOCKED
+    assert Kind.AUTO_LOCKED not in bench.kinds()
     bench.lock.bolt.move_door(is_open=False)
     bench.time.advance(30)
     assert bench.lock.bolt.state is BoltState.LOCKED
