@@ -337,7 +337,11 @@ async def reap_attempts(store: Store, now: Instant) -> int:
             slot = tx.one(reported.slot(DeviceId(attempt.device_id), attempt.slot))
             if slot is not None and slot.owner is not None:
                 flying = Slot(
-                    slot.number, Opaque(OpaqueReason.IN_FLIGHT), slot.owner, slot.schedules
+                    slot.number,
+                    Opaque(OpaqueReason.IN_FLIGHT),
+                    slot.owner,
+                    slot.schedules,
+                    slot.evidence,
                 )
                 reported.put_slot(tx, DeviceId(attempt.device_id), flying)
         return len(left)

@@ -79,6 +79,9 @@ def interpret(
             # Occupied as it was when it was proven: nothing here contradicts the proof.
             content = before.content
             return Finding(_slot(reading, content, owner, at, before.evidence), Standing.OURS)
+        if owner and wanted and before and Evidence.ASSUMED in before.evidence:
+            # Empty before our write and occupied after it: nobody else can have been first.
+            return Finding(_slot(reading, Known(wanted), owner, at), Standing.OURS)
         return Finding(
             _slot(reading, content, owner, at),
             Standing.UNREADABLE if owner else Standing.FOREIGN,

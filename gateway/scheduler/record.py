@@ -79,7 +79,10 @@ class Record:
             Opaque(OpaqueReason.IN_FLIGHT),
             action.credential_id,
             schedules,
-            observed_at=before.observed_at if before else None,
+            # "Assumed" marks a slot that the lock had called empty before this write: occupied
+            # afterwards can only mean that the write arrived.
+            frozenset({Evidence.ASSUMED}) if _was_empty(before) else frozenset(),
+            before.observed_at if before else None,
         )
         self._quarantine_former(tx, before, order.grant, now)
         if isinstance(action, Program):
@@ -406,6 +409,10 @@ def _word(result: WriteResult) -> str:
 
 def _words(evidence: frozenset[Evidence]) -> list[str]:
     return sorted(e.value for e in evidence)
+
+
+def _was_empty(slot: Slot | None) -> bool:
+    return slot is not None and isinstance(slot.content, Empty)
 
 
 def _in_flight(slot: Slot | None) -> bool:
