@@ -264,7 +264,7 @@ def _code_table(
         table.add_column(column, overflow="fold", no_wrap=column == "DIGITS")
     for item in items:
         name = Text(item["name"] or item["credential_id"], style="bold")
-        if item["name"]:
+        if item["name"].casefold() not in ("", item["credential_id"].casefold()):
             name.append(f"\n{item['credential_id']}", style="dim not bold")
         shown = state(item["state"])
         if item["reason_text"]:

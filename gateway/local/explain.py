@@ -449,13 +449,10 @@ def _door_obstacles(facts: Facts, door: Door) -> list[Obstacle]:
 
 def _measured(facts: Facts) -> list[Line]:
     lines: list[Line] = []
-    if facts.early_exposure_ms is not None:
-        lines.append(
-            Line(
-                "early_exposure",
-                f"on the lock {duration(facts.early_exposure_ms)} before its window opened",
-            )
-        )
+    early = facts.early_exposure_ms
+    if early is not None and not isinstance(facts.grant.window, Always):
+        exposed = f"{duration(early)} before" if early else "not before"
+        lines.append(Line("early_exposure", f"on the lock {exposed} its window opened"))
     if facts.late_revocation_ms is not None:
         lines.append(
             Line(

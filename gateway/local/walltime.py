@@ -83,14 +83,19 @@ def window_text(window: Window, zone: str) -> str:
 
 
 def window_short(window: Window, now: Instant, zone: str) -> str:
-    """A window for one cell of a table, in the site's zone; bounds of a recurrence are left out."""
+    """A window for one cell of a table, in the site's zone."""
     match window:
         case Always():
             return "always"
         case Timed(opens_at, closes_at):
             return f"{short_time(opens_at, now, zone)} – {short_time(closes_at, now, zone)}"
-        case Recurring(rules=rules):
-            return ", ".join(_rule_text(rule) for rule in rules)
+        case Recurring(rules=rules, not_before=first, not_after=last):
+            text = ", ".join(_rule_text(rule) for rule in rules)
+            if first is not None:
+                text += f", from {short_time(first, now, zone)}"
+            if last is not None:
+                text += f", until {short_time(last, now, zone)}"
+            return text
 
 
 def _rule_text(rule: Weekly) -> str:

@@ -69,10 +69,11 @@ _REASONS = {
 
 def explain_reason(code: str) -> Words:
     """The words for a reason code, also for those that carry a name (`conflicts_with:…`)."""
-    if code.startswith("conflicts_with:unmanaged:slot_"):
-        slot = code.rsplit("_", 1)[1]
+    if code.startswith("conflicts_with:unmanaged"):
+        slot = code.rpartition(":slot_")[2] if ":slot_" in code else ""
+        where = f", in slot {slot} of the lock" if slot else " at the lock"
         return Words(
-            f"somebody set the same digits by hand, in slot {slot} of the lock",
+            f"somebody set the same digits by hand{where}",
             "The cloud must send other digits, or the code at the lock must go. "
             "The gateway never touches a code it did not set.",
         )
