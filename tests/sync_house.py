@@ -1,4 +1,4 @@
-"""A gateway's cloud side without its doors: store, link and a broker, for tests of `gateway.sync`."""
+"""A gateway's cloud side without its doors: store and link, for tests of `gateway.sync`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import secrets
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,7 @@ class House:
         """Write that many events, each in a transaction of its own."""
         for number in range(count):
             fact = Fact(kind, self.clock.now(), body={"number": number})
-            await self.store.submit(lambda tx, fact=fact: events.append(tx, fact, self.clock.trust))
+            await self.store.submit(partial(events.append, fact=fact, trust=self.clock.trust))
 
 
 @asynccontextmanager
@@ -56,7 +57,7 @@ async def house(
     trust: ClockTrust = ClockTrust.TRUSTED,
     pace: Pace = PACE,
 ) -> AsyncIterator[House]:
-    """A gateway named `GATEWAY`, linked to the broker on `port` for as long as the context lasts."""
+    """A gateway named `GATEWAY`, linked to the broker on `port` while the context lasts."""
     clock = SystemClock(trust)
     async with open_store(folder / "state.db", clock) as store:
         link = CloudLink(

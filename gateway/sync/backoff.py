@@ -52,6 +52,10 @@ class Patience:
         self._wait = self.FIRST_S
         self._since = now
 
+    def heard(self) -> None:
+        """They are there: no reason to wait longer than at first."""
+        self._wait = self.FIRST_S
+
     def remaining(self, now: float) -> float:
         return max(0.0, self._since + self._wait - now)
 

@@ -8,6 +8,7 @@ is there to hear it.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from gateway.store import events
@@ -28,7 +29,14 @@ if TYPE_CHECKING:
 BATCH_EVENTS: Final = 200
 BATCH_BYTES: Final = 100_000
 
-Range = tuple[int, int]
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Events to send again, both ends included. `again`: although the cloud said it has them."""
+
+    low: int
+    high: int
+    again: bool = False
 
 
 class EventSender:
@@ -45,7 +53,7 @@ class EventSender:
         self._fresh = Signal(clock)
         self._overdue = Signal(clock)
         self._patience = Patience(clock.monotonic())
-        self._wanted: list[Range] = []
+        self._wanted: list[Wanted] = []
         self._sent_through = 0
         self._watermark = 0
 
@@ -53,19 +61,22 @@ class EventSender:
         """There may be new events."""
         self._fresh.set()
 
-    def acknowledged(self, through: int, wanted: Iterable[Range]) -> None:
+    def acknowledged(self, through: int, wanted: Iterable[tuple[int, int]]) -> None:
         """The cloud's word: its watermark (stored already), and ranges it lacks."""
+        self._patience.heard()
         if through > self._watermark:
             self._watermark = through
             self._patience.progress(self._clock.monotonic())
-        self._wanted = list(wanted)
+        asked = [Wanted(low, high, again=high <= self._watermark) for low, high in wanted]
+        if asked:
+            self._wanted = asked
         self._overdue.set()
 
     async def run(self, connection: Connection) -> None:
         self._watermark = await self._one(events.watermark())
         head = await self._one(events.head())
         self._sent_through = head
-        self._wanted = [(self._watermark + 1, head)] if head > self._watermark else []
+        self._wanted = [Wanted(self._watermark + 1, head)]
         self._patience.progress(self._clock.monotonic())
         self._fresh.set()
         self._overdue.set()
@@ -95,13 +106,15 @@ class EventSender:
             unproven = self._watermark < self._sent_through
             now = self._clock.monotonic()
             if unproven and self._patience.exhausted(now):
-                self._wanted = [(self._watermark + 1, self._sent_through)]
+                self._wanted = [Wanted(self._watermark + 1, self._sent_through)]
                 continue
             await self._overdue.wait(self._patience.remaining(now) if unproven else None)
 
-    async def _resend(self, connection: Connection, wanted: Range) -> None:
-        low, high = wanted[0], min(wanted[1], self._sent_through)
+    async def _resend(self, connection: Connection, wanted: Wanted) -> None:
+        low, high = wanted.low, min(wanted.high, self._sent_through)
         while low <= high:
+            if not wanted.again:
+                low = max(low, self._watermark + 1)
             last = min(low + BATCH_EVENTS - 1, high)
             rows = await self._store.fetch(events.events_between(low, last))
             for batch in batches(map(telling.event, rows)):
@@ -109,7 +122,7 @@ class EventSender:
                 await self._clock.sleep(self._pause_s)
                 if not heard:
                     return  # the broker says that nobody listens: wait, then try again
-            low = max(last, self._watermark) + 1
+            low = last + 1
 
     async def _publish(self, connection: Connection, batch: list[EventModel]) -> bool:
         message = EventBatch(epoch=self._epoch, events=tuple(batch))

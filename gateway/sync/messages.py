@@ -11,7 +11,7 @@ Unknown fields are kept, counted and ignored, except where ignoring one could wi
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
@@ -29,6 +29,9 @@ from pydantic import (
 from gateway.domain.ids import ID_PATTERN
 from gateway.domain.instant import Instant, from_rfc3339, to_rfc3339
 from gateway.domain.windows import known_zone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SCHEMA: Final = 1
 SCHEMA_RANGE: Final = (1, 1)
@@ -94,6 +97,11 @@ class Lenient(BaseModel):
     model_config = ConfigDict(
         frozen=True, strict=True, extra="allow", hide_input_in_errors=True, populate_by_name=True
     )
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Fields of ours only: nobody knows what a stranger's field holds."""
+        known = type(self).model_fields
+        return ((name, value) for name, value in super().__repr_args__() if name in known)
 
 
 class Exact(BaseModel):

@@ -55,6 +55,7 @@ class ReportSender:
 
     def acknowledged(self, through: int | None, *, whole: bool) -> None:
         """The cloud's word (stored already), and whether it wants everything again."""
+        self._patience.heard()
         if through is not None and through > self._acknowledged:
             self._acknowledged = through
             self._patience.progress(self._clock.monotonic())

@@ -12,14 +12,18 @@ import pytest
 from firmware_sims.cloud.broker import Mosquitto, find_mosquitto, mosquitto
 from firmware_sims.cloud.reference import ReferenceCloud, pin, timed
 from gateway.domain.events import EventType
+from gateway.domain.ids import CredentialId
 from gateway.domain.instant import ClockTrust
+from gateway.domain.schedule import Tombstone
 from gateway.store import desired, events, journal, meta
 from gateway.sync.connection import MAX_PAYLOAD
 from tests.sync_house import GATEWAY, House, house
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
+
+    from firmware_sims.cloud.ledger import Event
 
 pytestmark = [
     pytest.mark.broker,
@@ -48,7 +52,7 @@ async def cloud(broker: Mosquitto, gateway: House) -> AsyncIterator[ReferenceClo
         yield running
 
 
-def is_type(kind: str):  # type: ignore[no-untyped-def]  # a predicate on the wire's dicts
+def is_type(kind: str) -> Callable[[Event], bool]:
     return lambda event: event["type"] == kind
 
 
@@ -79,7 +83,8 @@ async def test_digits_are_never_told_back(
 
     assert not any(CANARY in text for text in said)
     assert CANARY not in "".join(capsys.readouterr())
-    assert not any(CANARY.encode() in path.read_bytes() for path in tmp_path.iterdir())
+    files = await asyncio.to_thread(lambda: [path.read_bytes() for path in tmp_path.iterdir()])
+    assert not any(CANARY.encode() in content for content in files)
 
 
 async def test_a_tombstone_removes(cloud: ReferenceCloud, gateway: House) -> None:
@@ -250,7 +255,7 @@ async def test_what_was_revoked_is_not_brought_back_by_the_schedule(
     await cloud.wait_applied()
     await gateway.store.submit(
         lambda tx: desired.tombstone(
-            tx, desired.Tombstone(desired.CredentialId("c1")), 1, gateway.clock.now(), "revoked"
+            tx, Tombstone(CredentialId("c1")), 1, gateway.clock.now(), "revoked"
         )
     )
     cloud.revision = 2

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 ACK_PAUSE_S: Final = 0.05
 """Events arriving together are acknowledged together."""
 
+ASK_PAUSE_S: Final = 1.0
+"""Missing events are not asked for again within this time."""
+
 HEAL_AFTER_S: Final = 1.0
 """A hello that shows an older schedule is believed only this long after the last push."""
 
@@ -57,6 +60,7 @@ class ReferenceCloud:
         self._where = (host, port)
         self._changed = asyncio.Event()
         self._pushed_at = 0.0
+        self._asked_at = 0.0
         self._commands = 0
         self._ack_due: asyncio.TimerHandle | None = None
         self._reports: dict[int, set[int]] = {}
@@ -300,18 +304,20 @@ class ReferenceCloud:
     def _on_hello(self, message: Json) -> None:
         self.hello = message
         self._reported_epoch(message)
-        ours, theirs = (self.revision, self.hash), (message["revision"], message["hash"])
-        if self.revision == 0:
-            return  # nothing was ever wanted here
-        settled = self._loop.time() - self._pushed_at >= HEAL_AFTER_S
-        if message.get("want") == "snapshot" or (theirs != ours and settled):
-            self.revision = max(self.revision, message["revision"] + (theirs[0] > ours[0]))
-            self.push_snapshot()
         if self._acknowledge:
             ledger = self.ledgers.setdefault(message["epoch"], Ledger())
-            missing = ledger.missing(message["events"]["head"])
-            if missing:
-                self.ask(want_events=missing[:32])
+            self._ask_for(ledger.missing(message["events"]["head"]))
+        if self.revision:
+            self._heal(message)
+
+    def _heal(self, message: Json) -> None:
+        """Send the whole schedule if the gateway asks for it or shows another one."""
+        ours, theirs = (self.revision, self.hash), (message["revision"], message["hash"])
+        settled = self._loop.time() - self._pushed_at >= HEAL_AFTER_S
+        if message.get("want") == "snapshot" or (theirs != ours and settled):
+            if theirs[0] > ours[0]:  # this cloud lost its memory: its word must come after
+                self.revision = theirs[0] + 1
+            self.push_snapshot()
 
     def _reported_epoch(self, message: Json) -> None:
         if not self.presence:
@@ -348,8 +354,17 @@ class ReferenceCloud:
     def _ack_now(self) -> None:
         self._ack_due = None
         ledger = self.ledgers.get(self.presence.get("epoch", ""), Ledger())
-        missing = ledger.missing()
-        self.ask(**({"want_events": missing[:32]} if missing else {}))
+        if not self._ask_for(ledger.missing()):
+            self.ask()
+
+    def _ask_for(self, missing: list[tuple[int, int]]) -> bool:
+        """What was asked for a moment ago may still be on its way."""
+        now = self._loop.time()
+        if not missing or now < self._asked_at + ASK_PAUSE_S:
+            return False
+        self._asked_at = now
+        self.ask(want_events=missing[:32])
+        return True
 
 
 def pack(credentials: Iterable[Mapping[str, Any]]) -> str:
