@@ -1,7 +1,8 @@
 """The simulators' command: ``python -m firmware_sims zigbee --world FILE --control SOCKET``.
 
 Here: arguments, the line that says it is up, signals. Not here: the world (``running``).
-Exit codes: 0 after SIGTERM or SIGINT, 78 when the world file is wrong.
+Exit codes: 0 after SIGTERM or SIGINT, 78 when the world file is wrong, 71 when a
+port or socket cannot be opened.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from firmware_sims.world import WorldSpec
 
-EX_CONFIG = 78
+EX_CONFIG, EX_OSERR = 78, 71
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except WorldError as cause:
         print(cause, file=sys.stderr)
         return EX_CONFIG
+    except OSError as cause:
+        print(f"cannot open the radio's or the control's end: {cause}", file=sys.stderr)
+        return EX_OSERR
     return 0
 
 

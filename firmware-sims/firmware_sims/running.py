@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from firmware_sims.clock import LoopTimebase
 from firmware_sims.control.operations import Operations
 from firmware_sims.control.server import ControlServer
-from firmware_sims.world import World
+from firmware_sims.world import World, WorldError
 from firmware_sims.zigbee.aps import Air
 from firmware_sims.zigbee.aps import Path as AirPath
+from firmware_sims.zigbee.ezsp_commands import SUPPORTED_VERSIONS
 from firmware_sims.zigbee.ncp import SimulatedNcp
 from firmware_sims.zigbee.network import Network
 from firmware_sims.zigbee.nvm import Nvm
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from firmware_sims.clock import Timebase
     from firmware_sims.control.operations import RadioFault
     from firmware_sims.world import WorldSpec
 
@@ -67,13 +69,19 @@ async def run_zigbee(
     listen: tuple[str, int] | None = ("127.0.0.1", 0),
     control: Path | None = None,
     state: Path | None = None,
+    timebase: Timebase | None = None,
 ) -> AsyncIterator[RunningWorld]:
     """Run a world until left.
 
     ``listen`` is where the stick listens, None for a pseudo-terminal; ``control`` the path of the
-    control socket, None for a loopback port; ``state`` the directory that remembers everything.
+    control socket, None for a loopback port; ``state`` the directory that remembers everything;
+    ``timebase`` the locks' time, the host's when None. ``WorldError`` when the world asks for what
+    is not simulated.
     """
-    world = World(spec, LoopTimebase(), state)
+    if spec.ezsp not in SUPPORTED_VERSIONS:
+        known = ", ".join(map(str, SUPPORTED_VERSIONS))
+        raise WorldError(f"EZSP {spec.ezsp} is not simulated; known: {known}")
+    world = World(spec, timebase or LoopTimebase(), state)
     nvm = Nvm(None if state is None else state / "coordinator.nvm.json")
 
     def path() -> AirPath:

@@ -11,6 +11,7 @@ import random
 import tomllib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+from zoneinfo import available_timezones
 
 from firmware_sims import profiles
 from firmware_sims.clock import ZoneRules
@@ -92,8 +93,14 @@ def read_world(path: Path) -> WorldSpec:
 def parse_world(data: Mapping[str, Any]) -> WorldSpec:
     """Check what was read; an unknown key is an error."""
     _only(data, {"ezsp", "seed", "air", "node"}, "the world")
+    for key, kind in (("ezsp", int), ("seed", int), ("air", dict), ("node", list)):
+        if key in data and type(data[key]) is not kind:
+            raise WorldError(f"{key} must be {kind.__name__}, got {data[key]!r}")
     air = data.get("air", {})
     _only(air, set(AirSpec.__dataclass_fields__), "[air]")
+    for key, value in air.items():
+        if type(value) not in (int, float) or value < 0:
+            raise WorldError(f"[air] {key} must be a number of at least 0, got {value!r}")
     nodes = tuple(_node(entry) for entry in data.get("node", ()))
     names = [node.name for node in nodes]
     if len(set(names)) != len(names):
@@ -123,14 +130,17 @@ def _node(entry: Mapping[str, Any]) -> NodeSpec:
         install_code = None if code is None else bytes.fromhex(code.replace("-", ""))
     except KeyError as missing:
         raise WorldError(f"node {name!r} lacks {missing}") from missing
-    except ValueError as cause:
+    except (ValueError, AttributeError) as cause:
         raise WorldError(f"node {name!r}: {cause}") from cause
+    timezone = entry.get("timezone")
+    if timezone is not None and timezone not in available_timezones():
+        raise WorldError(f"node {name!r}: {timezone!r} is not an IANA time zone")
     return NodeSpec(
         name=name,
         profile=profile.with_overrides(entry.get("overrides", {})),
         ieee=ieee,
         install_code=install_code,
-        timezone=entry.get("timezone"),
+        timezone=timezone,
         pairing=bool(entry.get("pairing", False)),
         faults=tuple(entry.get("fault", ())),
     )

@@ -47,7 +47,8 @@ class ControlServer:
             host, port = self._server.sockets[0].getsockname()[:2]
             self.address = f"{host}:{port}"
         else:
-            self._path.unlink(missing_ok=True)
+            if self._path.is_socket():
+                self._path.unlink()
             self._server = await asyncio.start_unix_server(
                 self._serve, path=self._path, limit=MAX_LINE
             )

@@ -79,11 +79,10 @@ class Profile:
     battery_empty_mv: int = 4400
 
     def __post_init__(self) -> None:
-        for key in ("schedules",):
-            if getattr(self, key) not in ("kept", "ignored", "unsupported"):
-                raise ProfileError(
-                    f"profile {self.name!r}: {key} must be kept, ignored or unsupported"
-                )
+        if self.schedules not in ("kept", "ignored", "unsupported"):
+            raise ProfileError(
+                f"profile {self.name!r}: schedules must be kept, ignored or unsupported"
+            )
         if not 0 < self.min_code_length <= self.max_code_length:
             raise ProfileError(f"profile {self.name!r}: code lengths are out of order")
 

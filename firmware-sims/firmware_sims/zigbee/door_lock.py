@@ -286,7 +286,7 @@ class DoorLockApplication:
             0x0021: setting(lock, "language", Type.STRING),
             0x0023: setting(lock, "auto_relock_s", Type.UINT32, reportable=True),
             0x0024: setting(lock, "sound_volume", Type.UINT8, reportable=True),
-            0x0025: setting(lock, "operating_mode", Type.ENUM8, reportable=True),
+            0x0025: setting(lock, "operating_mode", Type.ENUM8, highest=4, reportable=True),
             0x0026: constant(Type.MAP16, 0x001F),
             0x0029: setting(lock, "one_touch_locking", Type.BOOL, reportable=True),
             0x0030: setting(lock, "wrong_code_limit", Type.UINT8, reportable=True),

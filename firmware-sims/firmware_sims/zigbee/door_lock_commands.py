@@ -21,7 +21,7 @@ from firmware_sims.firmware.model import (
 )
 from firmware_sims.firmware.schedules import Holiday, WeekDay, YearDay
 from firmware_sims.zigbee.door_lock_events import event_code, pin_field, source_code
-from firmware_sims.zigbee.zcl import Reader, Status, string, u8, u16, u32
+from firmware_sims.zigbee.zcl import Reader, Status, string, u8, u16, u32, wall_time
 
 if TYPE_CHECKING:
     from firmware_sims.firmware.lock import LockFirmware
@@ -109,7 +109,7 @@ def _get_log_record(lock: LockFirmware, reader: Reader) -> Request:
         event_type, code = event_code(record.kind)
         return (
             u16(record.number & 0xFFFF)
-            + u32(max(0, record.local_s))
+            + u32(wall_time(record.local_s))
             + u8(event_type)
             + u8(source_code(record.source))
             + u8(code)

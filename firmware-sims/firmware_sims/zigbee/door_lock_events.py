@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firmware_sims.firmware.model import ALL_SLOTS, FirmwareEvent, Kind, Source
-from firmware_sims.zigbee.zcl import string, u8, u16, u32
+from firmware_sims.zigbee.zcl import string, u8, u16, u32, wall_time
 
 if TYPE_CHECKING:
     from firmware_sims.firmware.lock import LockFirmware
@@ -104,7 +104,7 @@ def notification(
         user = (user & 0xFF) << 8 | user >> 8
     shown = lock.profile.pin_in_events or bool(lock.settings["send_pin_over_the_air"])
     pin = pin_field(event.code, shown=shown)
-    local = max(0, event.lock_local_s) if lock.profile.has_clock else NO_TIME
+    local = wall_time(event.lock_local_s) if lock.profile.has_clock else NO_TIME
     if (code := _OPERATION.get(event.kind)) is not None:
         mask = _OPERATION_MASK.get(event.source)
         if mask is None or not _wanted(lock, mask, _operation_bit(event.source, code)):

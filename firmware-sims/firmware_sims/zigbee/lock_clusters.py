@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from firmware_sims.clock import LOCK_EPOCH
-from firmware_sims.zigbee.zcl import Status, Type, Value
+from firmware_sims.clock import DAY_S, LOCK_EPOCH
+from firmware_sims.zigbee.zcl import Status, Type, Value, wall_time
 from firmware_sims.zigbee.zcl_cluster import Attribute, Cluster, Get, Set, constant
 
 if TYPE_CHECKING:
@@ -23,15 +23,24 @@ BATTERY_VOLTAGE, BATTERY_PERCENTAGE = 0x0020, 0x0021
 ALARM, CHECK_IN = 0x00, 0x00
 
 
-def setting(lock: LockFirmware, key: str, type_id: int, *, reportable: bool = False) -> Attribute:
-    """A writable attribute that is a setting of the firmware."""
+def setting(
+    lock: LockFirmware,
+    key: str,
+    type_id: int,
+    *,
+    highest: int | None = None,
+    reportable: bool = False,
+) -> Attribute:
+    """A writable attribute that is a setting of the firmware; above ``highest`` it is refused."""
 
     def read() -> Value:
         value = lock.settings[key]
-        return value.encode() if isinstance(value, str) else value
+        return value.encode("latin-1") if isinstance(value, str) else value
 
     def write(value: Value) -> Status:
-        lock.settings[key] = value.decode("ascii", "replace") if isinstance(value, bytes) else value
+        if highest is not None and int(value) > highest:
+            return Status.INVALID_VALUE
+        lock.settings[key] = value.decode("latin-1") if isinstance(value, bytes) else value
         lock.changed()
         return Status.SUCCESS
 
@@ -129,6 +138,8 @@ def _time(lock: LockFirmware) -> Cluster:
             return max(0, value - epoch) if epoch else value
 
         def write(value: Value) -> Status:
+            if not epoch and abs(int(value)) > DAY_S:  # ZCL 8, 3.12.2.2.3 and 3.12.2.2.6
+                return Status.INVALID_VALUE
             clock.adjust_zone(**{field: int(value) + epoch})
             lock.changed()
             return Status.SUCCESS
@@ -141,7 +152,9 @@ def _time(lock: LockFirmware) -> Cluster:
     return Cluster(
         TIME,
         {
-            0x0000: Attribute(Type.UTC, lambda: int(clock.utc()) - LOCK_EPOCH, write_utc),
+            0x0000: Attribute(
+                Type.UTC, lambda: wall_time(int(clock.utc()) - LOCK_EPOCH), write_utc
+            ),
             0x0001: setting(lock, "time_status", Type.MAP8),
             0x0002: Attribute(Type.INT32, *standard),
             0x0003: Attribute(Type.UINT32, *start),
@@ -149,9 +162,9 @@ def _time(lock: LockFirmware) -> Cluster:
             0x0005: Attribute(Type.INT32, *shift),
             0x0006: Attribute(
                 Type.UINT32,
-                lambda: max(0, int(clock.utc()) + clock.zone.standard_offset_s - LOCK_EPOCH),
+                lambda: wall_time(int(clock.utc()) + clock.zone.standard_offset_s - LOCK_EPOCH),
             ),
-            0x0007: Attribute(Type.UINT32, lambda: max(0, clock.local())),
+            0x0007: Attribute(Type.UINT32, lambda: wall_time(clock.local())),
         },
     )
 

@@ -181,6 +181,11 @@ def u32(value: int) -> bytes:
     return value.to_bytes(4, "little")
 
 
+def wall_time(seconds: int) -> int:
+    """Seconds since 2000 within what a time field holds; its highest value means "invalid"."""
+    return max(0, min(seconds, 0xFFFF_FFFE))
+
+
 def string(value: bytes) -> bytes:
     """A string with its length in front."""
     return u8(len(value)) + value

@@ -7,12 +7,15 @@ by an independent one. Time is virtual.
 # zigpy leaves its constructors untyped.
 # mypy: disable-error-code="no-untyped-call"
 
+import json
 import random
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import zigpy.types as t
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from zigpy.zcl import foundation
 from zigpy.zcl.clusters.closures import DoorLock
 from zigpy.zcl.clusters.general import Alarms, PowerConfiguration, Time
@@ -21,7 +24,7 @@ from firmware_sims import profiles
 from firmware_sims.clock import LOCK_EPOCH, VirtualTimebase
 from firmware_sims.faults import ArmedFault, Fault, Faults
 from firmware_sims.firmware.lock import LockFirmware
-from firmware_sims.firmware.model import UserType
+from firmware_sims.firmware.model import Source, UserStatus, UserType
 from firmware_sims.zigbee.door_lock import COMMAND_NAMES, DoorLockApplication
 
 NOON = datetime(2026, 7, 6, 12, 0, tzinfo=UTC).timestamp()
@@ -410,6 +413,69 @@ def test_digits_in_events_only_where_the_model_puts_them(
     door.sent.clear()
     door.time.advance(0)
     assert digits in door.sent[0][1]
+
+
+# ---- whatever arrives
+
+
+FRAMES = st.builds(
+    lambda control, sequence, command, fields: bytes((control, sequence, command)) + fields,
+    st.sampled_from([0x00, 0x01, 0x04, 0x05, 0x08, 0x09, 0x10, 0x11, 0x18, 0x19]),
+    st.integers(0, 255),
+    st.integers(0, 0x20),
+    st.binary(max_size=16),
+)
+CLUSTERS = st.sampled_from([0x0000, 0x0001, 0x0003, 0x0009, 0x000A, 0x0019, 0x0020, 0x0101, 0xFC00])
+WRITES = st.builds(
+    lambda where, value: (
+        where[0],
+        b"\x00\x01\x02"
+        + t.uint16_t(where[1]).serialize()
+        + bytes((where[2],))
+        + (value * 4)[: where[3]],
+    ),
+    st.sampled_from(  # cluster, attribute, type, size
+        [
+            (0x000A, 0, 0xE2, 4),
+            (0x000A, 2, 0x2B, 4),
+            (0x000A, 3, 0x23, 4),
+            (0x000A, 4, 0x23, 4),
+            (0x000A, 5, 0x2B, 4),
+            (0x0101, 0x21, 0x42, 16),
+            (0x0101, 0x23, 0x23, 4),
+            (0x0101, 0x25, 0x30, 1),
+            (0x0101, 0x41, 0x19, 2),
+        ]
+    ),
+    st.binary(min_size=4, max_size=4),
+)
+ANYTHING = WRITES | st.tuples(CLUSTERS, FRAMES | st.binary(max_size=24))
+
+
+@settings(deadline=None, max_examples=150)
+@given(frames=st.lists(ANYTHING, max_size=30))
+def test_no_frame_brings_the_lock_down(frames: list[tuple[int, bytes]]) -> None:
+    door = Door(wrong_code_limit=0)
+    door.lock.users.set_code(0, "482913", UserStatus.ENABLED, UserType.MASTER, Source.KEYPAD)
+    everything = bytes.fromhex("0001" + "00") + b"".join(
+        t.uint16_t(number).serialize() for number in range(0x48)
+    )
+    for cluster_id, payload in frames:
+        door.deliver(cluster_id, payload)
+        door.time.advance(1)
+    door.sent.clear()
+    door.deliver(0x0101, everything)
+    door.deliver(0x000A, everything)
+    assert len(door.sent) == 2
+    assert door.lock.keypad.type_code("482913").opened
+    door.order(SERVER.unlock_door)
+    door.time.advance(1)
+    json.dumps(door.lock.dump())
+
+
+@pytest.mark.parametrize("mode", [5, 255])
+def test_an_operating_mode_that_is_none_is_refused(mode: int) -> None:
+    assert Door().write(0x0101, 0x0025, 0x30, t.uint8_t(mode)) is Status.INVALID_VALUE
 
 
 # ---- faults of a frame

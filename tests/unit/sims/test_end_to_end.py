@@ -160,9 +160,22 @@ async def test_a_write_that_arrived_survives_the_sims_and_the_hosts_restart(tmp_
             assert (await door.call("state", device="side"))["total_writes"] == 1
 
 
-async def test_a_world_that_is_wrong_ends_with_78_and_says_why(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "[[node]]\nname = 'front'\nprofile = 'yele'\nieee = '01'\n",
+            b"unknown profile 'yele'; known: danalock-v3",
+        ),
+        ("ezsp = 3\n", b"EZSP 3 is not simulated; known: "),
+        ("ezsp = ", b"world.toml: Invalid value"),
+    ],
+)
+async def test_a_world_that_is_wrong_ends_with_78_and_says_why(
+    tmp_path: Path, text: str, message: bytes
+) -> None:
     world = tmp_path / "world.toml"
-    world.write_text("[[node]]\nname = 'front'\nprofile = 'yele'\nieee = '01'\n", encoding="utf-8")
+    world.write_text(text, encoding="utf-8")
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "firmware_sims", "zigbee", "--world", str(world)),
@@ -172,4 +185,4 @@ async def test_a_world_that_is_wrong_ends_with_78_and_says_why(tmp_path: Path) -
     )
     out, err = await process.communicate()
     assert (process.returncode, out) == (78, b"")
-    assert b"unknown profile 'yele'; known: danalock-v3" in err
+    assert message in err

@@ -7,6 +7,7 @@ import pytest
 from firmware_sims.clock import VirtualTimebase
 from firmware_sims.faults import Fault
 from firmware_sims.firmware.model import Source, UserStatus, UserType
+from firmware_sims.profiles import ProfileError
 from firmware_sims.world import World, WorldError, parse_world, read_world
 
 FOUR_DOORS = Path(__file__).parents[3] / "firmware-sims" / "worlds" / "four-doors.toml"
@@ -33,11 +34,15 @@ def test_the_example_world_is_usable() -> None:
         ({"node": [NODE, NODE]}, "two nodes have the same name"),
         ({"node": [NODE, {**NODE, "name": "back"}]}, "two nodes have the same ieee"),
         ({"node": [{**NODE, "ieee": "front"}]}, "node 'front': invalid literal"),
+        ({"node": [{**NODE, "timezone": "Mars/Base"}]}, "'Mars/Base' is not an IANA time zone"),
+        ({"node": [{**NODE, "overrides": {"slots": "9"}}]}, "slots must be int, got '9'"),
+        ({"ezsp": "13"}, "ezsp must be int, got '13'"),
+        ({"air": {"loss": -1}}, r"\[air\] loss must be a number"),
         ({"air": {"los": 0.1}}, r"\[air\] has no 'los'"),
     ],
 )
 def test_a_world_that_is_wrong_says_where(data: dict[str, object], message: str) -> None:
-    with pytest.raises(WorldError, match=message):
+    with pytest.raises((WorldError, ProfileError), match=message):
         parse_world(data)
 
 
