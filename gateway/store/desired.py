@@ -282,4 +282,5 @@ def _desired(row: sqlite3.Row) -> DesiredGrant:
         removed_externally=bool(row["removed_externally"]),
         identical_writes_today=row["writes_today"] if row["writes_day"] == row["today"] else 0,
         programmed_once=row["programmed_at"] is not None,
+        programmed_at=row["programmed_at"],
     )

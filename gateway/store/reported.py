@@ -51,8 +51,9 @@ if TYPE_CHECKING:
 __all__ = [
     "AttemptRow", "GrantColumns", "GrantRow", "all_grants", "begin_attempt", "device_view",
     "devices_changed_since", "finish_attempt", "forget_unmanaged", "free_slot", "grant",
-    "grants_changed_since", "grants_for", "grants_of", "hold_slot", "holder_at", "open_attempts",
-    "overdue_erases", "put_slot", "quarantine", "quarantined", "slot", "slots_for", "update_grant",
+    "grants_changed_since", "grants_for", "grants_of", "grants_without_device", "hold_slot",
+    "holder_at", "next_erase_due", "open_attempts", "overdue_erases", "put_slot", "quarantine",
+    "quarantined", "slot", "slots_for", "update_grant",
 ]  # fmt: skip
 
 
@@ -257,6 +258,27 @@ def overdue_erases(due_before: Instant) -> Select[GrantRow]:
     return Select(
         f"{_GRANTS} WHERE g.erase_due_at <= ? AND g.state <> 'erased' ORDER BY g.erase_due_at",
         (due_before,),
+        _grant,
+    )
+
+
+def next_erase_due() -> Select[Instant | None]:
+    """The earliest due time of an erase of which nobody was told that it is overdue; one row."""
+    return Select(
+        "SELECT MIN(erase_due_at) FROM grants WHERE erase_due_at IS NOT NULL"
+        " AND erase_alarm_at IS NULL AND state <> 'erased'",
+        (),
+        lambda row: row[0],
+    )
+
+
+def grants_without_device() -> Select[GrantRow]:
+    """Wanted, not concluded, for a device that never joined."""
+    return Select(
+        f"{_GRANTS} WHERE g.removed IS NULL AND g.state IN ('pending', 'held', 'suspended')"
+        " AND NOT EXISTS (SELECT 1 FROM devices d WHERE d.device_id = g.device_id)"
+        " ORDER BY g.device_id, g.accepted_at, g.credential_id",
+        (),
         _grant,
     )
 

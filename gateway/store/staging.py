@@ -138,6 +138,10 @@ _TOMBSTONED = (
     "EXISTS (SELECT 1 FROM staged_tombstones t WHERE t.revision = :revision"
     " AND t.credential_id = g.credential_id AND t.device_id IN (g.device_id, ''))"
 )
+_STONED = (
+    "g.credential_id IN (SELECT credential_id FROM staged_tombstones WHERE revision = :revision)"
+)
+"""Implied by `_TOMBSTONED`; finds the few without looking at all."""
 _LISTED = (
     "EXISTS (SELECT 1 FROM staged_grants l WHERE l.revision = :revision"
     " AND l.credential_id = g.credential_id AND l.device_id = g.device_id)"
@@ -168,8 +172,8 @@ def apply_staged(tx: Tx, revision: int, now: Instant) -> AppliedSnapshot:
         )
     }
     _merge_grants(tx, params)
-    removed = drop(tx, _TOMBSTONED, {**params, "reason": "tombstone"})
-    removed += drop(tx, f"{_TAKEN} AND NOT {_LISTED}", {**params, "reason": DEVICE_DROPPED})
+    removed = drop(tx, f"NOT {_LISTED} AND {_TAKEN}", {**params, "reason": DEVICE_DROPPED})
+    removed += drop(tx, f"{_STONED} AND {_TOMBSTONED}", {**params, "reason": "tombstone"})
     for credential_id in {grant_id.credential_id for grant_id in removed} | nowhere:
         destroy_digits(tx, credential_id)
     orphans = mark_orphans(tx, revision)
@@ -201,10 +205,11 @@ def _merge_credentials(tx: Tx, params: dict[str, Value]) -> tuple[int, int]:
         " WHERE n.revision = :revision AND n.version > c.version)",
         params,
     )
-    # What is named is in force; an unchanged version is not rewritten.
+    # What is named is in force, also when the rest of it is not taken over.
     tx.execute(
         "UPDATE credentials SET revision = :revision, orphaned = 0 WHERE credential_id IN"
-        " (SELECT credential_id FROM staged_credentials WHERE revision = :revision)",
+        " (SELECT credential_id FROM staged_credentials n JOIN credentials c USING (credential_id)"
+        " WHERE n.revision = :revision AND n.version <= c.version)",
         params,
     )
     names = _SHARED.split(", ")
@@ -228,7 +233,9 @@ def _merge_grants(tx: Tx, params: dict[str, Value]) -> None:
         " SELECT l.credential_id, l.device_id, :now, :now, :change FROM staged_grants l"
         " JOIN staged_credentials n USING (revision, credential_id)"
         " JOIN credentials c ON c.credential_id = l.credential_id AND c.version = n.version"
-        " WHERE l.revision = :revision"
+        " WHERE l.revision = :revision AND NOT EXISTS (SELECT 1 FROM grants w"
+        " WHERE w.credential_id = l.credential_id AND w.device_id = l.device_id"
+        " AND w.removed IS NULL)"
         f" ON CONFLICT DO UPDATE SET {REWANTED}, changed = :change WHERE removed IS NOT NULL",
         params,
     )

@@ -68,6 +68,18 @@ class Writer(Protocol):
         ...
 
 
+_WRITING = frozenset(
+    {
+        sqlite3.SQLITE_IOERR_WRITE,
+        sqlite3.SQLITE_IOERR_FSYNC,
+        sqlite3.SQLITE_IOERR_DIR_FSYNC,
+        sqlite3.SQLITE_IOERR_TRUNCATE,
+        sqlite3.SQLITE_IOERR_SHMSIZE,
+    }
+)
+"""How a full disk shows besides SQLITE_FULL, on file systems that allocate late."""
+
+
 def translate(error: sqlite3.Error, verb: str) -> StoreError | None:
     """SQLite's word as ours, or None when the statement itself was at fault."""
     code = getattr(error, "sqlite_errorcode", None)
@@ -76,14 +88,18 @@ def translate(error: sqlite3.Error, verb: str) -> StoreError | None:
     match code & 0xFF:
         case sqlite3.SQLITE_FULL:
             return StoreFull(f"could not {verb} the store: no space left")
-        case sqlite3.SQLITE_IOERR:
-            # ENOSPC shows as a failed write or truncate on file systems that allocate late.
+        case sqlite3.SQLITE_IOERR if code in _WRITING:
             return StoreFull(f"could not {verb} the store: {error}")
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return StoreBusy(f"could not {verb} the store: another process holds it")
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             return StoreUnreadable(f"could not {verb} the store: {error}")
-        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+        case (
+            sqlite3.SQLITE_IOERR
+            | sqlite3.SQLITE_READONLY
+            | sqlite3.SQLITE_CANTOPEN
+            | sqlite3.SQLITE_PERM
+        ):
             return StoreError(f"could not {verb} the store: {error}")
     return None
 

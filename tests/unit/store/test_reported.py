@@ -21,7 +21,7 @@ from gateway.domain.grants import Enforcement, GrantState
 from gateway.domain.ids import CredentialId, GrantId
 from gateway.domain.instant import Instant
 from gateway.domain.secret import KeyedHash
-from gateway.store import desired, devices, history, meta, reported
+from gateway.store import desired, devices, meta, reported
 from tests.unit.store.build import FRONT, NOW, SIDE, join, spec
 
 if TYPE_CHECKING:
@@ -197,64 +197,3 @@ async def test_reading_a_lock_anew_forgets_only_what_is_not_ours(store: Store) -
     await store.submit(put_slots)
     await store.submit(lambda tx: reported.forget_unmanaged(tx, FRONT))
     assert await store.fetch(reported.slots_for(FRONT)) == SLOTS[1:]
-
-
-# ── history ─────────────────────────────────────────────────────────────────────────────
-
-
-async def test_an_attempt_is_open_until_its_first_outcome(store: Store) -> None:
-    number = await store.submit(
-        lambda tx: reported.begin_attempt(
-            tx, device_id=FRONT, slot=3, credential_id=GUEST, action="program", at=NOW
-        )
-    )
-    (row,) = await store.fetch(reported.open_attempts())
-    assert (row.attempt_id, row.slot, row.action, row.outcome) == (number, 3, "program", None)
-    later = Instant(NOW + 50)
-    await store.submit(lambda tx: reported.finish_attempt(tx, number, "confirmed", later))
-    await store.submit(lambda tx: reported.finish_attempt(tx, number, "refused", later))
-    assert await store.fetch(reported.open_attempts()) == []
-    assert await store.submit(lambda tx: history.prune_attempts(tx, NOW)) == 0
-    assert await store.submit(lambda tx: history.prune_attempts(tx, later)) == 1
-
-
-async def test_a_late_event_finds_who_held_the_slot_then(store: Store) -> None:
-    other = CredentialId("other")
-
-    def hold(tx: Tx) -> None:
-        for who, at in ((GUEST, NOW), (GUEST, NOW + 10), (other, NOW + 100)):
-            reported.hold_slot(tx, FRONT, 3, who, Instant(at))
-
-    await store.submit(hold)
-    await store.submit(lambda tx: reported.free_slot(tx, FRONT, 3, Instant(NOW + 200)))
-
-    async def holder(at: int) -> CredentialId | None:
-        return await store.fetch_one(reported.holder_at(FRONT, 3, Instant(at)))
-
-    assert await holder(NOW - 1) is None
-    assert await holder(NOW) == GUEST
-    assert await holder(NOW + 99) == GUEST
-    assert await holder(NOW + 100) == other
-    assert await holder(NOW + 199) == other
-    assert await holder(NOW + 200) is None
-
-
-async def test_history_bears_a_clock_that_steps_back(store: Store) -> None:
-    await store.submit(lambda tx: reported.hold_slot(tx, FRONT, 3, GUEST, NOW))
-    await store.submit(lambda tx: reported.free_slot(tx, FRONT, 3, Instant(NOW - 500)))
-    await store.submit(lambda tx: reported.hold_slot(tx, FRONT, 3, CredentialId("other"), NOW))
-    assert await store.fetch(reported.holder_at(FRONT, 3, NOW)) == ["other"]
-
-
-async def test_quarantine_ends_at_the_latest_of_its_terms(store: Store) -> None:
-    digits = KeyedHash("abc")
-
-    def put(tx: Tx) -> None:
-        for until in (NOW + 10, NOW + 5):
-            reported.quarantine(tx, FRONT, digits, Instant(until))
-
-    await store.submit(put)
-    assert await store.fetch(reported.quarantined(FRONT, Instant(NOW + 9))) == [digits]
-    assert await store.fetch(reported.quarantined(FRONT, Instant(NOW + 10))) == []
-    assert await store.fetch(reported.quarantined(SIDE, NOW)) == []
-    assert await store.submit(lambda tx: history.prune_quarantine(tx, Instant(NOW + 10))) == 1

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.errors import Retry, StoreBusy, StoreClosed, StoreFull, StoreUnreadable
+from gateway.errors import Retry, StoreBusy, StoreClosed, StoreError, StoreFull, StoreUnreadable
 from gateway.store.database import open_store
 from gateway.store.writer import Batch, ThreadWriter, Transactor, translate
 from tests.unit.store.build import scalar
@@ -116,6 +117,24 @@ async def test_a_full_disk_cannot_be_swallowed_by_the_function(
             assert isinstance(outcome[0], Exception)
 
 
+async def test_a_write_that_fails_below_sqlite_is_undone_and_tried_again(
+    path: Path, clock: ManualClock
+) -> None:
+    """A limit on the size of files stands in for the disk: the kernel refuses the write itself."""
+    async with open_store(path, clock) as store:
+        await store.submit(put("k1"))
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limits[1]))
+        try:
+            with pytest.raises(StoreFull):
+                await store.submit(put("k2", 1_000_000))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert await store.fetch_one(COUNT) == 1
+        await store.submit(put("k2", 1_000_000))
+        assert await store.fetch_one(COUNT) == 2
+
+
 async def test_another_process_holding_the_database_is_said_and_passes(
     path: Path, clock: ManualClock
 ) -> None:
@@ -163,6 +182,8 @@ async def test_nobody_waits_for_a_writer_that_died(path: Path, clock: ManualCloc
         (sqlite3.SQLITE_FULL, StoreFull),
         (sqlite3.SQLITE_IOERR_WRITE, StoreFull),
         (sqlite3.SQLITE_IOERR_FSYNC, StoreFull),
+        (sqlite3.SQLITE_IOERR_READ, StoreError),
+        (sqlite3.SQLITE_READONLY, StoreError),
         (sqlite3.SQLITE_BUSY_SNAPSHOT, StoreBusy),
         (sqlite3.SQLITE_CORRUPT_INDEX, StoreUnreadable),
         (sqlite3.SQLITE_NOTADB, StoreUnreadable),
