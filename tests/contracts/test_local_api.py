@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -24,7 +25,8 @@ from tests.local_house import CANARY, DEADLINE_S, FRONT, NOW, SAUNA, House, open
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "local-api.md"
 
 
 @pytest.fixture
@@ -466,3 +468,42 @@ async def test_a_store_that_fails_is_our_fault_and_says_so(house: House) -> None
     status, document = await house.call("GET", "/v1/codes")
     assert (status, document["error"]["code"]) == (500, "internal")
     assert Instant(NOW) == house.clock.now()
+
+
+# ── the document ────────────────────────────────────────────────────────────────────────
+
+FREE = {"by_state", "body", "args", "result"}
+"""Objects whose keys are values (states, event bodies), not fields of the contract."""
+
+
+def fields(document: Any) -> set[str]:
+    if isinstance(document, list):
+        return {name for item in document for name in fields(item)}
+    if not isinstance(document, dict):
+        return set()
+    inner = {name for key, value in document.items() if key not in FREE for name in fields(value)}
+    return set(document) | inner
+
+
+async def test_every_field_is_documented(house: House) -> None:
+    house.answers["unlock"] = {"outcome": "confirmed"}
+    await house.store.submit(
+        lambda tx: devices.update_device(
+            tx, FRONT, clock_error_ms=1, clock_bound_ms=1, clock_read_at=NOW, clock_zone_proven=True
+        )
+    )
+    told = [
+        await house.get(path)
+        for path in (
+            "/v1/status", "/v1/devices", "/v1/devices/front", "/v1/codes?all=1", "/v1/plan",
+            "/v1/why/Ada/front", "/v1/why/Weak/front",
+        )
+    ]  # fmt: skip
+    told.append((await house.call("POST", "/v1/commands", unlock()))[1])
+    told.append((await house.call("POST", "/v1/codes/Ada/reveal", {}))[1])
+    told.append((await house.call("GET", "/v1/nothing"))[1])
+    told += await lines(house, "GET", "/v1/events")
+    told += await lines(house, "POST", "/v1/join", JOIN)
+    text = DOCUMENT.read_text(encoding="utf-8")
+    missing = {name for name in fields(told) if f"`{name}`" not in text and f'"{name}"' not in text}
+    assert missing == set()
