@@ -135,8 +135,6 @@ class Answer(Enum):
     FULL = "full"
     DUPLICATE = "duplicate"
     INVALID = "invalid"
-    NOT_FOUND = "not_found"
-    UNSUPPORTED = "unsupported"
     DENIED = "denied"
 
 

@@ -73,8 +73,6 @@ def status_byte(command: str, answer: Answer) -> int:
             return 3
         case Answer.INVALID:
             return Status.FAILURE if command == "set_pin_code" else Status.INVALID_FIELD
-        case Answer.NOT_FOUND:
-            return Status.NOT_FOUND
         case _:
             return Status.FAILURE
 

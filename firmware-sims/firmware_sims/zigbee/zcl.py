@@ -20,7 +20,6 @@ class Status(IntEnum):
 
     SUCCESS = 0x00
     FAILURE = 0x01
-    NOT_AUTHORIZED = 0x7E
     MALFORMED_COMMAND = 0x80
     UNSUP_CLUSTER_COMMAND = 0x81
     UNSUP_GENERAL_COMMAND = 0x82
@@ -46,8 +45,6 @@ class Type(IntEnum):
     UINT32 = 0x23
     INT32 = 0x2B
     ENUM8 = 0x30
-    ENUM16 = 0x31
-    OCTSTR = 0x41
     STRING = 0x42
     UTC = 0xE2
 
