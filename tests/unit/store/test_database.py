@@ -155,21 +155,6 @@ async def test_one_listener_that_fails_does_not_deafen_the_others(store: Store) 
     assert len(faults) == 1
 
 
-async def test_the_change_counter_rises_once_per_transaction(store: Store) -> None:
-    def twice(tx: Tx) -> tuple[int, int]:
-        return tx.next_change(), tx.next_change()
-
-    def fails(tx: Tx) -> None:
-        tx.next_change()
-        raise LookupError
-
-    first = await store.submit(twice)
-    with pytest.raises(LookupError):
-        await store.submit(fails)
-    second = await store.submit(twice)
-    assert first[0] == first[1] < second[0] == second[1]
-
-
 async def test_a_snapshot_sees_one_commit(store: Store) -> None:
     async def writing() -> None:
         for number in range(100):

@@ -286,23 +286,7 @@ async def test_the_same_version_named_again_heals_what_was_removed(cloud: Cloud)
     assert not await cloud.order(spec())
 
 
-# ── absence, people, oblivion ───────────────────────────────────────────────────────────
-
-
-async def test_absence_marks_and_never_revokes(cloud: Cloud) -> None:
-    await cloud.order(spec("old"))
-    await cloud.order(spec("own", origin=Origin.LOCAL))
-    await cloud.order(spec("gone"))
-    await cloud.bury(Tombstone(CredentialId("gone")))
-    await cloud.order(spec("named"))
-    assert await cloud.store.submit(lambda tx: desired.mark_orphans(tx, cloud.revision)) == 1
-    assert await cloud.store.submit(lambda tx: desired.mark_orphans(tx, cloud.revision)) == 0
-    orphan = await cloud.row("old")
-    assert (orphan.orphaned, orphan.removed) == (True, None)
-    assert {grant.credential_id for grant in await cloud.wanted()} == {"old", "own", "named"}
-    assert [x.credential_id for x in await cloud.store.fetch(desired.grant_lines())] == ["named"]
-    assert await cloud.order(spec("old"))
-    assert not (await cloud.row("old")).orphaned
+# ── people, oblivion ───────────────────────────────────────────────────────────
 
 
 async def test_credentials_of_a_person(cloud: Cloud) -> None:

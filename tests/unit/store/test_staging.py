@@ -131,7 +131,7 @@ async def test_tombstones_and_dropped_devices_remove(store: Store, keyring: Keyr
     await stage(
         store,
         keyring,
-        [spec("one", devices=(FRONT,)), spec("dropped", version=2)],
+        [spec("one", devices=(FRONT, SIDE)), spec("dropped", version=2)],
         [Tombstone(CredentialId("all")), Tombstone(CredentialId("one"), SIDE)],
     )
     applied = await apply(store)
