@@ -90,6 +90,8 @@ class DesiredGrant:
     identical_writes_today: int = 0
     programmed_once: bool = False
     """It was proven on the lock at some time, so a close without trace is not `missed`."""
+    programmed_at: Instant | None = None
+    """When a write of it was last proven."""
 
     @property
     def grant_id(self) -> GrantId:

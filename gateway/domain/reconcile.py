@@ -84,6 +84,10 @@ class Policy:
     clock_error_s: float = 30.0
     inventory_slots_sleepy: int = 30
     """How many slots of a battery lock are read for the inventory after joining."""
+    verify_after_s: float = 120.0
+    """When a fresh code is read once more: some locks acknowledge, and delete minutes later."""
+    verify_every_s: float = 86_400.0
+    """How often a code on a mains-powered lock is read, so that drift is found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,9 @@ class _Draft:
 
     actions: list[tuple[tuple[int, int, int], Action]] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
+    checks: list[tuple[Instant, bool, ReadSlot]] = field(default_factory=list)
+    """When a satisfied slot is read again, whether its write is fresh, and the reading."""
+    looks: list[Instant] = field(default_factory=list)
 
     def add(self, action: Action, due: Instant | None) -> None:
         slot = 0 if isinstance(action, CheckClock) else action.slot
@@ -174,11 +181,11 @@ def plan(device: Device, desired: Sequence[DesiredGrant], moment: Moment, policy
             seekers.append(want)
         else:
             _keep(draft, device, want, slot, moment, policy)
-    _place(draft, device, seekers, limits, policy)
+    _place(draft, device, seekers, limits, moment, policy)
     _housekeep(draft, device, limits, moment, policy)
 
     draft.actions.sort(key=lambda pair: pair[0])
-    looks = [v.next_at for v in draft.verdicts if v.next_at is not None]
+    looks = draft.looks + [v.next_at for v in draft.verdicts if v.next_at is not None]
     if device.capabilities.has_clock and device.clock and not device.capabilities.sleepy:
         looks.append(after(device.clock.read_at, policy.clock_check_s))
     return Plan(
@@ -196,11 +203,14 @@ def _want(
 ) -> _Want:
     now = moment.effective
     span = span_from(grant.window, now)
-    schedules = _schedules_on_lock(device, grant.window, moment, policy, slot)
-    opens, closes = _edges(grant.window, on_lock=bool(schedules))
     absent = _reason_to_be_absent(grant, span)
+    is_open = absent is None and span is not None and span.holds(now)
+    schedules = _schedules_on_lock(device, grant.window, moment, policy, slot, is_open=is_open)
+    opens, closes = _edges(grant.window, on_lock=bool(schedules))
     if absent is not None:
         state, reason = absent
+        kept = slot is not None and slot.schedules and slot.schedules == schedules
+        opens, closes = _edges(grant.window, on_lock=bool(kept))
         next_at = span.closes_at if span and state in _WAITS else None
         return _Want(grant, False, state, reason, span, (), opens, closes, next_at)
     assert span is not None  # told by _reason_to_be_absent
@@ -276,19 +286,33 @@ def _edges(window: Window, *, on_lock: bool) -> tuple[Enforcement, Enforcement]:
 
 
 def _schedules_on_lock(
-    device: Device, window: Window, moment: Moment, policy: Policy, slot: Slot | None
+    device: Device,
+    window: Window,
+    moment: Moment,
+    policy: Policy,
+    slot: Slot | None,
+    *,
+    is_open: bool,
 ) -> tuple[LockSchedule, ...]:
     """The schedules by which this lock would keep this window; empty where it cannot be trusted to.
 
-    Schedules already proven on the lock stay, also when its clock has not been read for a while:
-    taking them away could only make the door less safe or the guest less served.
+    A restricted code stays restricted, also when the lock's clock has not been read for a while,
+    and an unrestricted one is not rewritten while its window is open: both could only make the
+    door less safe or the guest less served.
     """
     schedules = _expressed(device, window)
     if not schedules:
         return ()
-    if slot is not None and slot.schedules == schedules:
-        return schedules
+    if slot is not None and isinstance(slot.content, Known):
+        if _kinds(slot.schedules) == _kinds(schedules):
+            return schedules
+        if not slot.schedules and is_open:
+            return ()
     return schedules if enforces_windows(device, moment, policy) else ()
+
+
+def _kinds(schedules: tuple[LockSchedule, ...]) -> frozenset[type[LockSchedule]]:
+    return frozenset(type(schedule) for schedule in schedules)
 
 
 def enforces_windows(device: Device, moment: Moment, policy: Policy) -> bool:
@@ -482,23 +506,50 @@ def _keep(
     grant = want.grant
     match slot.content:
         case Opaque(OpaqueReason.MASKED | OpaqueReason.DISABLED):
-            _write(draft, device, want, slot, policy)
+            _write(draft, device, want, slot, moment, policy)
         case Opaque():
             draft.add(ReadSlot(slot.number, grant.credential_id, urgent), due)
             draft.say(want, GrantState.UNCONFIRMED, "answer_missing", slot)
         case Known(hash=found) if found != facts.hash:
-            _write(draft, device, want, slot, policy)
+            _write(draft, device, want, slot, moment, policy, reason="digits_changed")
         case Known() if slot.schedules != want.schedules:
-            draft.add(Reschedule(slot.number, grant.credential_id, want.schedules), due)
-            draft.say(want, GrantState.PROGRAMMING, "window_changed", slot)
+            if _kinds(slot.schedules) == _kinds(want.schedules):
+                draft.add(Reschedule(slot.number, grant.credential_id, want.schedules), due)
+                draft.say(want, GrantState.PROGRAMMING, "window_changed", slot)
+            else:
+                # Locks do not turn a living user of one kind into one of another.
+                _write(draft, device, want, slot, moment, policy, reason="window_changed")
         case _:
             is_open = want.span.holds(moment.effective)
             state = GrantState.ACTIVE if is_open else GrantState.PROGRAMMED
             draft.say(want, state, None, slot)
+            _check_later(draft, grant, slot, policy)
+
+
+def _check_later(draft: _Draft, grant: DesiredGrant, slot: Slot, policy: Policy) -> None:
+    """Soon after it was written, then daily: what was proven once need not stay."""
+    reading = ReadSlot(slot.number, grant.credential_id, Priority.HOUSEKEEPING)
+    seen = slot.observed_at
+    if seen is None:
+        draft.checks.append((Instant(0), False, reading))
+        return
+    written = grant.programmed_at
+    if written is not None and written <= seen < after(written, policy.verify_after_s):
+        draft.checks.append((after(written, policy.verify_after_s), True, reading))
+    else:
+        draft.checks.append((after(seen, policy.verify_every_s), False, reading))
 
 
 def _write(
-    draft: _Draft, device: Device, want: _Want, slot: Slot | None, policy: Policy, number: int = 0
+    draft: _Draft,
+    device: Device,
+    want: _Want,
+    slot: Slot | None,
+    moment: Moment,
+    policy: Policy,
+    *,
+    number: int = 0,
+    reason: str | None = None,
 ) -> None:
     grant = want.grant
     assert want.span is not None
@@ -509,6 +560,9 @@ def _write(
         draft.say(want, GrantState.PAUSED, device.repair_paused, slot)
         return
     if not want.urgent and grant.identical_writes_today >= policy.identical_writes_per_day:
+        draft.looks.append(Instant((moment.effective // DAY + 1) * DAY))
+        if want.span.opens_at is not None:
+            draft.looks.append(after(want.span.opens_at, -policy.lead_s))
         draft.say(want, GrantState.PAUSED, "write_budget_spent", slot)
         return
     action = Program(
@@ -518,12 +572,17 @@ def _write(
         overwrite=slot is not None,
     )
     draft.add(action, want.span.opens_at)
-    state = GrantState.UNCONFIRMED if slot else GrantState.PROGRAMMING
-    draft.say(want, state, None, slot)
+    doubtful = slot is not None and isinstance(slot.content, Opaque)
+    draft.say(want, GrantState.UNCONFIRMED if doubtful else GrantState.PROGRAMMING, reason, slot)
 
 
 def _place(
-    draft: _Draft, device: Device, seekers: list[_Want], limits: CodeLimits, policy: Policy
+    draft: _Draft,
+    device: Device,
+    seekers: list[_Want],
+    limits: CodeLimits,
+    moment: Moment,
+    policy: Policy,
 ) -> None:
     """Find a slot for each: proven empty ones first; one that was never read is read first."""
     if not seekers:
@@ -531,6 +590,8 @@ def _place(
     usable = sorted(_usable(limits, policy))
     empty = [n for n in usable if n in device.slots and _is_free(device.slots[n])]
     unread = [n for n in usable if n not in device.slots or _is_unread(device.slots[n])]
+    # A slot that could not be read comes last, so that it cannot hide the ones behind it.
+    unread.sort(key=lambda n: (n in device.slots and device.slots[n].observed_at) or 0)
     seekers = sorted(
         seekers,
         key=lambda w: (
@@ -544,7 +605,7 @@ def _place(
         if want.blocked is not None:
             draft.say(want, GrantState.PENDING, want.blocked, None)
         elif empty:
-            _write(draft, device, want, None, policy, empty.pop(0))
+            _write(draft, device, want, None, moment, policy, number=empty.pop(0))
         elif unread:
             draft.add(
                 ReadSlot(
@@ -571,21 +632,52 @@ def _is_unread(slot: Slot) -> bool:
 def _housekeep(
     draft: _Draft, device: Device, limits: CodeLimits, moment: Moment, policy: Policy
 ) -> None:
-    """What can wait: the lock's clock, and slots nobody has looked into yet."""
+    """What can wait: the lock's clock, codes that may have vanished, slots nobody looked into."""
     capabilities = device.capabilities
-    if capabilities.has_clock:
+    working = bool(draft.actions)
+    if capabilities.has_clock and _clock_may_be_set(draft, moment):
         clock = device.clock
         stale = clock is None or moment.effective - clock.read_at >= policy.clock_check_s * 1000
         # A battery lock is not woken for its clock; it is asked when there is other work.
-        if stale and (clock is None or not capabilities.sleepy or draft.actions):
+        if stale and (clock is None or not capabilities.sleepy or working):
             draft.add(CheckClock(), None)
+    for due, fresh, reading in draft.checks:
+        if capabilities.sleepy and not (working and fresh):
+            continue
+        if due <= moment.effective:
+            draft.add(reading, due)
+        elif not capabilities.sleepy:
+            draft.looks.append(due)
     if device.inventory_done:
         return
     named = {a.slot for _, a in draft.actions if not isinstance(a, CheckClock)}
-    numbers = range(1, limits.slots + 1)
-    if capabilities.sleepy:
-        numbers = range(1, min(limits.slots, policy.inventory_slots_sleepy) + 1)
-    for number in numbers:
-        unread = number not in device.slots or _is_unread(device.slots[number])
-        if unread and number not in named:
+    for number in _unseen(device, limits, moment, policy):
+        if number not in named:
             draft.add(ReadSlot(number, None, Priority.HOUSEKEEPING), Instant(DAY))
+
+
+def _clock_may_be_set(draft: _Draft, moment: Moment) -> bool:
+    """Never from a clock of our own that is not believed, nor while an expired code would revive."""
+    erasing = any(isinstance(action, Erase) for _, action in draft.actions)
+    return moment.trust is not ClockTrust.UNTRUSTED and not erasing
+
+
+def _unseen(device: Device, limits: CodeLimits, moment: Moment, policy: Policy) -> list[int]:
+    """Slots still to be read for the inventory. One that refuses is asked again after a day."""
+    most = limits.slots
+    if device.capabilities.sleepy:
+        most = min(most, policy.inventory_slots_sleepy)
+    asked_lately = moment.effective - policy.verify_every_s * 1000
+    return [
+        number
+        for number in range(1, most + 1)
+        if (slot := device.slots.get(number)) is None
+        or (_is_unread(slot) and (slot.observed_at or 0) <= asked_lately)
+        or slot.content == Opaque(OpaqueReason.UNREAD)
+    ]
+
+
+def inventoried(device: Device, moment: Moment, policy: Policy) -> bool:
+    """Whether every slot that the inventory is about was read, or refused to be."""
+    limits = device.capabilities.codes
+    return limits is not None and not _unseen(device, limits, moment, policy)

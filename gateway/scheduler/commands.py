@@ -23,6 +23,9 @@ from gateway.errors import (
     OutcomeUnknown,
     PeerProtocolError,
     RadioError,
+    StoreBusy,
+    StoreError,
+    StoreFull,
     Unreachable,
 )
 from gateway.scheduler.policy import MOMENTARY_DEADLINE_S
@@ -30,7 +33,8 @@ from gateway.store import desired, devices, events, journal, meta, reported
 from gateway.store.journal import CommandState
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+    from typing import Any
 
     from gateway.domain.instant import Instant
     from gateway.kit.clock import Clock
@@ -41,14 +45,16 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+STORE_PAUSE_S = 2.0
+
 Result = dict[str, Value]
 
 
 class Lanes(Protocol):
     """What commands need of the scheduler."""
 
-    def put(self, device_id: DeviceId, act: Callable[[Driver], Awaitable[None]]) -> bool:
-        """Queue a momentary act; False when there is no such device."""
+    def put(self, device_id: DeviceId, act: Callable[[Driver | None], Awaitable[None]]) -> bool:
+        """Queue a momentary act; False when there is no such device. None: nobody to speak to."""
         ...
 
     def radio_ready(self, device_id: DeviceId) -> bool: ...
@@ -73,18 +79,34 @@ class Commands:
     async def run(self) -> None:
         leave = self._store.subscribe(self._on_change)
         try:
-            await self._reap()
+            reaped = False
             while True:
                 self._wake.clear()
-                for row in await self._store.fetch(journal.open_commands()):
-                    if row.command_id not in self._taken:
-                        self._taken.add(row.command_id)
-                        await self._take(row)
+                try:
+                    if not reaped:
+                        await self._reap()
+                        reaped = True
+                    await self._look()
+                except (StoreFull, StoreBusy) as error:
+                    log.error("commands wait for the store", cause=str(error))
+                    await self._clock.sleep(STORE_PAUSE_S)
+                    continue
                 await self._wake.wait()
         finally:
             leave()
             for task in self._acting:
                 task.cancel()
+
+    async def _look(self) -> None:
+        for row in await self._store.fetch(journal.open_commands()):
+            if row.command_id in self._taken:
+                continue
+            self._taken.add(row.command_id)
+            try:
+                await self._take(row)
+            except StoreError:
+                self._taken.discard(row.command_id)  # nothing was done; it is taken again
+                raise
 
     def _on_change(self, topics: frozenset[str]) -> None:
         if "commands" in topics:
@@ -105,9 +127,7 @@ class Commands:
             await self._momentary(row)
             return
         if row.kind == "remove_device":
-            task = asyncio.create_task(self._remove(row), name=f"remove {row.device_id}")
-            self._acting.add(task)
-            task.add_done_callback(self._acting.discard)
+            self._spawn(self._remove(row), f"remove {row.device_id}")
             return
         handler = _IN_STORE.get(row.kind)
         if handler is None:
@@ -117,6 +137,8 @@ class Commands:
         trust = self._clock.trust
 
         def write(tx: Tx) -> None:
+            if not _is_open(tx, row):
+                return
             result = handler(tx, row, now)
             journal.finish(tx, row.command_id, result, now)
             body: dict[str, Value] = {
@@ -127,7 +149,13 @@ class Commands:
             events.append(tx, Fact(EventType.AUDIT_COMMAND, now, device_id, body=body), trust)
 
         await self._store.submit(write)
+        self._taken.discard(row.command_id)
         self._lanes.look_again()
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._acting.add(task)
+        task.add_done_callback(self._acting.discard)
 
     # ── momentary ───────────────────────────────────────────────────────────────────────
 
@@ -143,19 +171,27 @@ class Commands:
             await self._finish(row, {"outcome": "refused", "reason": reason})
             return
 
-        async def act(driver: Driver) -> None:
-            await self._act(row, driver)
+        async def act(driver: Driver | None) -> None:
+            result = await self._act(row, driver)
+            if result is not None:
+                # Not awaited: a full disk must not hold up what the lane does next.
+                self._spawn(self._finish_in_time(row, result), f"answer {row.command_id}")
 
         self._lanes.put(device_id, act)
 
-    async def _act(self, row: CommandRow, driver: Driver) -> None:
+    async def _act(self, row: CommandRow, driver: Driver | None) -> Result | None:
+        """Its result; None when it was answered before. Nothing is done that is not journaled."""
         if row.not_after is not None and row.not_after <= self._clock.now():
-            await self._finish(row, {"outcome": "refused", "reason": "expired"})
-            return
+            return {"outcome": "refused", "reason": "expired"}
+        if driver is None:
+            return {"outcome": "refused", "reason": "radio_unavailable"}
         if not isinstance(driver, Latch):
-            await self._finish(row, {"outcome": "refused", "reason": "unsupported"})
-            return
-        await self._store.submit(lambda tx: journal.start(tx, row.command_id))
+            return {"outcome": "refused", "reason": "unsupported"}
+        try:
+            if not await self._store.submit(lambda tx: journal.start(tx, row.command_id)):
+                return None
+        except (StoreFull, StoreBusy) as error:
+            return {"outcome": "refused", "reason": "store_full", "detail": str(error)}
         operate = driver.unlock if row.kind == "unlock" else driver.lock
         try:
             async with self._arbiter.airtime(Priority.MOMENTARY):
@@ -172,14 +208,23 @@ class Commands:
         except GatewayError as error:
             log.exception("a command broke a rule of ours", command=row.command_id)
             result = _unconfirmed(str(error))
-        await self._finish(row, result)
+        return result
+
+    async def _finish_in_time(self, row: CommandRow, result: Result) -> None:
+        await self._retried(self._finishing(row, result))
+        self._taken.discard(row.command_id)
 
     async def _finish(self, row: CommandRow, result: Result) -> None:
+        await self._store.submit(self._finishing(row, result))
+        self._taken.discard(row.command_id)
+
+    def _finishing(self, row: CommandRow, result: Result) -> Callable[[Tx], None]:
         now = self._clock.now()
         trust = self._clock.trust
 
         def write(tx: Tx) -> None:
-            journal.finish(tx, row.command_id, result, now)
+            if not journal.finish(tx, row.command_id, result, now):
+                return
             body: dict[str, Value] = {
                 "command_id": row.command_id, "kind": row.kind, "actor": row.actor,
                 "outcome": result["outcome"], "reason": result.get("reason"),
@@ -187,8 +232,7 @@ class Commands:
             device_id = DeviceId(row.device_id) if row.device_id else None
             events.append(tx, Fact(EventType.AUDIT_COMMAND, now, device_id, body=body), trust)
 
-        await self._store.submit(write)
-        self._taken.discard(row.command_id)
+        return write
 
     # ── removal of a device ─────────────────────────────────────────────────────────────
 
@@ -197,7 +241,7 @@ class Commands:
         device_id = DeviceId(row.device_id or "")
         stored = await self._store.fetch_one(devices.device(device_id))
         if stored is None or stored.removed_at is not None:
-            await self._finish(row, {"outcome": "refused", "reason": "unknown_device"})
+            await self._finish_in_time(row, {"outcome": "refused", "reason": "unknown_device"})
             return
         left = [s for s in await self._store.fetch(reported.slots_for(device_id)) if s.owner]
         if left and not row.body.get("force"):
@@ -206,7 +250,7 @@ class Commands:
                 "reason": "codes_on_lock",
                 "detail": f"{len(left)} managed codes are still on it; revoke them or use force",
             }
-            await self._finish(row, result)
+            await self._finish_in_time(row, result)
             return
         try:
             await self._lanes.forget(device_id)
@@ -215,11 +259,26 @@ class Commands:
         now, trust = self._clock.now(), self._clock.trust
 
         def write(tx: Tx) -> None:
-            devices.remove_device(tx, device_id, now)
-            events.append(tx, Fact(EventType.DEVICE_REMOVED, now, device_id), trust)
+            if devices.remove_device(tx, device_id, now):
+                events.append(tx, Fact(EventType.DEVICE_REMOVED, now, device_id), trust)
 
-        await self._store.submit(write)
-        await self._finish(row, {"outcome": "confirmed", "codes_left_on_it": len(left)})
+        await self._retried(write)
+        await self._finish_in_time(row, {"outcome": "confirmed", "codes_left_on_it": len(left)})
+
+    async def _retried(self, write: Callable[[Tx], None]) -> None:
+        while True:
+            try:
+                await self._store.submit(write)
+            except (StoreFull, StoreBusy):
+                await self._clock.sleep(STORE_PAUSE_S)
+            else:
+                return
+
+
+def _is_open(tx: Tx, row: CommandRow) -> bool:
+    """It may have been answered since `row` was read."""
+    stored = tx.one(journal.command(row.command_id))
+    return stored is not None and stored.state is not CommandState.DONE
 
 
 def _result(outcome: Outcome) -> Result:

@@ -6,6 +6,7 @@ Happenings arrive in order and are committed in order, as many as have gathered 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -21,12 +22,10 @@ from gateway.domain.devices import (
 from gateway.domain.events import EventType, Fact, Method, Value
 from gateway.domain.ids import CredentialId, DeviceId, GrantId
 from gateway.drivers.api import DeviceEvent, Happening, Measured, SlotChange, SlotChanged
-from gateway.errors import StoreError, StoreFull
+from gateway.errors import StoreBusy, StoreError, StoreFull
 from gateway.store import devices, events, history, reported
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from gateway.domain.instant import Instant
     from gateway.kit.clock import Clock
     from gateway.store.database import Store
@@ -37,15 +36,16 @@ log = structlog.get_logger()
 KEEP = 10_000
 """Happenings kept in memory while the disk refuses; beyond that the oldest are given up, aloud."""
 STORE_PAUSE_S = 2.0
+ECHO_MS = 10_000
+"""A lock tells of our own write no later than this after we recorded it."""
 
 
 class Doorbell:
     """Takes device events from the radios' listeners. `run` until cancelled."""
 
-    def __init__(self, store: Store, clock: Clock, purged: Callable[[DeviceId], None]) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._purged = purged
         self._waiting: list[tuple[DeviceId, DeviceEvent, Instant]] = []
         self._wake = asyncio.Event()
 
@@ -62,7 +62,7 @@ class Doorbell:
             batch, self._waiting = self._waiting, []
             try:
                 await self._store.submit(lambda tx, batch=batch: self._write(tx, batch))  # type: ignore[misc]
-            except StoreFull as error:
+            except (StoreFull, StoreBusy) as error:
                 if not refused:
                     log.error("events wait in memory", cause=str(error), waiting=len(batch))
                 refused = True
@@ -74,10 +74,24 @@ class Doorbell:
                 self._wake.set()
             except StoreError as error:
                 log.error("could not write down events", cause=str(error), count=len(batch))
+            except Exception:
+                log.exception("an event of these cannot be written down", count=len(batch))
+                await self._one_by_one(batch)
             else:
                 if refused:
                     log.info("events are written down again")
                 refused = False
+
+    async def _one_by_one(self, batch: list[tuple[DeviceId, DeviceEvent, Instant]]) -> None:
+        """A single event that breaks a rule of ours takes none of the others with it."""
+        for item in batch:
+            try:
+                await self._store.submit(lambda tx, item=item: self._write(tx, [item]))  # type: ignore[misc]  # bound early
+            except (StoreFull, StoreBusy):
+                self._waiting.append(item)
+                self._wake.set()
+            except Exception:
+                log.exception("an event was given up", device=item[0], kind=type(item[1]).__name__)
 
     def _write(self, tx: Tx, batch: list[tuple[DeviceId, DeviceEvent, Instant]]) -> None:
         for device_id, event, at in batch:
@@ -165,13 +179,16 @@ class Doorbell:
 
     def _slot_changed(self, tx: Tx, device_id: DeviceId, event: SlotChanged, at: Instant) -> None:
         if not event.at_lock:
-            return  # the echo of our own write, or of another controller: reading tells
+            self._changed_over_the_air(tx, device_id, event.slot, at)
+            return
         if event.slot is None:
             if event.change is SlotChange.REMOVED:
                 self._purge(tx, device_id, at)
             return
         before = tx.one(reported.slot(device_id, event.slot))
         owner = before.owner if before else None
+        if before is not None and before.content == Opaque(OpaqueReason.IN_FLIGHT):
+            return  # we are writing there ourselves; some locks name the wrong source
         if event.change is SlotChange.REMOVED:
             reported.put_slot(tx, device_id, Slot(event.slot, Empty(), observed_at=at))
             if owner is not None:
@@ -183,6 +200,23 @@ class Doorbell:
             self._taken_away(tx, device_id, event.slot, owner, at)
         reported.put_slot(tx, device_id, Slot(event.slot, content, observed_at=at))
         devices.update_device(tx, device_id, inventory_done=False)
+
+    def _changed_over_the_air(
+        self, tx: Tx, device_id: DeviceId, number: int | None, at: Instant
+    ) -> None:
+        """The echo of our own write, or another controller's: unless it is ours, reading tells."""
+        slot = tx.one(reported.slot(device_id, number)) if number is not None else None
+        if slot is None or slot.content == Opaque(OpaqueReason.IN_FLIGHT):
+            return
+        if slot.observed_at is not None and at - slot.observed_at < ECHO_MS:
+            return
+        if slot.owner is None:
+            unread = Slot(slot.number, Opaque(OpaqueReason.UNREAD))
+            reported.put_slot(tx, device_id, unread)
+            devices.update_device(tx, device_id, inventory_done=False)
+        else:
+            reported.put_slot(tx, device_id, replace(slot, observed_at=None))
+            tx.touch(f"device:{device_id}")
 
     def _taken_away(
         self, tx: Tx, device_id: DeviceId, slot: int, owner: CredentialId, at: Instant
@@ -202,7 +236,6 @@ class Doorbell:
                 self._taken_away(tx, device_id, slot.number, slot.owner, at)
         devices.update_device(tx, device_id, repair_paused=PURGED_AT_LOCK)
         self._tell(tx, EventType.CODES_CLEARED_AT_LOCK, at, device_id, None, {"managed": gone})
-        self._purged(device_id)
 
     # ── telemetry ───────────────────────────────────────────────────────────────────────
 

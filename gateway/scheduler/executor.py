@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
@@ -33,10 +33,14 @@ from gateway.errors import (
     PeerProtocolError,
     RadioError,
     Refusal,
+    StoreBusy,
+    StoreError,
+    StoreFull,
+    StoreUnreadable,
     Unreachable,
 )
 from gateway.scheduler.policy import deadline_for
-from gateway.scheduler.record import Record
+from gateway.scheduler.record import Begun, Record
 from gateway.store.desired import digits_of
 from gateway.store.keyring import Keyring, credential_context
 
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.domain.grants import DesiredGrant, Verdict
+    from gateway.domain.ids import DeviceId
     from gateway.domain.instant import Instant
     from gateway.kit.clock import Clock
     from gateway.radios.arbiter import Arbiter
@@ -64,6 +69,8 @@ class Ending(Enum):
     UNCONFIRMED = "unconfirmed"
     UNREACHABLE = "unreachable"
     RADIO_DOWN = "radio_down"
+    STORE = "store"
+    """Nothing could be written down; says nothing of the device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,14 @@ class Order:
     action: Action
     grant: DesiredGrant | None
     verdict: Verdict | None
+
+
+class _Owed(NamedTuple):
+    """An erase that the lock confirmed and the store does not know of."""
+
+    order: Order
+    result: WriteResult
+    at: Instant
 
 
 class Executor:
@@ -93,23 +108,21 @@ class Executor:
         self._clock = clock
         self._arbiter = arbiter
         self._clock_error_s = clock_error_s
+        self._owed: dict[DeviceId, list[_Owed]] = {}
 
     async def perform(self, order: Order) -> Ending:
-        """Never raises for anything a device or a radio does."""
+        """Never raises for anything a device or a radio does, nor for a full disk."""
         action = order.action
-        record = Record(order.device.device_id, self._keyring, self._clock.trust)
-        attempt: int | None = None
-        if not isinstance(action, ReadSlot | CheckClock):
-            attempt = await self._write_ahead(order, record)
-            if attempt is None:
-                return Ending.STALE
-        ending, cause, result = await self._speak(order)
-        now = self._clock.now()
-        if attempt is not None and result is not None:
-            await self._record_write(order, record, attempt, result, now)
-        elif attempt is not None:
-            await self._record_silence(order, record, attempt, ending, cause, now)
-        if ending not in {Ending.DONE, Ending.RADIO_DOWN}:
+        try:
+            if isinstance(action, ReadSlot | CheckClock):
+                ending, cause, _ = await self._speak(order)
+                if isinstance(action, ReadSlot) and ending is Ending.REFUSED:
+                    await self._note_unreadable(order, action.slot)
+            else:
+                ending, cause = await self._write(order)
+        except (StoreFull, StoreBusy) as error:
+            ending, cause = Ending.STORE, str(error)
+        if ending not in {Ending.DONE, Ending.STALE, Ending.RADIO_DOWN}:
             log.info(
                 "attempt ended",
                 device=order.device.device_id,
@@ -119,6 +132,55 @@ class Executor:
                 cause=cause,
             )
         return ending
+
+    async def settle_up(self, device_id: DeviceId) -> bool:
+        """Write down erases that were carried out while nothing could be; False: still cannot."""
+        owed = self._owed.get(device_id, [])
+        while owed:
+            order, result, at = owed[0]
+            record = self._record(order)
+            try:
+                await self._store.submit(
+                    lambda tx, o=order, r=result, t=at, w=record: w.end(tx, o, None, r, t)  # type: ignore[misc]  # bound early
+                )
+            except (StoreFull, StoreBusy):
+                return False
+            del owed[0]
+        self._owed.pop(device_id, None)
+        return True
+
+    async def _write(self, order: Order) -> tuple[Ending, str]:
+        record = self._record(order)
+        begun: Begun | None = None
+        now = self._clock.now()
+        try:
+            begun = await self._store.submit(lambda tx: record.begin(tx, order, now))
+        except (StoreFull, StoreBusy):
+            if not isinstance(order.action, Erase):
+                raise
+            # A code that must go does not wait for the disk: an erase may safely be repeated.
+        else:
+            if begun is None:
+                return Ending.STALE, ""
+        ending, cause, result = await self._speak(order)
+        ended = self._clock.now()
+        if begun is not None and result is None:
+            word = ending.value
+            await self._store.submit(
+                lambda tx: record.silence(tx, order, begun, word, cause, ended)
+            )
+        elif result is not None:
+            try:
+                await self._store.submit(lambda tx: record.end(tx, order, begun, result, ended))
+            except (StoreFull, StoreBusy):
+                if isinstance(order.action, Erase) and ending is Ending.DONE:
+                    self._owed.setdefault(order.device.device_id, []).append(
+                        _Owed(order, result, ended)
+                    )
+                raise
+            if isinstance(order.action, Erase) and ending is Ending.DONE:
+                await self._scrub()
+        return ending, cause
 
     async def _speak(self, order: Order) -> tuple[Ending, str, WriteResult | None]:
         """The conversation under its deadline, and its errors sorted."""
@@ -134,6 +196,8 @@ class Executor:
             return Ending.REFUSED, str(error), WriteResult(Refused(error.refusal))
         except RadioError as error:
             return Ending.RADIO_DOWN, str(error), None
+        except StoreError:
+            raise
         except GatewayError as error:
             log.exception("a conversation broke a rule of ours")
             return Ending.UNCONFIRMED, str(error), None
@@ -156,7 +220,11 @@ class Executor:
                 blob = await self._store.fetch_one(digits_of(credential_id))
                 if blob is None:
                     raise DeviceRefused("the digits were destroyed", Refusal.INVALID)
-                digits = self._keyring.unseal(blob, context=credential_context(credential_id))
+                try:
+                    digits = self._keyring.unseal(blob, context=credential_context(credential_id))
+                except StoreUnreadable as error:
+                    # One damaged row must not hold up the rest of the lane.
+                    raise DeviceRefused(str(error), Refusal.INVALID) from error
                 return await driver.program(
                     slot, digits, schedules, overwrite=overwrite, deadline_s=deadline_s
                 )
@@ -171,8 +239,7 @@ class Executor:
         self, order: Order, driver: CredentialStore, slot: int, deadline_s: float
     ) -> WriteResult:
         reading = await driver.read_slot(slot, deadline_s=deadline_s)
-        now = self._clock.now()
-        record = Record(order.device.device_id, self._keyring, self._clock.trust)
+        now, record = self._clock.now(), self._record(order)
         await self._store.submit(lambda tx: record.reading(tx, order, reading, now))
         return READ
 
@@ -185,38 +252,26 @@ class Executor:
         after = before
         if wrong:
             after = await driver.set_clock(self._clock.now(), deadline_s=deadline_s)
-        now = self._clock.now()
-        record = Record(order.device.device_id, self._keyring, self._clock.trust)
+        now, record = self._clock.now(), self._record(order)
         await self._store.submit(
             lambda tx: record.lock_clock(tx, before if wrong else None, after, now)
         )
         return READ
 
-    # ── records around a write ──────────────────────────────────────────────────────────
+    # ── small things ────────────────────────────────────────────────────────────────────
 
-    async def _write_ahead(self, order: Order, record: Record) -> int | None:
-        now = self._clock.now()
-        return await self._store.submit(lambda tx: record.begin(tx, order, now))
+    def _record(self, order: Order) -> Record:
+        return Record(order.device.device_id, self._keyring, self._clock.trust)
 
-    async def _record_write(
-        self, order: Order, record: Record, attempt: int, result: WriteResult, now: Instant
-    ) -> None:
-        await self._store.submit(lambda tx: record.end(tx, order, attempt, result, now))
-        if isinstance(order.action, Erase) and isinstance(result.outcome, Confirmed):
+    async def _note_unreadable(self, order: Order, slot: int) -> None:
+        now, record = self._clock.now(), self._record(order)
+        await self._store.submit(lambda tx: record.unreadable(tx, slot, now))
+
+    async def _scrub(self) -> None:
+        try:
             await self._store.scrub()
-
-    async def _record_silence(
-        self,
-        order: Order,
-        record: Record,
-        attempt: int,
-        ending: Ending,
-        cause: str,
-        now: Instant,
-    ) -> None:
-        await self._store.submit(
-            lambda tx: record.silence(tx, order, attempt, ending.value, cause, now)
-        )
+        except (StoreFull, StoreBusy) as error:
+            log.debug("erased digits stay in the log until the next scrub", cause=str(error))
 
 
 READ = WriteResult(Confirmed(frozenset({Evidence.READ_BACK})))

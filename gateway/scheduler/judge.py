@@ -88,7 +88,9 @@ def interpret(
         )
     found = hash_of(reading.digits)
     if owner and found == wanted:
-        return Finding(_slot(reading, Known(found), owner, at), Standing.OURS)
+        same = before is not None and before.content == Known(found)
+        evidence = before.evidence if before and same else frozenset[Evidence]()
+        return Finding(_slot(reading, Known(found), owner, at, evidence), Standing.OURS)
     if owner and found in formerly_ours:
         return Finding(_slot(reading, Known(found), owner, at), Standing.OURS_OLD)
     return Finding(_slot(reading, Known(found), None, at), Standing.FOREIGN)

@@ -7,6 +7,7 @@ whenever something it depends on changed. What survives a restart is in the stor
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -14,18 +15,25 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.domain.actions import Action, CheckClock, Erase, Priority, Program
-from gateway.domain.instant import DAY
-from gateway.domain.reconcile import Moment, Plan, Policy, plan
+from gateway.domain.actions import Action, CheckClock, Erase, Priority
+from gateway.domain.devices import LockSchedule
+from gateway.domain.instant import DAY, after
+from gateway.domain.reconcile import Moment, Plan, Policy, inventoried, plan
 from gateway.drivers.api import Driver
+from gateway.errors import StoreBusy, StoreFull
 from gateway.kit.tasks import wait_or_sleep
 from gateway.scheduler.executor import Ending, Executor, Order
 from gateway.scheduler.policy import (
     HEARD_AGAIN_S,
     OFFLINE_AFTER_FAILURES,
+    PATIENT,
     pause_for,
 )
-from gateway.scheduler.publish import publish_reachability, publish_verdicts
+from gateway.scheduler.publish import (
+    publish_next_attempt,
+    publish_reachability,
+    publish_verdicts,
+)
 from gateway.store.desired import desired_for
 from gateway.store.devices import device as device_row
 from gateway.store.reported import device_view, slots_for
@@ -39,15 +47,20 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-Momentary = Callable[[Driver], Awaitable[None]]
-"""A command's act; it records its own result and never raises."""
+Momentary = Callable[[Driver | None], Awaitable[None]]
+"""A command's act, given nobody to speak to while the radio is down; it records its own result."""
+
+
+_Key = tuple[str, int, str | None, tuple[LockSchedule, ...], int]
 
 
 @dataclass(slots=True)
 class _Retry:
+    """Tries of one action in a row. `hurry`: not later than this, because the device was heard."""
+
     failures: int = 0
-    not_before: float = 0.0
     last: float = float("-inf")
+    hurry: float = float("inf")
 
 
 @dataclass(slots=True)
@@ -87,8 +100,10 @@ class Lane:
         self._dirty = True
         self._heard = False
         self._momentary: deque[Momentary] = deque()
-        self._retries: dict[tuple[str, int], _Retry] = {}
+        self._retries: dict[_Key, _Retry] = {}
         self._silent = 0
+        self._hush_until = 0.0
+        self._unsaid = False
         self._erase_failed_last = False
         self._reachable: bool | None = None
         self.situation: Situation | None = None
@@ -104,16 +119,23 @@ class Lane:
     def freshen(self) -> None:
         """The radio or the device came back: earlier failures say nothing about now."""
         self._retries.clear()
+        self._hush_until = 0.0
         self.look_again()
 
     def tick(self) -> None:
-        """Time passed; costs nothing unless a look is due."""
-        if self._due():
+        """Time passed; costs nothing unless something is due."""
+        if self._unsaid:
+            self.look_again()
+        elif self._due() or (self._driver() is not None and self._next_action() is not None):
             self._wake.set()
 
     def heard(self) -> None:
-        """The device is awake and in range now: what waited for it may go at once."""
-        if self._silent or self._reachable is not True:
+        """The device is awake and in range now: what waited for it may go at once.
+
+        Its part of a conversation with us is no news: a lock that answers and does not obey would
+        be asked again without a pause.
+        """
+        if not self.busy and (self._silent or self._reachable is not True):
             self._heard = True
             self._wake.set()
 
@@ -121,6 +143,12 @@ class Lane:
         """Queue a momentary command; it goes before everything but an erase."""
         self._momentary.append(act)
         self._wake.set()
+
+    def leftovers(self) -> list[Momentary]:
+        """Take out what will not be acted upon because the lane ends."""
+        acts = list(self._momentary)
+        self._momentary.clear()
+        return acts
 
     async def run(self) -> None:
         while True:
@@ -141,6 +169,8 @@ class Lane:
 
     async def _replan(self) -> None:
         self._dirty = False
+        before = self._unsaid
+        self._unsaid = not await self._executor.settle_up(self.device_id)
         day = self._clock.now() // DAY
         rows, slots, wanted = await self._store.snapshot(
             device_row(self.device_id), slots_for(self.device_id), desired_for(self.device_id, day)
@@ -157,20 +187,26 @@ class Lane:
             decided,
             {verdict.grant_id.credential_id: verdict for verdict in decided.verdicts},
         )
-        current = {(type(a).__name__, getattr(a, "slot", 0)) for a in decided.actions}
+        current = {self._key(action) for action in decided.actions}
         self._retries = {key: retry for key, retry in self._retries.items() if key in current}
-        await publish_verdicts(
-            self._store, device, decided, self._clock.now(), self._moment().trust
-        )
+        seen = inventoried(device, self._moment(), self._policy)
+        now, trust = self._clock.now(), self._clock.trust
+        try:
+            await publish_verdicts(self._store, device, decided, now, trust, seen=seen)
+        except (StoreFull, StoreBusy) as error:
+            # Codes go on and off the lock all the same; what is shown follows when it can.
+            if not before:
+                log.warning("could not show how grants stand", cause=str(error))
+            self._unsaid = True
+        if before and not self._unsaid:
+            self._retries.clear()  # what failed for want of a disk need not wait any more
 
     # ── choosing and performing ─────────────────────────────────────────────────────────
 
     async def _step(self) -> bool:
         """Do the one thing that comes next; False when there is nothing to do now."""
         driver = self._driver()
-        if driver is None:
-            return False
-        action = self._next_action()
+        action = self._next_action() if driver is not None else None
         erase_first = isinstance(action, Erase) and not self._erase_failed_last
         if self._momentary and not erase_first:
             self._erase_failed_last = False
@@ -181,7 +217,7 @@ class Lane:
             finally:
                 self.busy = False
             return True
-        if action is None or self.situation is None:
+        if driver is None or action is None or self.situation is None:
             return False
         self.busy = True
         try:
@@ -194,43 +230,74 @@ class Lane:
         if self.situation is None:
             return None
         now = self._clock.monotonic()
-        ready = [a for a in self.situation.plan.actions if self._retry(a).not_before <= now]
+        ready = [a for a in self.situation.plan.actions if self._not_before(a) <= now]
         if self._erase_failed_last:
             # One opening that is due may pass a failing erase, so that neither starves.
             for action in ready:
-                if isinstance(action, Program) and self._urgent(action):
+                if not isinstance(action, Erase) and self._urgent(action):
                     return action
         return ready[0] if ready else None
 
     async def _perform(self, driver: Driver, action: Action, situation: Situation) -> None:
         credential = getattr(action, "credential_id", None)
-        order = Order(
-            situation.device,
-            driver,
-            action,
-            situation.grants.get(credential) if credential else None,
-            situation.verdicts.get(credential) if credential else None,
+        grant = situation.grants.get(credential) if credential else None
+        verdict = situation.verdicts.get(credential) if credential else None
+        ending = await self._executor.perform(
+            Order(situation.device, driver, action, grant, verdict)
         )
-        ending = await self._executor.perform(order)
         self._erase_failed_last = isinstance(action, Erase) and ending is not Ending.DONE
         self._dirty = True
-        retry = self._retry(action)
+        # Kept also after a success: planning drops it, unless it asks for the very same again.
+        retry = self._retries.setdefault(self._key(action), _Retry())
+        retry.failures += 1
         retry.last = self._clock.monotonic()
-        if ending in {Ending.DONE, Ending.STALE}:
-            self._retries.pop(_key(action), None)
-        else:
-            retry.failures += 1
-            pause = pause_for(action, urgent=self._urgent(action)).after(retry.failures)
-            retry.not_before = retry.last + pause
+        retry.hurry = float("inf")
+        self._unsaid = self._unsaid or ending is Ending.STORE
+        if ending is Ending.UNREACHABLE:
+            self._hush_until = retry.last + PATIENT.after(self._silent + 1)
         await self._note_reachability(ending)
+        if grant is not None and ending not in {Ending.DONE, Ending.STALE}:
+            now = self._clock.now()
+            at = after(now, self._not_before(action) - retry.last)
+            with contextlib.suppress(StoreFull, StoreBusy):
+                await publish_next_attempt(self._store, grant.grant_id, at, now)
 
     def _urgent(self, action: Action) -> bool:
-        return isinstance(action, Erase) or (
-            action.priority <= Priority.PROGRAM and not isinstance(action, CheckClock)
-        )
+        """Somebody stands at the door, will stand there within the lead, or should not get in."""
+        if isinstance(action, Erase):
+            return True
+        if isinstance(action, CheckClock) or action.priority >= Priority.HOUSEKEEPING:
+            return False
+        verdict = None
+        if action.credential_id is not None and self.situation is not None:
+            verdict = self.situation.verdicts.get(action.credential_id)
+        if verdict is None:
+            return action.priority <= Priority.PROGRAM
+        opens_at = verdict.opens_at
+        lead_s = self._policy.lead_s
+        return opens_at is None or self._moment().effective >= after(opens_at, -lead_s)
 
-    def _retry(self, action: Action) -> _Retry:
-        return self._retries.setdefault(_key(action), _Retry())
+    def _not_before(self, action: Action) -> float:
+        """When it may be tried, on the monotonic clock. Urgency counts as it is now."""
+        urgent = self._urgent(action)
+        quiet_until = 0.0 if urgent else self._hush_until
+        retry = self._retries.get(self._key(action))
+        if retry is None:
+            return quiet_until
+        pause = pause_for(action, urgent=urgent).after(retry.failures)
+        return max(quiet_until, min(retry.last + pause, retry.hurry))
+
+    def _key(self, action: Action) -> _Key:
+        """What makes two actions the same attempt: a changed desired value is another one."""
+        credential = getattr(action, "credential_id", None)
+        grant = self.situation.grants.get(credential) if credential and self.situation else None
+        return (
+            type(action).__name__,
+            getattr(action, "slot", 0),
+            credential,
+            getattr(action, "schedules", ()),
+            grant.version if grant else 0,
+        )
 
     def _idle_s(self) -> float | None:
         """Seconds until the next retry or the next look; None: only a wake-up can help."""
@@ -238,7 +305,7 @@ class Lane:
         if self.situation is not None:
             if self._driver() is not None:
                 now = self._clock.monotonic()
-                waits += [self._retry(a).not_before - now for a in self.situation.plan.actions]
+                waits += [self._not_before(a) - now for a in self.situation.plan.actions]
             look = self.situation.plan.next_look
             if look is not None:
                 waits.append((look - self._moment().effective) / 1000)
@@ -249,8 +316,9 @@ class Lane:
     async def _was_heard(self) -> None:
         now = self._clock.monotonic()
         self._silent = 0
+        self._hush_until = 0.0
         for retry in self._retries.values():
-            retry.not_before = min(retry.not_before, max(now, retry.last + HEARD_AGAIN_S))
+            retry.hurry = max(now, retry.last + HEARD_AGAIN_S)
         if self._reachable is not True:
             await self._set_reachable(True)
 
@@ -265,11 +333,8 @@ class Lane:
                 await self._set_reachable(False)
 
     async def _set_reachable(self, reachable: bool) -> None:
-        self._reachable = reachable
-        await publish_reachability(
-            self._store, self.device_id, reachable, self._clock.now(), self._clock.trust
-        )
-
-
-def _key(action: Action) -> tuple[str, int]:
-    return type(action).__name__, getattr(action, "slot", 0)
+        with contextlib.suppress(StoreFull, StoreBusy):
+            await publish_reachability(
+                self._store, self.device_id, reachable, self._clock.now(), self._clock.trust
+            )
+            self._reachable = reachable

@@ -18,12 +18,13 @@ from gateway.domain.ids import DeviceId
 from gateway.domain.instant import DAY
 from gateway.domain.reconcile import Moment, Plan, Policy, plan
 from gateway.errors import RequestError, StoreError
+from gateway.kit.tasks import wait_or_sleep
 from gateway.scheduler.commands import Commands
 from gateway.scheduler.doorbell import Doorbell
 from gateway.scheduler.executor import Executor
 from gateway.scheduler.fleet import Fleet, reap_attempts
 from gateway.scheduler.lane import Lane, Momentary
-from gateway.scheduler.publish import raise_overdue_erases
+from gateway.scheduler.publish import next_alarm, publish_strays, raise_overdue_erases
 from gateway.store import events, reported
 from gateway.store.desired import desired_for
 from gateway.store.devices import device as device_row
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 TICK_S = 30.0
-ALARM_TICK_S = 5.0
+ALARM_PACE_S = 1.0
+"""Overdue erases are looked for no more often than this."""
+STRAYS_S = 3600.0
 JUMP_S = 2.0
 """A difference between wall and monotonic time beyond this is a step of the clock."""
 STORE_PAUSE_S = 5.0
@@ -79,7 +82,9 @@ class Scheduler:
             store, keyring, clock, arbiter, lambda: settings.policy.clock_error_s
         )
         self._commands = Commands(store, clock, arbiter, self)
-        self._doorbell = Doorbell(store, clock, self.look_again)
+        self._doorbell = Doorbell(store, clock)
+        self._alarm_wake = asyncio.Event()
+        self._strays_wake = asyncio.Event()
         self._lanes: dict[DeviceId, Lane] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._runs: dict[DeviceId, asyncio.Task[None]] = {}
@@ -100,6 +105,7 @@ class Scheduler:
                 tasks.create_task(self._commands.run(), name="commands")
                 tasks.create_task(self._tick(), name="tick")
                 tasks.create_task(self._alarm(), name="alarm")
+                tasks.create_task(self._strays(), name="strays")
         finally:
             self._tasks = None
             leave()
@@ -159,10 +165,13 @@ class Scheduler:
         self._runs[device_id] = self._tasks.create_task(self._guard(lane), name=f"lane {device_id}")
 
     def member_left(self, device_id: DeviceId) -> None:
-        self._lanes.pop(device_id, None)
+        lane = self._lanes.pop(device_id, None)
         run = self._runs.pop(device_id, None)
         if run is not None:
             run.cancel()
+        if lane is not None and self._tasks is not None:
+            for act in lane.leftovers():
+                self._tasks.create_task(_answer(act), name=f"unanswered {device_id}")
 
     def member_heard(self, device_id: DeviceId) -> None:
         lane = self._lanes.get(device_id)
@@ -193,11 +202,15 @@ class Scheduler:
     # ── time and change ─────────────────────────────────────────────────────────────────
 
     def _on_change(self, topics: frozenset[str]) -> None:
+        if topics & {"schedule", "devices"}:
+            self._strays_wake.set()
         if "schedule" in topics:
+            self._alarm_wake.set()
             self.look_again()
             return
         for topic in topics:
             if topic.startswith("device:"):
+                self._alarm_wake.set()
                 self.look_again(DeviceId(topic.removeprefix("device:")))
 
     async def _guard(self, lane: Lane) -> None:
@@ -223,17 +236,37 @@ class Scheduler:
             if abs(drifted - offset) > JUMP_S:
                 log.warning("the wall clock jumped", seconds=round(drifted - offset, 1))
                 self.look_again()
+                self._alarm_wake.set()
             offset = drifted
             for lane in self._lanes.values():
                 lane.tick()
 
     async def _alarm(self) -> None:
+        """Sleeps until an erase will be overdue; what moves that instant wakes it, at its pace."""
+        after_ms = round(self._settings.erase_alarm_s * 1000)
         while True:
-            await self._clock.sleep(ALARM_TICK_S)
+            self._alarm_wake.clear()
+            wait_s: float | None = STORE_PAUSE_S
             with contextlib.suppress(StoreError):
-                await raise_overdue_erases(
-                    self._store,
-                    self._moment().effective,
-                    self._clock.trust,
-                    round(self._settings.erase_alarm_s * 1000),
-                )
+                now = self._moment().effective
+                await raise_overdue_erases(self._store, now, self._clock.trust, after_ms)
+                alarm = await next_alarm(self._store, after_ms)
+                wait_s = None if alarm is None else max(ALARM_PACE_S, (alarm - now) / 1000)
+            await wait_or_sleep(self._alarm_wake, self._clock, wait_s)
+            await self._clock.sleep(ALARM_PACE_S)
+
+    async def _strays(self) -> None:
+        """Grants for devices that are not here have no lane to speak for them."""
+        while True:
+            self._strays_wake.clear()
+            wait_s = STRAYS_S
+            try:
+                await publish_strays(self._store, self._moment().effective, self._clock.trust)
+            except StoreError:
+                wait_s = STORE_PAUSE_S
+            await wait_or_sleep(self._strays_wake, self._clock, wait_s)
+
+
+async def _answer(act: Momentary) -> None:
+    """Nobody is left to carry it out; it says so itself."""
+    await act(None)

@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.domain.events import EventType, Fact, Value
-from gateway.domain.grants import GrantState, Verdict
+from gateway.domain.grants import Enforcement, GrantState, Verdict
 from gateway.domain.instant import ClockTrust, Instant
+from gateway.domain.windows import Recurring, ended
 from gateway.store import devices, events, reported
 
 if TYPE_CHECKING:
     from gateway.domain.devices import Device
-    from gateway.domain.ids import DeviceId
+    from gateway.domain.ids import DeviceId, GrantId
     from gateway.domain.reconcile import Plan
     from gateway.store.database import Store
     from gateway.store.reported import GrantRow
@@ -28,12 +29,15 @@ _EDGES = {
 
 
 async def publish_verdicts(
-    store: Store, device: Device, decided: Plan, now: Instant, trust: ClockTrust
+    store: Store, device: Device, decided: Plan, now: Instant, trust: ClockTrust, *, seen: bool
 ) -> None:
-    """Write what the plan says of each grant where it differs from what is shown."""
+    """Write what the plan says of each grant where it differs from what is shown.
+
+    `seen`: every slot was looked into.
+    """
     rows = {row.grant_id: row for row in await store.fetch(reported.grants_for(device.device_id))}
     stale = [v for v in decided.verdicts if _differs(rows.get(v.grant_id), v, now)]
-    inventory = not device.inventory_done and _looked_everywhere(device, decided)
+    inventory = seen and not device.inventory_done
     if not stale and not inventory:
         return
 
@@ -48,10 +52,6 @@ async def publish_verdicts(
     await store.submit(write)
 
 
-def _looked_everywhere(device: Device, decided: Plan) -> bool:
-    return device.capabilities.codes is not None and not decided.actions and bool(device.slots)
-
-
 def _differs(row: GrantRow | None, verdict: Verdict, now: Instant) -> bool:
     if row is None:
         return False
@@ -59,23 +59,31 @@ def _differs(row: GrantRow | None, verdict: Verdict, now: Instant) -> bool:
         (row.state, row.reason, row.slot, row.opens, row.closes)
         != (verdict.state, verdict.reason, verdict.slot, verdict.opens, verdict.closes)
         or row.erase_due_at != _erase_due(row, verdict, now)
+        or (verdict.slot is not None and row.evidence != verdict.evidence)
         or (verdict.state is GrantState.REJECTED and row.refused_version != row.version)
     )
 
 
 def _erase_due(row: GrantRow, verdict: Verdict, now: Instant) -> Instant | None:
     """When what is on the lock must be gone: known while it is there, kept while it is erased."""
-    if verdict.state in {GrantState.PROGRAMMED, GrantState.ACTIVE, GrantState.UNCONFIRMED}:
-        return verdict.closes_at
     if verdict.state is GrantState.ERASING:
         return min(row.erase_due_at or now, now)
-    return None
+    if verdict.slot is None:
+        return None
+    if isinstance(row.window, Recurring) and verdict.closes is Enforcement.ON_LOCK:
+        return row.window.not_after  # the lock keeps each close by itself
+    return verdict.closes_at
 
 
 def _write_verdict(
     tx: Tx, row: GrantRow, verdict: Verdict, now: Instant, trust: ClockTrust
 ) -> None:
     changed = (row.state, row.reason) != (verdict.state, verdict.reason)
+    due = _erase_due(row, verdict, now)
+    if due is None or due > now:
+        reported.update_grant(tx, verdict.grant_id, now, erase_alarm_at=None)
+    if verdict.slot is not None:
+        reported.update_grant(tx, verdict.grant_id, now, evidence=verdict.evidence)
     reported.update_grant(
         tx,
         verdict.grant_id,
@@ -85,7 +93,7 @@ def _write_verdict(
         slot=verdict.slot,
         opens=verdict.opens,
         closes=verdict.closes,
-        erase_due_at=_erase_due(row, verdict, now),
+        erase_due_at=due,
     )
     if verdict.state is GrantState.REJECTED and row.refused_version != row.version:
         # Final until the desired value changes, whatever becomes of the reason meanwhile.
@@ -128,6 +136,51 @@ async def publish_reachability(
     await store.submit(write)
 
 
+async def publish_next_attempt(store: Store, grant_id: GrantId, at: Instant, now: Instant) -> None:
+    """When a failed action is tried again, for whoever asks why."""
+    await store.submit(
+        lambda tx: reported.update_grant(tx, grant_id, now, next_attempt_at=at)
+    )
+
+
+async def publish_strays(store: Store, now: Instant, trust: ClockTrust) -> None:
+    """Say of grants for a device that is not here that they wait for it, or waited in vain."""
+    rows = await store.fetch(reported.grants_without_device())
+    missed = {row.grant_id for row in rows if ended(row.window, now)}
+    stale = [
+        row
+        for row in rows
+        if row.grant_id in missed
+        or (row.state, row.reason) != (GrantState.PENDING, "unknown_device")
+    ]
+    if not stale:
+        return
+
+    def write(tx: Tx) -> None:
+        for row in stale:
+            if row.grant_id not in missed:
+                reported.update_grant(
+                    tx, row.grant_id, now, state=GrantState.PENDING, reason="unknown_device"
+                )
+                continue
+            reported.update_grant(
+                tx, row.grant_id, now, state=GrantState.MISSED, reason="unknown_device"
+            )
+            body: dict[str, Value] = {"reason": "unknown_device"}
+            fact = Fact(
+                EventType.CREDENTIAL_MISSED, now, row.device_id, row.credential_id, body=body
+            )
+            events.append(tx, fact, trust)
+
+    await store.submit(write)
+
+
+async def next_alarm(store: Store, alarm_after_ms: int) -> Instant | None:
+    """When the next erase will have been overdue for so long, if it is not confirmed before."""
+    due = await store.fetch_one(reported.next_erase_due())
+    return None if due is None else Instant(due + alarm_after_ms)
+
+
 async def raise_overdue_erases(
     store: Store, now: Instant, trust: ClockTrust, alarm_after_ms: int
 ) -> None:
@@ -146,6 +199,7 @@ async def raise_overdue_erases(
             body: dict[str, Value] = {
                 "slot": row.slot,
                 "due_at_ms": row.erase_due_at,
+                "closed_by_lock": row.closes is Enforcement.ON_LOCK and row.reason == "expired",
                 "attempts": row.attempts,
             }
             events.append(

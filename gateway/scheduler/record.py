@@ -29,10 +29,11 @@ from gateway.domain.devices import (
     Slot,
 )
 from gateway.domain.events import EventType, Fact, Value
-from gateway.domain.grants import DesiredGrant, GrantState
+from gateway.domain.grants import DesiredGrant, Enforcement, GrantState
 from gateway.domain.ids import CredentialId, DeviceId, GrantId
 from gateway.domain.instant import DAY, ClockTrust, Instant
 from gateway.domain.secret import KeyedHash
+from gateway.drivers.api import SlotUse
 from gateway.errors import Refusal, Retry
 from gateway.scheduler.judge import Finding, Standing, interpret
 from gateway.store import desired, devices, events, history, reported
@@ -48,6 +49,18 @@ QUARANTINE_MS = 90 * DAY
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """A journaled attempt, and what is put back if it turns out that nothing was sent."""
+
+    attempt: int
+    before: Slot | None
+    writes: tuple[int | None, int] | None
+    """`writes_day` and `writes_today` before this one."""
+    wrote_before: bool
+    """These digits had been written to this lock before."""
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """Writes about one device. Stateless but for what every record needs."""
 
@@ -57,7 +70,7 @@ class Record:
 
     # ── before ──────────────────────────────────────────────────────────────────────────
 
-    def begin(self, tx: Tx, order: Order, now: Instant) -> int | None:
+    def begin(self, tx: Tx, order: Order, now: Instant) -> Begun | None:
         """Commit to an attempt, or None when the world has moved on since the plan."""
         action = order.action
         assert isinstance(action, Program | Reschedule | Erase)
@@ -84,12 +97,13 @@ class Record:
             frozenset({Evidence.ASSUMED}) if _was_empty(before) else frozenset(),
             before.observed_at if before else None,
         )
-        self._quarantine_former(tx, before, order.grant, now)
-        if isinstance(action, Program):
-            if before is None or before.owner is None:
-                history.hold_slot(tx, self.device_id, action.slot, action.credential_id, now)
-            self._count_write(tx, action.credential_id, now)
-        return attempt
+        known = set(tx.all(history.quarantined(self.device_id, now)))
+        wanted = order.grant.digits.hash if order.grant and order.grant.digits else None
+        self._remember_digits(tx, before, wanted if isinstance(action, Program) else None, now)
+        if isinstance(action, Program) and (before is None or before.owner is None):
+            history.hold_slot(tx, self.device_id, action.slot, action.credential_id, now)
+        writes = self._count(tx, action, now)
+        return Begun(attempt, before, writes, wanted in known)
 
     def _still_right(
         self, tx: Tx, action: Action, before: Slot | None, grant: DesiredGrant | None
@@ -106,61 +120,95 @@ class Record:
             return before is not None and before.owner == action.credential_id
         return before is not None and before.owner is None and before.content == Empty()
 
-    def _quarantine_former(
-        self, tx: Tx, before: Slot | None, grant: DesiredGrant | None, now: Instant
+    def _remember_digits(
+        self, tx: Tx, before: Slot | None, written: KeyedHash | None, now: Instant
     ) -> None:
-        """Digits about to be replaced stay recognisable as ours, whatever the lock reads next."""
-        wanted = grant.digits.hash if grant and grant.digits else None
+        """Old digits and new stay recognisable as ours, whatever the lock reads next."""
+        until = Instant(now + QUARANTINE_MS)
         if before and before.owner and isinstance(before.content, Known):
-            if before.content.hash != wanted:
-                history.quarantine(
-                    tx, self.device_id, before.content.hash, Instant(now + QUARANTINE_MS)
-                )
+            history.quarantine(tx, self.device_id, before.content.hash, until)
+        if written is not None:
+            history.quarantine(tx, self.device_id, written, until)
 
-    def _count_write(self, tx: Tx, credential_id: CredentialId, now: Instant) -> None:
-        grant_id = GrantId(credential_id, self.device_id)
+    def _count(
+        self, tx: Tx, action: Program | Reschedule | Erase, now: Instant
+    ) -> tuple[int | None, int] | None:
+        grant_id = GrantId(action.credential_id, self.device_id)
         row = tx.one(reported.grant(grant_id))
         if row is None:
-            return
-        day = now // DAY
-        today = row.writes_today + 1 if row.writes_day == day else 1
-        reported.update_grant(
-            tx, grant_id, now, attempts=row.attempts + 1, writes_day=day, writes_today=today
-        )
+            return None
+        reported.update_grant(tx, grant_id, now, attempts=row.attempts + 1)
+        if isinstance(action, Program):
+            day = now // DAY
+            today = row.writes_today + 1 if row.writes_day == day else 1
+            reported.update_grant(tx, grant_id, now, writes_day=day, writes_today=today)
+        return row.writes_day, row.writes_today
+
+    def _as_before(
+        self, tx: Tx, action: Program | Reschedule | Erase, begun: Begun, now: Instant
+    ) -> None:
+        """Nothing was changed on the lock: what was known of the slot still holds."""
+        slot = self._slot(tx, action.slot)
+        flying = slot is not None and slot.content == Opaque(OpaqueReason.IN_FLIGHT)
+        if slot is None or not flying or slot.owner != action.credential_id:
+            return  # something else was learned of it meanwhile
+        if begun.before is not None:
+            reported.put_slot(tx, self.device_id, begun.before)
+        if begun.before is None or begun.before.owner is None:
+            history.free_slot(tx, self.device_id, action.slot, now)
 
     # ── after ───────────────────────────────────────────────────────────────────────────
 
-    def end(self, tx: Tx, order: Order, attempt: int, result: WriteResult, now: Instant) -> None:
-        """The lock answered: judge and tell."""
+    def end(
+        self, tx: Tx, order: Order, begun: Begun | None, result: WriteResult, now: Instant
+    ) -> None:
+        """The lock answered: judge and tell. Without `begun`: an erase while nothing was written."""
         action = order.action
         assert isinstance(action, Program | Reschedule | Erase)
-        history.finish_attempt(tx, attempt, _word(result), now)
+        if begun is None:
+            slot = self._slot(tx, action.slot)
+            if slot is None or slot.owner != action.credential_id:
+                return  # recorded already
+        else:
+            history.finish_attempt(tx, begun.attempt, _word(result), now)
         match result.outcome:
             case Confirmed(evidence) if isinstance(action, Erase):
                 self._erased(tx, order, action.credential_id, action.slot, evidence, now)
             case Confirmed(evidence) if not isinstance(action, Erase):
                 self._programmed(tx, order, action, evidence, now)
             case Refused(refusal):
-                self._refused(tx, order, action, refusal, result.reading, now)
+                self._refused(tx, order, begun, refusal, result.reading, now)
             case Unconfirmed(cause):
                 if result.reading is not None:
                     self.reading(tx, order, result.reading, now)
                 self._unconfirmed(tx, action, cause, now)
 
     def silence(
-        self, tx: Tx, order: Order, attempt: int, word: str, cause: str, now: Instant
+        self, tx: Tx, order: Order, begun: Begun, word: str, cause: str, now: Instant
     ) -> None:
-        """No answer to go by: the slot stays in flight until it is read."""
+        """No answer to go by: `unconfirmed` leaves the slot in flight until it is read.
+
+        Any other word means that nothing was delivered.
+        """
         action = order.action
         assert isinstance(action, Program | Reschedule | Erase)
-        history.finish_attempt(tx, attempt, word, now)
-        if isinstance(action, Erase):
-            grant_id = GrantId(action.credential_id, self.device_id)
-            row = tx.one(reported.grant(grant_id))
-            if row is not None:
-                reported.update_grant(tx, grant_id, now, attempts=row.attempts + 1)
-        elif word == "unconfirmed":
+        history.finish_attempt(tx, begun.attempt, word, now)
+        if word == "unconfirmed":
             self._unconfirmed(tx, action, cause, now)
+            return
+        self._as_before(tx, action, begun, now)
+        if begun.writes is not None:
+            day, today = begun.writes
+            grant_id = GrantId(action.credential_id, self.device_id)
+            reported.update_grant(tx, grant_id, now, writes_day=day, writes_today=today)
+
+    def unreadable(self, tx: Tx, number: int, now: Instant) -> None:
+        """The lock declined to tell of a slot that is not ours."""
+        slot = self._slot(tx, number)
+        if slot is None or (slot.owner is None and isinstance(slot.content, Opaque)):
+            self._put(
+                tx, number, Opaque(OpaqueReason.READ_FAILED), None, (), observed_at=now
+            )
 
     def reading(self, tx: Tx, order: Order, reading: SlotReading, now: Instant) -> None:
         """A slot was read, for its own sake or as proof."""
@@ -172,7 +220,7 @@ class Record:
             reading,
             before=before,
             wanted=row.digits_hash if row else None,
-            formerly_ours=set(tx.all(history.quarantined(self.device_id, now))),
+            formerly_ours=self._formerly_ours(tx, before, now),
             hash_of=self.keyring.hash,
             at=now,
         )
@@ -187,6 +235,12 @@ class Record:
         elif finding.standing is Standing.OURS and grant is not None:
             if row is not None and (row.programmed_at is None or _in_flight(before)):
                 self._proved(tx, order, finding.slot, now)
+
+    def _formerly_ours(self, tx: Tx, before: Slot | None, now: Instant) -> set[KeyedHash]:
+        known = set(tx.all(history.quarantined(self.device_id, now)))
+        if before is not None and isinstance(before.content, Known):
+            known.add(before.content.hash)
+        return known
 
     def lock_clock(self, tx: Tx, wrong: LockClock | None, clock: LockClock, now: Instant) -> None:
         """A lock's clock was read, and set if `wrong`."""
@@ -228,9 +282,12 @@ class Record:
         grant_id = order.grant.grant_id
         verdict = order.verdict
         opens_at = verdict.opens_at if verdict else None
+        row = tx.one(reported.grant(grant_id))
         early = 0
         if not slot.schedules and opens_at is not None:
             early = max(0, opens_at - now)
+            if now >= opens_at and row is not None and row.early_exposure_ms is not None:
+                early = row.early_exposure_ms  # of the same stretch, measured when it began
         reported.update_grant(
             tx,
             grant_id,
@@ -239,6 +296,7 @@ class Record:
             attempts=0,
             programmed_at=now,
             erased_at=None,
+            next_attempt_at=None,
             early_exposure_ms=early,
             evidence=slot.evidence,
         )
@@ -266,12 +324,17 @@ class Record:
     ) -> None:
         grant_id = GrantId(owner, self.device_id)
         row = tx.one(reported.grant(grant_id))
+        before = self._slot(tx, number)
         self._put(tx, number, Empty(), None, (), evidence, now)
         history.free_slot(tx, self.device_id, number, now)
         if row is None:
             return
         history.quarantine(tx, self.device_id, row.digits_hash, Instant(now + QUARANTINE_MS))
+        verdict = order.verdict
         late = max(0, now - row.erase_due_at) if row.erase_due_at is not None else 0
+        if verdict is not None and verdict.reason == "expired" and before and before.schedules:
+            if verdict.closes is Enforcement.ON_LOCK:
+                late = 0  # the lock itself refused the code from the close on
         reported.update_grant(
             tx,
             grant_id,
@@ -292,7 +355,6 @@ class Record:
             grant_id.credential_id,
             {"slot": number, "evidence": _words(evidence), "late_revocation_ms": late},
         )
-        verdict = order.verdict
         if verdict is not None and _over(row.removed, verdict.reason):
             reported.update_grant(tx, grant_id, now, state=GrantState.ERASED, reason=verdict.reason)
             desired.destroy_digits(tx, grant_id.credential_id)
@@ -301,18 +363,31 @@ class Record:
         self,
         tx: Tx,
         order: Order,
-        action: Program | Reschedule | Erase,
+        begun: Begun | None,
         refusal: Refusal,
         reading: SlotReading | None,
         now: Instant,
     ) -> None:
+        action = order.action
+        assert isinstance(action, Program | Reschedule | Erase)
+        occupied = reading is not None and reading.use is not SlotUse.AVAILABLE
+        proof = refusal is Refusal.DUPLICATE and self._counts_as_proof(order, begun, reading)
+        if proof and isinstance(action, Program):
+            evidence = frozenset({Evidence.DUPLICATE_ANSWER})
+            self._programmed(tx, order, action, evidence, now)
+            return
+        if begun is not None and (reading is None or self._taken(tx, order, reading, now)):
+            self._as_before(tx, action, begun, now)
         if reading is not None:
             self.reading(tx, order, reading, now)
-        if isinstance(action, Erase) or order.grant is None:
+        if not isinstance(action, Program) or order.grant is None:
             return
-        occupied = reading is not None and reading.use.value != "available"
         if refusal is Refusal.INVALID and occupied:
             # Somebody took the slot between our reading and our write; planning finds another.
+            return
+        if refusal is Refusal.UNSUPPORTED and action.schedules:
+            # It does not keep windows after all; the gateway can.
+            devices.update_device(tx, self.device_id, schedules_proven=False)
             return
         if refusal.retry is not Retry.NEVER:
             return
@@ -325,6 +400,36 @@ class Record:
         )
         body: dict[str, Value] = {"reason": reason, "said_by": "lock"}
         self._tell(tx, EventType.CREDENTIAL_REJECTED, now, grant_id.credential_id, body)
+
+    def _taken(self, tx: Tx, order: Order, reading: SlotReading, now: Instant) -> bool:
+        """A write into an empty slot found somebody's code there, which then is not ours."""
+        action = order.action
+        if not isinstance(action, Program) or action.overwrite:
+            return False
+        if reading.use is SlotUse.AVAILABLE or reading.digits is None:
+            return reading.use is not SlotUse.AVAILABLE
+        return self.keyring.hash(reading.digits) not in self._formerly_ours(tx, None, now)
+
+    def _counts_as_proof(
+        self, order: Order, begun: Begun | None, reading: SlotReading | None
+    ) -> bool:
+        """A duplicate is our own code if we wrote it to this slot before and the slot is occupied.
+
+        It proves nothing of the window, so that has to be read.
+        """
+        action = order.action
+        if not isinstance(action, Program) or begun is None or reading is None:
+            return False
+        if not (action.overwrite and begun.wrote_before and begun.before is not None):
+            return False
+        return (
+            begun.before.owner == action.credential_id
+            and isinstance(begun.before.content, Opaque)
+            and reading.use is SlotUse.ENABLED
+            and reading.digits is None
+            and (reading.schedules or ()) == action.schedules
+            and reading.restricted == bool(action.schedules)
+        )
 
     def _conflict(self, tx: Tx, grant: DesiredGrant, number: int) -> str:
         """Name whose code stands in the way, as far as this lock lets us know."""
@@ -339,6 +444,10 @@ class Record:
     def _unconfirmed(
         self, tx: Tx, action: Program | Reschedule | Erase, cause: str, now: Instant
     ) -> None:
+        """The first of a row of failures is told; the state shows that it goes on."""
+        row = tx.one(reported.grant(GrantId(action.credential_id, self.device_id)))
+        if row is not None and row.attempts > 1:
+            return
         self._tell(
             tx,
             EventType.CREDENTIAL_UNCONFIRMED,

@@ -150,12 +150,14 @@ def perform(
                 wanted[wanted.index(grant)] = replace(grant, refused="duplicate_code")
                 return device
             lock.holds[slot] = (grant.digits.hash, schedules)
-            slots[slot] = Slot(slot, Known(grant.digits.hash), credential, schedules, evidence)
+            slots[slot] = Slot(
+                slot, Known(grant.digits.hash), credential, schedules, evidence, at
+            )
         case Reschedule(slot, credential, schedules):
             assert slot not in lock.foreign
             held = lock.holds[slot]
             lock.holds[slot] = (held[0], schedules)
-            slots[slot] = Slot(slot, Known(held[0]), credential, schedules, evidence)
+            slots[slot] = Slot(slot, Known(held[0]), credential, schedules, evidence, at)
         case Erase(slot):
             assert slot not in lock.foreign, "an unmanaged code was erased"
             lock.holds.pop(slot, None)
@@ -165,7 +167,7 @@ def perform(
             owner = before.owner if before else None
             if slot in lock.holds:
                 digits, schedules = lock.holds[slot]
-                slots[slot] = Slot(slot, Known(digits), owner, schedules, evidence)
+                slots[slot] = Slot(slot, Known(digits), owner, schedules, evidence, at)
             else:
                 slots[slot] = Slot(slot, Empty())
     return replace(device, slots=slots)
