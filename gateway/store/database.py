@@ -88,20 +88,18 @@ class Store:
         for _ in range(READERS):
             reader = await aiosqlite.connect(uri, uri=True, isolation_level=None)
             self._readers.append(reader)
+            self._free.put_nowait(reader)
             for pragma in ("busy_timeout = 5000", "trusted_schema = OFF", "mmap_size = 0"):
                 await reader.execute_fetchall(f"PRAGMA {pragma}")
-            self._free.put_nowait(reader)
 
     async def close(self) -> None:
         """Run what was submitted, let reads end, close everything."""
         self._closed = True
         if self._writing:
             await self._writer.stop()
-        for _ in range(self._free.qsize() if not self._writing else len(self._readers)):
-            await self._free.get()
-        for reader in self._readers:
+        for _ in self._readers:
+            reader = await self._free.get()
             await reader.close()
-        self._readers.clear()
 
     async def submit(self, fn: Callable[[Tx], T]) -> T:
         """Run `fn` whole in the writer's thread; return its result once it is on the disk.
@@ -146,7 +144,11 @@ class Store:
         """
         key = object()
         self._listeners[key] = listener
-        return lambda: void(self._listeners.pop(key, None))
+
+        def leave() -> None:
+            self._listeners.pop(key, None)
+
+        return leave
 
     def _put(self, fn: Callable[[Tx], Any] | None) -> asyncio.Future[Any]:
         if self._closed:
@@ -200,7 +202,3 @@ async def _rows(reader: aiosqlite.Connection, select: Select[Any]) -> list[Any]:
     """Rows become values in the reader's thread: a long listing does not hold up the loop."""
     reader.row_factory = lambda cursor, values: select.row(sqlite3.Row(cursor, values))  # type: ignore[assignment]
     return list(await reader.execute_fetchall(select.sql, select.params))
-
-
-def void(_: object) -> None:
-    """Drop a value where a function must return nothing."""

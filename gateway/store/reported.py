@@ -275,7 +275,7 @@ def next_erase_due() -> Select[Instant | None]:
 def grants_without_device() -> Select[GrantRow]:
     """Wanted, not concluded, for a device that never joined."""
     return Select(
-        f"{_GRANTS} WHERE g.removed IS NULL AND g.state IN ('pending', 'held', 'suspended')"
+        f"{_GRANTS} WHERE g.removed IS NULL AND g.state IN ('pending', 'held', 'suspended')"  # noqa: S608 - constant text
         " AND NOT EXISTS (SELECT 1 FROM devices d WHERE d.device_id = g.device_id)"
         " ORDER BY g.device_id, g.accepted_at, g.credential_id",
         (),
