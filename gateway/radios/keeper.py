@@ -98,8 +98,8 @@ class Keeper:
                     failures = 0
                     self._become(RadioStatus.UP, "")
                     reason = await self._watch(self._lost)
-                await self._stick.close()
                 self._become(RadioStatus.DOWN, reason)
+                await self._stick.close()
                 await self._clock.sleep(self._wait(failures))
                 failures += 1
         finally:

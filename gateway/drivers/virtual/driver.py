@@ -45,6 +45,9 @@ class VirtualLock:
         self._clock_error_ms = 0
         self.locked = True
 
+    def restore(self, capabilities: Capabilities) -> None:
+        """It knows itself."""
+
     async def interview(self, *, deadline_s: float) -> Capabilities:
         return Capabilities(
             can_remotely_unlock=True,

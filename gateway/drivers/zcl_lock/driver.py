@@ -18,7 +18,7 @@ from gateway.drivers.api import DeviceEvent, DriverInfo, SlotReading, WriteResul
 from gateway.drivers.zcl_lock import clock, mapping, session, wire
 from gateway.drivers.zcl_lock.dialogue import Dialect, Dialogue, Extend, Step, read_slot
 from gateway.drivers.zcl_lock.interview import interview
-from gateway.errors import GatewayError, Refusal, Unreachable
+from gateway.errors import GatewayError, LinkError, Refusal, Unreachable
 from gateway.radios.api import (
     BindAndReport,
     ClusterRadio,
@@ -41,7 +41,8 @@ ANSWER_S = 4.0
 POLL_S = 9.0
 """More for one that sleeps: its parent keeps a frame for 7.68 s."""
 ASKED = 2
-"""How often a question is asked. An order is given once: a slow lock would carry it out twice."""
+"""How often a question is asked, or a report asked for. An order is given once: a slow lock would
+carry it out twice."""
 
 T = TypeVar("T")
 _DONE = ClusterReply(0, {})
@@ -176,13 +177,13 @@ class ZclLock:
 
     async def _exchange(self, step: Step, until: float) -> ClusterReply:
         loop = asyncio.get_running_loop()
-        question = isinstance(step, ReadAttributes) or (
+        harmless = isinstance(step, ReadAttributes | BindAndReport) or (
             isinstance(step, ClusterRequest) and step.asks_only
         )
-        for _ in range(ASKED - 1 if question else 0):
+        for _ in range(ASKED - 1 if harmless else 0):
             try:
                 return await self._carry(step, until - loop.time())
-            except Unreachable:
+            except LinkError:
                 continue
         return await self._carry(step, until - loop.time())
 

@@ -1,0 +1,569 @@
+"""One suite over every driver: what `drivers.api` promises, held by the lock's own truth.
+
+Every kind of lock (simulated firmware behind the real radio, and the virtual one) over several
+kinds of air. What the driver says is compared with what the lock really holds and what happens
+when somebody types the code, never with what the gateway believes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+from zoneinfo import ZoneInfo
+
+import pytest
+import pytest_asyncio
+
+from gateway.domain.actions import Confirmed, Refused, Unconfirmed
+from gateway.domain.devices import Evidence, LockSchedule, WeekDay, YearDay
+from gateway.domain.instant import DAY, HOUR, ClockTrust, Instant, to_datetime
+from gateway.domain.secret import Secret
+from gateway.drivers.api import (
+    ClockKeeper,
+    CredentialStore,
+    Driver,
+    Latch,
+    SlotChange,
+    SlotChanged,
+    SlotUse,
+    WriteResult,
+)
+from gateway.drivers.catalog import driver_for
+from gateway.drivers.virtual.driver import VirtualLock
+from gateway.drivers.zcl_lock.driver import ZclLock
+from gateway.errors import (
+    LinkError,
+    OutcomeUnknown,
+    PeerProtocolError,
+    Refusal,
+    Unreachable,
+)
+from gateway.kit.clock import SystemClock
+from gateway.radios.api import ClusterCommandReceived
+from tests.contracts.zigbee_house import ZONE, House, house, ieee
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from gateway.domain.capabilities import Capabilities
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+WALL = ZoneInfo(ZONE)
+CLOCK = SystemClock(ClockTrust.TRUSTED)
+DEADLINE_S = 20.0
+
+NODES: tuple[dict[str, Any], ...] = (
+    {"name": "yale", "profile": "yale-yrd", "ieee": ieee(1), "timezone": ZONE},
+    {"name": "kwikset", "profile": "kwikset-smartcode", "ieee": ieee(2)},
+    {"name": "danalock", "profile": "danalock-v3", "ieee": ieee(3)},
+    {
+        "name": "nimly",
+        "profile": "nimly",
+        "ieee": ieee(4),
+        "overrides": {"command_time_s": 0.05, "slots": 40},
+    },
+    {
+        "name": "sleepy",
+        "profile": "sleepy-deadbolt",
+        "ieee": ieee(5),
+        "overrides": {"poll_interval_s": 0.1},
+        "timezone": ZONE,
+    },
+)
+SIMULATED = tuple(node["name"] for node in NODES)
+LOCKS = ("virtual", *SIMULATED)
+KEEPS_WINDOWS = ("virtual", "yale")
+
+
+def on(*names: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("case", names, indirect=True)
+
+
+class LockDriver(Driver, CredentialStore, Latch, Protocol):
+    """What every lock honours."""
+
+
+class Door(Protocol):
+    """Somebody standing at it."""
+
+    async def opens(self, code: str) -> bool: ...
+
+    async def holds(self) -> dict[int, str]:
+        """Slot above the driver's numbering -> digits, enabled ones only."""
+        ...
+
+
+@dataclass
+class VirtualDoor:
+    lock: VirtualLock
+
+    async def opens(self, code: str) -> bool:
+        return self.lock.opens(Secret(code), CLOCK.now())
+
+    async def holds(self) -> dict[int, str]:
+        readings = [await self.lock.read_slot(slot, deadline_s=1) for slot in range(1, 11)]
+        return {r.slot: r.digits.reveal() for r in readings if r.digits is not None}
+
+
+@dataclass
+class SimulatedDoor:
+    home: House
+    name: str
+    offset: int
+
+    async def opens(self, code: str) -> bool:
+        return bool((await self.home.door.call("type_code", device=self.name, code=code))["opened"])
+
+    async def holds(self) -> dict[int, str]:
+        slots = (await self.home.state(self.name))["slots"]
+        return {
+            int(slot) - self.offset: held["code"]
+            for slot, held in slots.items()
+            if held["status"] == "enabled" and int(slot) - self.offset >= 1
+        }
+
+
+@dataclass
+class Case:
+    name: str
+    driver: LockDriver
+    door: Door
+    capabilities: Capabilities
+    home: House
+
+    @property
+    def slot(self) -> int:
+        """One that no test leaves occupied."""
+        return 3
+
+    @property
+    def keeps_windows(self) -> bool:
+        return self.name in KEEPS_WINDOWS
+
+    def arm(self, fault: str, on: str, **more: object) -> Awaitable[Any]:
+        return self.home.door.call("arm", device=self.name, fault=fault, on=on, **more)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def home(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    async with house(tmp_path_factory.mktemp("house"), NODES) as found:
+        for node in NODES:
+            await found.join(node["name"], node["ieee"])
+        yield found
+
+
+@pytest_asyncio.fixture(params=LOCKS, loop_scope="module")
+async def case(
+    request: pytest.FixtureRequest, home: House, met: dict[str, Capabilities]
+) -> AsyncIterator[Case]:
+    """A lock that has been met, with empty memory and a right clock."""
+    found = await meet(request.param, home, met.get(request.param))
+    met[request.param] = found.capabilities
+    if isinstance(found.driver, ClockKeeper):
+        await found.driver.set_clock(CLOCK.now(), deadline_s=DEADLINE_S)
+    home.events.clear()
+    yield found
+    if isinstance(found.door, SimulatedDoor):
+        await home.door.call("disarm", device=found.name)
+        await home.door.call("in_range", device=found.name)
+        await home.door.call("clear_codes", device=found.name)
+
+
+@pytest.fixture(scope="module")
+def met() -> dict[str, Capabilities]:
+    """What the interviews found, as the gateway's store keeps it."""
+    return {}
+
+
+async def meet(name: str, home: House, known: Capabilities | None = None) -> Case:
+    if name == "virtual":
+        lock = VirtualLock(ZONE)
+        capabilities = await lock.interview(deadline_s=1)
+        return Case(name, lock, VirtualDoor(lock), capabilities, home)
+    address = next(node["ieee"] for node in NODES if node["name"] == name)
+    driver = driver_for(home.node(address), home.radio, ZONE)
+    assert isinstance(driver, ZclLock)
+    if known is not None:
+        driver.restore(known)
+    capabilities = known or await driver.interview(deadline_s=DEADLINE_S)
+    offset = -1 if name in ("kwikset", "danalock", "nimly") else 0
+    return Case(name, driver, SimulatedDoor(home, name, offset), capabilities, home)
+
+
+def around_now(hours_before: int = 1, hours_after: int = 1) -> YearDay:
+    """In whole seconds, as a lock keeps them."""
+    now = CLOCK.now() // 1000 * 1000
+    return YearDay(Instant(now - hours_before * HOUR), Instant(now + hours_after * HOUR))
+
+
+def write(case: Case, digits: str, *schedules: LockSchedule, **more: Any) -> Awaitable[WriteResult]:
+    return case.driver.program(
+        more.pop("slot", case.slot), Secret(digits), schedules, deadline_s=DEADLINE_S, **more
+    )
+
+
+# ── data and code agree ─────────────────────────────────────────────────────────────────────
+
+
+async def test_capabilities_as_data_agree_with_protocols_as_code(case: Case) -> None:
+    said, driver = case.capabilities, case.driver
+    assert (said.can_program_online_access_codes is not None) is isinstance(driver, CredentialStore)
+    assert (said.codes is not None) is isinstance(driver, CredentialStore)
+    latch = isinstance(driver, Latch)
+    assert (said.can_remotely_unlock is not None) is latch
+    assert (said.can_remotely_lock is not None) is latch
+    assert (said.has_clock is not None) is isinstance(driver, ClockKeeper)
+    assert said.sleepy is (case.name == "sleepy")
+
+
+async def test_an_interview_can_be_repeated(case: Case) -> None:
+    assert (await meet(case.name, case.home)).capabilities == case.capabilities
+
+
+async def test_the_highest_slot_exists(case: Case) -> None:
+    assert case.capabilities.codes is not None
+    slot = case.capabilities.codes.slots
+    assert isinstance((await write(case, "583920", slot=slot)).outcome, Confirmed)
+    assert (await case.door.holds())[slot] == "583920"
+    assert isinstance((await case.driver.erase(slot, deadline_s=DEADLINE_S)).outcome, Confirmed)
+
+
+# ── codes ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_code_is_written_opens_is_read_and_erased(case: Case) -> None:
+    result = await write(case, "583920")
+    assert isinstance(result.outcome, Confirmed)
+    assert result.outcome.evidence >= {Evidence.ACKNOWLEDGED, Evidence.READ_BACK}
+    assert await case.door.holds() == {case.slot: "583920"}
+    assert await case.door.opens("583920")
+    reading = await case.driver.read_slot(case.slot, deadline_s=DEADLINE_S)
+    assert (reading.use, reading.restricted) == (SlotUse.ENABLED, False)
+    told = case.capabilities.codes
+    assert told is not None
+    assert reading.digits == (Secret("583920") if told.reads_back_digits else None)
+    erased = await case.driver.erase(case.slot, deadline_s=DEADLINE_S)
+    assert isinstance(erased.outcome, Confirmed)
+    assert await case.door.holds() == {}
+    assert not await case.door.opens("583920")
+
+
+async def test_an_empty_slot_reads_empty_and_erases_gladly(case: Case) -> None:
+    reading = await case.driver.read_slot(case.slot, deadline_s=DEADLINE_S)
+    assert (reading.use, reading.digits) == (SlotUse.AVAILABLE, None)
+    erased = await case.driver.erase(case.slot, deadline_s=DEADLINE_S)
+    assert isinstance(erased.outcome, Confirmed)
+
+
+async def test_leading_zeros_are_kept(case: Case) -> None:
+    await write(case, "0007")
+    assert await case.door.holds() == {case.slot: "0007"}
+
+
+async def test_an_occupied_slot_is_left_alone_unless_it_is_ours(case: Case) -> None:
+    await write(case, "583920")
+    refused = await write(case, "111333")
+    assert refused.outcome == Refused(Refusal.INVALID)
+    assert refused.reading is not None
+    assert refused.reading.use is SlotUse.ENABLED
+    assert await case.door.holds() == {case.slot: "583920"}
+    changed = await write(case, "111333", overwrite=True)
+    assert isinstance(changed.outcome, Confirmed)
+    assert await case.door.holds() == {case.slot: "111333"}
+
+
+async def test_a_duplicate_is_refused_by_name(case: Case) -> None:
+    await write(case, "583920")
+    assert (await write(case, "583920", slot=5)).outcome == Refused(Refusal.DUPLICATE)
+    assert await case.door.holds() == {case.slot: "583920"}
+
+
+@pytest.mark.parametrize("digits", ["12", "123456789012"])
+async def test_a_wrong_length_is_refused_by_name(case: Case, digits: str) -> None:
+    assert (await write(case, digits)).outcome == Refused(Refusal.LENGTH)
+
+
+# ── windows ─────────────────────────────────────────────────────────────────────────────────
+
+
+@on(*KEEPS_WINDOWS)
+async def test_a_window_that_the_lock_keeps(case: Case) -> None:
+    window = around_now()
+    result = await write(case, "583920", window)
+    assert isinstance(result.outcome, Confirmed)
+    assert result.reading is not None
+    assert (result.reading.restricted, result.reading.schedules) == (True, (window,))
+    assert await case.door.opens("583920")
+    yesterday = around_now(hours_before=24, hours_after=-1)
+    assert isinstance(
+        (await case.driver.reschedule(case.slot, (yesterday,), deadline_s=DEADLINE_S)).outcome,
+        Confirmed,
+    )
+    assert not await case.door.opens("583920")
+    tomorrow = around_now(hours_before=-1, hours_after=24)
+    await case.driver.reschedule(case.slot, (tomorrow,), deadline_s=DEADLINE_S)
+    assert not await case.door.opens("583920")
+    reading = await case.driver.read_slot(case.slot, deadline_s=DEADLINE_S)
+    assert (reading.restricted, reading.schedules) == (True, (tomorrow,))
+
+
+@on(*KEEPS_WINDOWS)
+async def test_a_weekly_window_on_the_locks_own_wall_clock(case: Case) -> None:
+    wall = to_datetime(CLOCK.now()).astimezone(WALL)
+    today, others = wall.isoweekday(), frozenset(range(1, 8)) - {wall.isoweekday()}
+    await write(case, "583920", WeekDay(frozenset({today}), 0, 1439))
+    # 23:59 is the one minute of the day that an entry of the lock cannot hold.
+    assert await case.door.opens("583920") is ((wall.hour, wall.minute) != (23, 59))
+    entries = (WeekDay(others, 0, 1439), WeekDay(others, 60, 120))
+    shrunk = await case.driver.reschedule(case.slot, entries, deadline_s=DEADLINE_S)
+    assert isinstance(shrunk.outcome, Confirmed)
+    assert not await case.door.opens("583920")
+    await case.driver.reschedule(case.slot, entries[:1], deadline_s=DEADLINE_S)
+    reading = await case.driver.read_slot(case.slot, deadline_s=DEADLINE_S)
+    assert reading.schedules == entries[:1]
+
+
+@on(*KEEPS_WINDOWS)
+async def test_nothing_opens_before_or_between_while_a_window_is_written(case: Case) -> None:
+    """Somebody keeps typing the code while it is written, moved and erased, always outside."""
+    opened: list[str] = []
+    done = asyncio.Event()
+
+    async def impatient() -> None:
+        while not done.is_set():
+            if await case.door.opens("583920"):
+                opened.append("583920")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(done.wait(), 0.02)
+
+    typing = asyncio.create_task(impatient())
+    closed = [around_now(hours_before=48 + i, hours_after=-24) for i in range(3)]
+    await write(case, "583920", *closed)
+    await case.driver.reschedule(case.slot, tuple(closed[:1]), deadline_s=DEADLINE_S)
+    await write(case, "583920", WeekDay(_not_today(), 0, 60), overwrite=True)
+    await case.driver.erase(case.slot, deadline_s=DEADLINE_S)
+    done.set()
+    await typing
+    assert opened == []
+
+
+@on("kwikset", "danalock", "nimly")
+async def test_a_lock_without_windows_says_so_before_anything_is_written(case: Case) -> None:
+    result = await write(case, "583920", around_now())
+    assert result.outcome == Refused(Refusal.UNSUPPORTED)
+    assert await case.door.holds() == {}
+
+
+# ── latch and clock ─────────────────────────────────────────────────────────────────────────
+
+
+async def test_the_bolt_follows(case: Case) -> None:
+    assert isinstance(await case.driver.unlock(deadline_s=DEADLINE_S), Confirmed)
+    if isinstance(case.door, SimulatedDoor):
+        assert (await case.home.state(case.name))["bolt"] == "unlocked"
+    assert isinstance(await case.driver.lock(deadline_s=DEADLINE_S), Confirmed)
+    if isinstance(case.door, SimulatedDoor):
+        assert (await case.home.state(case.name))["bolt"] == "locked"
+
+
+@on("virtual", "yale", "sleepy")
+async def test_a_clock_is_read_within_its_bound_and_set(case: Case) -> None:
+    driver = case.driver
+    assert isinstance(driver, ClockKeeper)
+    if isinstance(case.door, SimulatedDoor):
+        await case.home.door.call("clock", device=case.name, offset_s=-600.0)
+    elif isinstance(driver, VirtualLock):
+        driver.skew(-600_000)
+    read = await driver.read_clock(CLOCK.now(), deadline_s=DEADLINE_S)
+    assert abs(read.error_ms + 600_000) <= read.bound_ms + 500
+    found = await driver.set_clock(CLOCK.now(), deadline_s=DEADLINE_S)
+    assert abs(found.error_ms) <= found.bound_ms + 500
+    assert found.zone_proven
+    if isinstance(case.door, SimulatedDoor):
+        truth = await case.home.door.call("clock", device=case.name)
+        assert abs(truth["error_s"]) <= 1.5
+        assert truth["standard_offset_s"] == 3600
+
+
+# ── air and faults, where there are any ─────────────────────────────────────────────────────
+
+AIRS = {
+    "delayed": {"latency_s": 0.03, "jitter_s": 0.02},
+    "twice": {"duplicate": 0.5},
+    "lossy": {"loss": 0.1},
+}
+
+
+@pytest_asyncio.fixture(params=AIRS, loop_scope="module")
+async def air(request: pytest.FixtureRequest, case: Case) -> AsyncIterator[str]:
+    """Turns bad when the lock has been met."""
+    home = case.home
+    paths = (home.world.network.air.down, home.world.network.air.up)
+    before = [(path, name, getattr(path, name)) for path in paths for name in AIRS[request.param]]
+    for path in paths:
+        for name, value in AIRS[request.param].items():
+            setattr(path, name, value)
+    yield request.param
+    for path, name, value in before:
+        setattr(path, name, value)
+
+
+@pytest.mark.parametrize("case", ["yale", "danalock"], indirect=True)
+async def test_through_bad_air_the_end_is_right_and_the_way_is_safe(case: Case, air: str) -> None:
+    """As the scheduler does it: after a doubt, read; then go on."""
+    window = around_now(hours_before=48, hours_after=-24)
+    schedules = (window,) if case.keeps_windows else ()
+
+    async def until_proven(order: Callable[[bool], Awaitable[WriteResult]]) -> None:
+        for attempt in range(30):
+            try:
+                result = await order(attempt > 0)
+            except LinkError:
+                continue
+            if isinstance(result.outcome, Confirmed):
+                return
+            assert isinstance(result.outcome, Unconfirmed), result
+        pytest.fail(f"not proven in 30 attempts through {air} air")
+
+    def programming(again: bool) -> Awaitable[WriteResult]:
+        return case.driver.program(
+            case.slot, Secret("583920"), schedules, deadline_s=0.8, overwrite=again
+        )
+
+    await until_proven(programming)
+    assert await case.door.holds() == {case.slot: "583920"}
+    assert await case.door.opens("583920") is not case.keeps_windows
+    await until_proven(lambda _: case.driver.erase(case.slot, deadline_s=0.8))
+    assert await case.door.holds() == {}
+
+
+@on("yale", "kwikset")
+async def test_applied_but_the_answer_is_lost(case: Case) -> None:
+    await case.arm("applied-but-answer-lost", "set_pin_code", count=1)
+    with pytest.raises(OutcomeUnknown):
+        await case.driver.program(case.slot, Secret("583920"), (), deadline_s=0.5)
+    found = await case.driver.read_slot(case.slot, deadline_s=DEADLINE_S)
+    assert found.use is SlotUse.ENABLED
+
+
+@on("yale", "kwikset")
+async def test_acknowledged_but_not_applied_is_never_confirmed(case: Case) -> None:
+    await case.arm("acknowledged-but-not-applied", "set_pin_code", count=1)
+    result = await write(case, "583920")
+    assert isinstance(result.outcome, Unconfirmed)
+    assert result.reading is not None
+    assert result.reading.use is SlotUse.AVAILABLE
+
+
+@on("yale")
+@pytest.mark.parametrize("command", ["set_year_day_schedule", "set_user_status"])
+async def test_a_window_that_is_not_kept_leaves_no_code(case: Case, command: str) -> None:
+    await case.arm("acknowledged-but-not-applied", command, count=1)
+    result = await write(case, "583920", around_now())
+    assert isinstance(result.outcome, Unconfirmed)
+    assert await case.door.holds() == {}
+    assert not await case.door.opens("583920")
+
+
+@on("yale")
+async def test_a_lost_answer_in_the_middle_leaves_no_open_code(case: Case) -> None:
+    await case.arm("applied-but-answer-lost", "set_year_day_schedule", count=1)
+    window = around_now(hours_before=48, hours_after=-24)
+    result = await case.driver.program(case.slot, Secret("583920"), (window,), deadline_s=1.0)
+    assert isinstance(result.outcome, Unconfirmed)
+    assert await case.door.holds() == {}
+
+
+@on("yale", "kwikset")
+@pytest.mark.parametrize(
+    ("fault", "refusal"),
+    [
+        ("full", Refusal.FULL),
+        ("duplicate-always", Refusal.DUPLICATE),
+        ("busy", Refusal.FAILED),
+    ],
+)
+async def test_what_the_lock_refuses_has_a_reason(case: Case, fault: str, refusal: Refusal) -> None:
+    await case.arm(fault, "set_pin_code", count=1)
+    assert (await write(case, "583920")).outcome == Refused(refusal)
+    assert await case.door.holds() == {}
+
+
+@on("yale")
+async def test_masked_digits_are_not_taken_for_digits(case: Case) -> None:
+    await case.arm("masked-read", "get_pin_code", count=9)
+    result = await write(case, "583920")
+    assert isinstance(result.outcome, Confirmed)
+    assert result.reading is not None
+    assert (result.reading.use, result.reading.digits) == (SlotUse.ENABLED, None)
+
+
+@on("yale", "sleepy")
+async def test_out_of_range_nothing_is_changed_and_that_is_known(case: Case) -> None:
+    await write(case, "583920")
+    await case.home.door.call("out_of_range", device=case.name)
+    for doing in (
+        case.driver.read_slot(case.slot, deadline_s=0.6),
+        case.driver.program(5, Secret("111333"), (), deadline_s=0.6),
+        case.driver.erase(case.slot, deadline_s=0.6),
+    ):
+        with pytest.raises(Unreachable):
+            await doing
+    assert await case.door.holds() == {case.slot: "583920"}
+
+
+@on(*SIMULATED)
+async def test_an_unlock_is_sent_once_whatever_happens(case: Case) -> None:
+    before = (await case.home.state(case.name))["commands_received"].get("unlock_door", 0)
+    await case.arm("applied-but-answer-lost", "unlock_door", count=1)
+    with pytest.raises((OutcomeUnknown, PeerProtocolError)):
+        await case.driver.unlock(deadline_s=1.0)
+    after = (await case.home.state(case.name))["commands_received"]["unlock_door"]
+    assert after == before + 1
+
+
+@on(*SIMULATED)
+async def test_a_code_set_by_hand_is_told_and_read(case: Case) -> None:
+    assert isinstance(case.door, SimulatedDoor)
+    raw = case.slot + case.door.offset
+    done = await case.home.door.call("set_code_by_hand", device=case.name, slot=raw, code="777888")
+    assert done["done"], done
+    translate = case.driver.translate
+    await case.home.until(
+        lambda: (
+            SlotChanged(case.slot, SlotChange.ADDED, at_lock=True)
+            in [told for event in case.home.events for told in translate(event)]
+        )
+    )
+    assert all(
+        "777888" not in repr(translate(event))
+        for event in case.home.events
+        if isinstance(event, ClusterCommandReceived)
+    )
+    reading = await case.driver.read_slot(case.slot, deadline_s=DEADLINE_S)
+    assert reading.use is SlotUse.ENABLED
+
+
+@on(*SIMULATED)
+async def test_a_use_at_the_keypad_is_attributed_to_its_slot(case: Case) -> None:
+    await write(case, "583920")
+    case.home.events.clear()
+    assert await case.door.opens("583920")
+    translate = case.driver.translate
+    await case.home.until(
+        lambda: any(
+            getattr(told, "slot", None) == case.slot
+            for event in case.home.events
+            for told in translate(event)
+        )
+    )
+
+
+def _not_today() -> frozenset[int]:
+    """Neither today nor tomorrow: a test may run over midnight."""
+    today = to_datetime(CLOCK.now()).astimezone(WALL).isoweekday()
+    tomorrow = to_datetime(Instant(CLOCK.now() + DAY)).astimezone(WALL).isoweekday()
+    return frozenset(range(1, 8)) - {today, tomorrow}
