@@ -23,7 +23,7 @@ def resolve(reference: str, known: Sequence[Named], kind: str) -> str:
     for item in known:
         if item.id == reference:
             return item.id
-    found = [item for item in known if item.name.casefold() == wanted]
+    found = [item for item in known if item.name and item.name.casefold() == wanted]
     if not found and wanted:
         found = [
             item

@@ -63,6 +63,8 @@ _REASONS = {
     ),
     "tombstone": Words("the cloud removed it"),
     "revoked": Words("it was revoked"),
+    "device_dropped": Words("the cloud no longer wants it on this lock"),
+    "device_removed": Words("the lock was removed from this gateway"),
     "suspended": Words("it is suspended"),
 }
 
