@@ -34,6 +34,8 @@ class EventType(Enum):
     DEVICE_OFFLINE = "device.offline"
     DEVICE_TIME_WRONG = "device.time_wrong"
     DEVICE_TIME_SET = "device.time_set"
+    DEVICE_SCHEDULES_PROVEN = "device.schedules_proven"
+    DEVICE_SCHEDULES_NOT_KEPT = "device.schedules_not_kept"
     DEVICE_SUSPECT = "device.suspect"
     CREDENTIAL_PROGRAMMED = "credential.programmed"
     CREDENTIAL_ERASED = "credential.erased"

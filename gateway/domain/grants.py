@@ -49,6 +49,8 @@ class Origin(Enum):
     CLOUD_MANUAL = "cloud_manual"
     BACKUP = "backup"
     LOCAL = "local"
+    PROBE = "probe"
+    """A throwaway code behind a window long closed: typed at the door, it must be refused."""
 
 
 class SubjectClass(Enum):

@@ -40,7 +40,7 @@ from gateway.domain.devices import (
     WeekDay,
     YearDay,
 )
-from gateway.domain.grants import DesiredGrant, Enforcement, GrantState, Verdict
+from gateway.domain.grants import DesiredGrant, Enforcement, GrantState, Origin, Verdict
 from gateway.domain.instant import DAY, ClockTrust, Instant, after
 from gateway.domain.pin_rules import check
 from gateway.domain.windows import Always, Recurring, Span, Timed, Window, span_from
@@ -88,6 +88,10 @@ class Policy:
     """When a fresh code is read once more: some locks acknowledge, and delete minutes later."""
     verify_every_s: float = 86_400.0
     """How often a code on a mains-powered lock is read, so that drift is found."""
+
+
+PROBE_SCHEDULE = YearDay(Instant(978_307_200_000), Instant(978_393_600_000))
+"""2001-01-01 UTC, one day: over on any lock whose clock was ever set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,9 +207,12 @@ def _want(
 ) -> _Want:
     now = moment.effective
     span = span_from(grant.window, now)
-    absent = _reason_to_be_absent(grant, span)
+    absent = _reason_to_be_absent(device, grant, span)
     is_open = absent is None and span is not None and span.holds(now)
-    schedules = _schedules_on_lock(device, grant.window, moment, policy, slot, is_open=is_open)
+    if grant.origin is Origin.PROBE:
+        schedules: tuple[LockSchedule, ...] = (PROBE_SCHEDULE,)
+    else:
+        schedules = _schedules_on_lock(device, grant.window, moment, policy, slot, is_open=is_open)
     opens, closes = _edges(grant.window, on_lock=bool(schedules))
     if absent is not None:
         state, reason = absent
@@ -242,7 +249,7 @@ _WAITS = {GrantState.SUSPENDED, GrantState.HELD}
 
 
 def _reason_to_be_absent(
-    grant: DesiredGrant, span: Span | None
+    device: Device, grant: DesiredGrant, span: Span | None
 ) -> tuple[GrantState, str | None] | None:
     if grant.removed is not None:
         return GrantState.ERASED, grant.removed
@@ -260,6 +267,8 @@ def _reason_to_be_absent(
         return GrantState.SUSPENDED, None
     if grant.held:
         return GrantState.HELD, "held_until_check_in"
+    if grant.origin is Origin.PROBE and not device.capabilities.schedules.year_day:
+        return GrantState.REJECTED, "unsupported"
     return None
 
 

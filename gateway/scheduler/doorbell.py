@@ -20,10 +20,12 @@ from gateway.domain.devices import (
     Slot,
 )
 from gateway.domain.events import EventType, Fact, Method, Value
+from gateway.domain.grants import Origin
 from gateway.domain.ids import CredentialId, DeviceId, GrantId
+from gateway.domain.schedule import Tombstone
 from gateway.drivers.api import DeviceEvent, Happening, Measured, SlotChange, SlotChanged
 from gateway.errors import StoreBusy, StoreError, StoreFull
-from gateway.store import devices, events, history, reported
+from gateway.store import desired, devices, events, history, meta, reported
 
 if TYPE_CHECKING:
     from gateway.domain.instant import Instant
@@ -38,6 +40,9 @@ KEEP = 10_000
 STORE_PAUSE_S = 2.0
 ECHO_MS = 10_000
 """A lock tells of our own write no later than this after we recorded it."""
+
+
+_BY_CODE = frozenset({Method.CODE, Method.KEYPAD})
 
 
 class Doorbell:
@@ -129,15 +134,42 @@ class Doorbell:
         if event.reason is not None:
             body["reason"] = event.reason
         self._tell(tx, event.type, at, device_id, credential_id, body, event.device_time)
-        if event.schedule_refused:
-            devices.update_device(tx, device_id, schedules_proven=True)
+        self._learn_schedules(tx, device_id, credential_id, event, at)
         if event.type is EventType.LOCK_JAMMED:
             devices.update_device(tx, device_id, jammed=True)
         elif event.type in {EventType.LOCK_LOCKED, EventType.LOCK_UNLOCKED}:
             self._moved(tx, device_id, event, at)
-        by_code = event.method in {Method.CODE, Method.KEYPAD}
+        by_code = event.method in _BY_CODE
         if event.type is EventType.LOCK_UNLOCKED and by_code and credential_id is not None:
             self._used(tx, GrantId(credential_id, device_id), event.slot, at)
+
+    def _learn_schedules(
+        self,
+        tx: Tx,
+        device_id: DeviceId,
+        credential_id: CredentialId | None,
+        event: Happening,
+        at: Instant,
+    ) -> None:
+        """A code refused for its schedule proves that this lock keeps them; a probe that opened,
+        that it does not."""
+        row = tx.one(reported.grant(GrantId(credential_id, device_id))) if credential_id else None
+        probe = row is not None and row.origin is Origin.PROBE
+        opened = event.type is EventType.LOCK_UNLOCKED and event.method in _BY_CODE
+        if not event.schedule_refused and not (probe and opened):
+            return
+        if devices.update_device(tx, device_id, schedules_proven=event.schedule_refused):
+            kind = (
+                EventType.DEVICE_SCHEDULES_PROVEN
+                if event.schedule_refused
+                else EventType.DEVICE_SCHEDULES_NOT_KEPT
+            )
+            self._tell(tx, kind, at, device_id)
+        elif probe and opened:
+            self._tell(tx, EventType.DEVICE_SCHEDULES_NOT_KEPT, at, device_id)
+        if probe and credential_id is not None:
+            revision = tx.one(meta.revision()) or 0
+            desired.tombstone(tx, Tombstone(credential_id), revision, at, reason="probe_over")
 
     def _moved(self, tx: Tx, device_id: DeviceId, event: Happening, at: Instant) -> None:
         row = tx.one(devices.device(device_id))

@@ -188,7 +188,7 @@ def grant_lines() -> Select[GrantLine]:
     return Select(
         "SELECT g.credential_id, g.device_id, c.version FROM grants g"
         " JOIN credentials c USING (credential_id)"
-        " WHERE g.removed IS NULL AND c.orphaned = 0 AND c.origin <> 'local'",
+        " WHERE g.removed IS NULL AND c.orphaned = 0 AND c.origin NOT IN ('local', 'probe')",
         (),
         lambda row: GrantLine(row[0], row[1], row[2]),
     )

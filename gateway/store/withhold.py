@@ -74,7 +74,7 @@ def revoked_lines() -> Select[GrantLine]:
     return Select(
         "SELECT g.credential_id, g.device_id, c.version FROM grants g"
         " JOIN credentials c USING (credential_id)"
-        " WHERE g.removed = ? AND c.orphaned = 0 AND c.origin <> 'local'",
+        " WHERE g.removed = ? AND c.orphaned = 0 AND c.origin NOT IN ('local', 'probe')",
         (REVOKED,),
         lambda row: GrantLine(row[0], row[1], row[2]),
     )

@@ -24,10 +24,10 @@ from gateway.domain.devices import (
     OpaqueReason,
     Slot,
 )
-from gateway.domain.grants import DesiredGrant, GrantState
+from gateway.domain.grants import DesiredGrant, GrantState, Origin
 from gateway.domain.ids import CredentialId, DeviceId
 from gateway.domain.instant import DAY, HOUR, MINUTE, ClockTrust, Instant
-from gateway.domain.reconcile import Moment, Plan, Policy, plan
+from gateway.domain.reconcile import PROBE_SCHEDULE, Moment, Plan, Policy, plan
 from gateway.domain.secret import DigitsFacts, KeyedHash
 from gateway.domain.windows import Always, Recurring, Timed, Weekly, span_from
 
@@ -379,3 +379,19 @@ def test_a_suspended_grant_leaves_the_lock_and_comes_back_with_the_same_window()
 def test_a_window_closed_before_it_could_be_programmed_is_missed() -> None:
     decided = plan(bare(), [lone(Timed(Instant(NOW - HOUR), NOW))], Moment(NOW), POLICY)
     assert decided.verdicts[0].state is GrantState.MISSED
+
+
+def test_a_probe_is_written_behind_a_closed_window_and_taken_off_when_its_time_is_over() -> None:
+    window = Timed(NOW, Instant(NOW + 3 * MINUTE))
+    probe = lone(window, origin=Origin.PROBE)
+    able = bare(capabilities=Capabilities(codes=CodeLimits(3), schedules=ScheduleSupport(0, 1)))
+    assert plan(able, [probe], Moment(NOW), POLICY).actions[0] == Program(
+        1, CredentialId("c"), (PROBE_SCHEDULE,)
+    )
+    on_lock = replace(
+        able, slots={1: Slot(1, Known(KeyedHash("h1")), CredentialId("c"), (PROBE_SCHEDULE,))}
+    )
+    over = plan(on_lock, [probe], Moment(Instant(NOW + 3 * MINUTE)), POLICY)
+    assert over.actions[0] == Erase(1, CredentialId("c"))
+    unable = plan(bare(), [probe], Moment(NOW), POLICY)
+    assert unable.verdicts[0].state is GrantState.REJECTED
