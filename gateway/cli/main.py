@@ -164,7 +164,7 @@ def events(
         console = output.console()
         try:
             for item in stream:
-                console.print(render.event(item, zone), soft_wrap=True)
+                console.print(render.event(output.printable(item), zone), soft_wrap=True)
         except KeyboardInterrupt:
             return
 

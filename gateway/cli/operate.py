@@ -97,6 +97,8 @@ def new_id() -> str:
 
 def answer(document: Document, what: str, done: str, as_json: bool) -> None:
     """Show a command's result; `Failure` unless it is confirmed."""
+    from gateway.cli.output import printable
+
     if as_json:
         import json
 
@@ -112,7 +114,7 @@ def answer(document: Document, what: str, done: str, as_json: bool) -> None:
     match result.get("outcome"):
         case "confirmed":
             if not as_json:
-                print(done)
+                print(printable(done))
         case "unconfirmed":
             raise Failure(
                 f"could not confirm: {what} may or may not have happened: "
@@ -241,7 +243,7 @@ def _watch(progress: Iterator[Document], seconds: int) -> Document | None:
     """A bar that runs down with the time left, and a line for each stage."""
     from rich.progress import BarColumn, Progress, TextColumn
 
-    from gateway.cli.output import console
+    from gateway.cli.output import console, printable
 
     words = {
         "open": "network open: put the device into joining mode",
@@ -261,7 +263,7 @@ def _watch(progress: Iterator[Document], seconds: int) -> Document | None:
         transient=True,
     ) as bar:
         task = bar.add_task(words["open"], total=seconds, completed=seconds, left=f"{seconds} s")
-        for item in progress:
+        for item in map(printable, progress):
             left = max(0, round(item["remaining_s"]))
             text = words.get(item["stage"], item["stage"])
             if last is None or last["stage"] != item["stage"]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,20 @@ def show(document: Document, as_json: bool, render: Callable[[Document], Rendera
     if as_json:
         print(json.dumps(document, ensure_ascii=False))
     else:
-        console().print(render(document))
+        console().print(render(printable(document)))
+
+
+def printable(value: Any) -> Any:
+    """A document whose texts cannot steer a terminal: names come from radios and the cloud."""
+    match value:
+        case str():
+            return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in value)
+        case list():
+            return [printable(item) for item in value]
+        case dict():
+            return {key: printable(item) for key, item in value.items()}
+        case _:
+            return value
 
 
 def fail(failure: Failure, as_json: bool) -> None:
@@ -37,6 +50,6 @@ def fail(failure: Failure, as_json: bool) -> None:
         body = {"code": failure.code, "message": str(failure), "next": failure.next_step}
         print(json.dumps({"error": body}, ensure_ascii=False), file=sys.stderr)
         return
-    print(f"lock-gateway: {failure}", file=sys.stderr)
+    print(f"lock-gateway: {printable(str(failure))}", file=sys.stderr)
     if failure.next_step:
-        print(f"  {failure.next_step}", file=sys.stderr)
+        print(f"  {printable(failure.next_step)}", file=sys.stderr)

@@ -311,6 +311,17 @@ async def test_an_erase_overdue_is_told_first(house: House) -> None:
     assert attention.split("•")[1].split()[:6] == ["Ada", "may", "still", "open", "Front", "door:"]
 
 
+async def test_a_name_cannot_steer_the_terminal(house: House) -> None:
+    await house.store.submit(lambda tx: devices.update_device(tx, FRONT, name="\x1b[2Jfront\n"))
+    for arguments in (["devices"], ["device", FRONT], ["events"], ["why", "Ada", FRONT]):
+        ran = await cli(house, *arguments)
+        assert ran.code == 0
+        assert "\x1b" not in ran.out
+        assert "\N{REPLACEMENT CHARACTER}" in ran.out
+    refused = await cli(house, "device", "\x1b[2Jx")
+    assert "\x1b" not in refused.err
+
+
 async def test_help_names_every_command_and_the_exit_codes() -> None:
     ran = await lock_gateway("--help")
     assert ran.code == 0
