@@ -2,30 +2,35 @@
 
 `adjtimex(2)` tells whether a time service disciplines the clock (STA_UNSYNC clear). Never proven
 since boot: untrusted. Proven once and no longer: holdover, for weeks. The highest time seen while
-proven is the floor; it is kept in the store and the gateway never acts as if it were earlier.
+proven is the floor; it is kept in the store, rises with the time that passes, and the gateway
+never acts as if it were earlier.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 from typing import TYPE_CHECKING, ClassVar
 
 import structlog
 
-from gateway.domain.instant import ClockTrust, Instant
+from gateway.domain.instant import ClockTrust, Instant, after
 from gateway.domain.reconcile import Moment
+from gateway.errors import StoreBusy, StoreFull
 from gateway.store import meta
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.kit.clock import SystemClock
+    from gateway.kit.clock import Clock, ManualClock, SystemClock
     from gateway.store.database import Store
 
 log = structlog.get_logger()
 
 STA_UNSYNC = 0x0040
-WATCH_S = 10.0
+WATCH_S = 2.0
+JUMP_S = 2.0
+"""A difference between wall and monotonic time beyond this is a step of the clock."""
 FLOOR_EVERY_MS = 5 * 60_000
 
 
@@ -58,19 +63,26 @@ class TrustKeeper:
     def __init__(
         self,
         store: Store,
-        clock: SystemClock,
+        clock: SystemClock | ManualClock,
         floor: Instant,
         synchronised: Callable[[], bool],
     ) -> None:
         self._store = store
         self._clock = clock
         self._floor = floor
+        self._floor_at = clock.monotonic()
+        self._written = floor
+        self._offset_s = _offset_s(clock)
         self._synchronised = synchronised
         self.changed: Callable[[], None] = lambda: None
-        """Called on the loop when trust changes."""
+        """Called on the loop when trust changes or the clock steps."""
 
     def moment(self) -> Moment:
-        return Moment(self._clock.now(), self._clock.trust, self._floor)
+        """The floor rises with the time that has passed since it was known."""
+        return Moment(self._clock.now(), self._clock.trust, self._risen())
+
+    def _risen(self) -> Instant:
+        return after(self._floor, self._clock.monotonic() - self._floor_at)
 
     async def run(self) -> None:
         while True:
@@ -87,7 +99,20 @@ class TrustKeeper:
         if before is not self._clock.trust:
             log.info("clock trust changed", trust=self._clock.trust.value, before=before.value)
             self.changed()
-        now = self._clock.now()
-        if self._clock.trust is ClockTrust.TRUSTED and now - self._floor >= FLOOR_EVERY_MS:
-            self._floor = now
-            await self._store.submit(lambda tx: meta.set_time_floor(tx, now))
+        offset_s = _offset_s(self._clock)
+        if abs(offset_s - self._offset_s) > JUMP_S:
+            self.changed()
+        self._offset_s = offset_s
+        self._floor, self._floor_at = self._risen(), self._clock.monotonic()
+        if self._clock.trust is ClockTrust.TRUSTED:
+            self._floor = max(self._floor, self._clock.now())
+        if self._floor - self._written >= FLOOR_EVERY_MS:
+            floor = self._floor
+            with contextlib.suppress(StoreFull, StoreBusy):
+                await self._store.submit(lambda tx: meta.set_time_floor(tx, floor))
+                self._written = floor
+
+
+def _offset_s(clock: Clock) -> float:
+    """Wall time less monotonic time: it moves only when the wall clock is stepped or slewed."""
+    return clock.now() / 1000 - clock.monotonic()

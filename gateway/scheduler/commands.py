@@ -77,6 +77,7 @@ class Commands:
         self._acting: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
+        self._taken.clear()
         leave = self._store.subscribe(self._on_change)
         try:
             reaped = False

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from gateway.domain.devices import Opaque, OpaqueReason, Slot
+from gateway.domain.devices import Empty, Known, Opaque, OpaqueReason, Slot
 from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.ids import DeviceId
-from gateway.errors import GatewayError, RadioUnavailable, RequestError
+from gateway.domain.instant import Instant
+from gateway.errors import GatewayError, RadioUnavailable, RequestError, StoreError
 from gateway.radios.api import (
     AttributeReported,
     ClusterCommandReceived,
@@ -33,12 +34,13 @@ from gateway.radios.api import (
     RadioStatus,
     StateChanged,
 )
+from gateway.scheduler.record import QUARANTINE_MS
 from gateway.store import devices, events, history, reported
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from gateway.domain.instant import Instant
+    from gateway.domain.capabilities import Capabilities
     from gateway.drivers.api import DeviceEvent, Driver
     from gateway.kit.clock import Clock
     from gateway.store.database import Store
@@ -51,6 +53,7 @@ INTERVIEW_DEADLINE_S = 60.0
 INTERVIEW_TRIES = 5
 INTERVIEW_PAUSE_S = 5.0
 REGISTERED_WITHIN_S = 90.0
+STORE_PAUSE_S = 5.0
 
 
 class MeshRadio(ClusterRadio, Commissioning, Protocol):
@@ -71,6 +74,8 @@ class Member:
     radio: MeshRadio
     address: str
     driver: Driver | None
+    met: bool = False
+    """It was ready before in this life, so that being ready again means that it joined again."""
 
 
 class FleetListener(Protocol):
@@ -78,7 +83,13 @@ class FleetListener(Protocol):
 
     def member_joined(self, device_id: DeviceId) -> None: ...
 
-    def member_left(self, device_id: DeviceId) -> None: ...
+    def member_left(self, device_id: DeviceId) -> None:
+        """It was dismissed and is no member any more."""
+        ...
+
+    def member_gone(self, device_id: DeviceId) -> None:
+        """It left the network by itself, and may come back."""
+        ...
 
     def member_heard(self, device_id: DeviceId) -> None: ...
 
@@ -133,17 +144,19 @@ class Fleet:
             radio = next((r for r in self.radios if r.name == row.radio), None)
             if radio is not None:
                 self._enlist(Member(DeviceId(row.device_id), radio, row.address, None))
+            if self._listener is not None:
+                # Also while nobody can speak to it: what is due on it is shown and alarmed.
+                self._listener.member_joined(DeviceId(row.device_id))
         leave = [radio.listen(self._listener_of(radio)) for radio in self.radios]
         try:
             for radio in self.radios:
-                for node in radio.nodes():
-                    self._nodes.put_nowait((radio, node))
+                self._list(radio)
             while True:
                 radio, node = await self._nodes.get()
                 running = self._registering.get(node.address)
                 if running is None or running.done():
                     task = asyncio.create_task(
-                        self._register(radio, node), name=f"register {node.address}"
+                        self._guarded(radio, node), name=f"register {node.address}"
                     )
                     self._registering[node.address] = task
         finally:
@@ -153,14 +166,37 @@ class Fleet:
                 task.cancel()
             await asyncio.gather(*self._registering.values(), return_exceptions=True)
 
+    def _list(self, radio: MeshRadio) -> None:
+        """Meet the members that nobody speaks to yet."""
+        for node in radio.nodes():
+            member = self._by_address.get((radio.name, node.address))
+            if member is None or member.driver is None:
+                self._nodes.put_nowait((radio, node))
+
+    async def _guarded(self, radio: MeshRadio, node: NodeInfo) -> None:
+        """One device that cannot be registered keeps no other out; it is tried again."""
+        while True:
+            try:
+                await self._register(radio, node)
+            except StoreError as error:
+                log.error("could not register a device", address=node.address, cause=str(error))
+                await self._clock.sleep(STORE_PAUSE_S)
+            except Exception:
+                log.exception("could not register a device", address=node.address)
+                return
+            else:
+                return
+
     # ── radio events ────────────────────────────────────────────────────────────────────
 
     def _listener_of(self, radio: MeshRadio) -> Callable[[RadioEvent], None]:
         def on_event(event: RadioEvent) -> None:
             match event:
                 case StateChanged(state):
+                    up = state.status in _SPEAKING
+                    if up:
+                        self._list(radio)
                     if self._listener is not None:
-                        up = state.status in _SPEAKING
                         self._listener.radio_changed(radio.name, up=up)
                 case NodeReady(node):
                     self._nodes.put_nowait((radio, node))
@@ -189,6 +225,8 @@ class Fleet:
         if member is not None:
             log.warning("a device left the network by itself", device=member.device_id)
             member.driver = None
+            if self._listener is not None:
+                self._listener.member_gone(member.device_id)
 
     # ── membership ──────────────────────────────────────────────────────────────────────
 
@@ -213,7 +251,11 @@ class Fleet:
             return
         if row is not None and known:
             driver.restore(row.capabilities)
-            self._enlist(Member(DeviceId(row.device_id), radio, row.address, driver))
+            before = self._by_address.get((radio.name, node.address))
+            again = before is not None and before.met
+            if again:
+                await self._meet_again(node, driver, row)
+            self._enlist(Member(DeviceId(row.device_id), radio, row.address, driver, met=True))
             if self._listener is not None:
                 self._listener.member_joined(DeviceId(row.device_id))
         else:
@@ -224,17 +266,9 @@ class Fleet:
     async def _welcome(
         self, radio: MeshRadio, node: NodeInfo, driver: Driver, before: DeviceRow | None
     ) -> None:
-        for attempt in range(INTERVIEW_TRIES):
-            try:
-                capabilities = await driver.interview(deadline_s=INTERVIEW_DEADLINE_S)
-                break
-            except GatewayError as error:
-                log.info("an interview failed", address=node.address, cause=str(error))
-                await self._clock.sleep(INTERVIEW_PAUSE_S * (attempt + 1))
-        else:
-            log.error("a device could not be interviewed", address=node.address)
+        capabilities = await self._interview(node, driver)
+        if capabilities is None:
             return
-        capabilities = replace(capabilities, sleepy=node.sleepy)
         now, trust = self._clock.now(), self._clock.trust
         device_id = self._new_device_id()
         name = self._names.pop(node.address, "") or f"{node.model} {node.address[-5:]}"
@@ -268,10 +302,50 @@ class Fleet:
             events.append(tx, Fact(EventType.DEVICE_JOINED, now, device_id, body=body), trust)
 
         await self._store.submit(write)
-        self._enlist(Member(device_id, radio, node.address, driver))
+        self._enlist(Member(device_id, radio, node.address, driver, met=True))
         log.info("a device joined", device=device_id, model=node.model)
         if self._listener is not None:
             self._listener.member_joined(device_id)
+
+    async def _interview(self, node: NodeInfo, driver: Driver) -> Capabilities | None:
+        for attempt in range(INTERVIEW_TRIES):
+            try:
+                capabilities = await driver.interview(deadline_s=INTERVIEW_DEADLINE_S)
+            except GatewayError as error:
+                log.info("an interview failed", address=node.address, cause=str(error))
+                await self._clock.sleep(INTERVIEW_PAUSE_S * (attempt + 1))
+            else:
+                return replace(capabilities, sleepy=node.sleepy)
+        log.error("a device could not be interviewed", address=node.address)
+        return None
+
+    async def _meet_again(self, node: NodeInfo, driver: Driver, row: DeviceRow) -> None:
+        """The same hardware joined once more, perhaps after a factory reset: believe nothing of it.
+
+        Its codes are read anew before anything else is decided, and its reporting is set up again.
+        """
+        capabilities = await self._interview(node, driver)
+        now, trust = self._clock.now(), self._clock.trust
+        device_id = DeviceId(row.device_id)
+
+        def write(tx: Tx) -> None:
+            doubt_slots(tx, device_id, now)
+            devices.update_device(tx, device_id, inventory_done=False, schedules_proven=False)
+            tx.touch(f"device:{device_id}")
+            if capabilities is not None:
+                devices.update_device(tx, device_id, capabilities=capabilities)
+            if row.clock_read_at is not None:
+                devices.update_device(
+                    tx,
+                    device_id,
+                    clock_zone_proven=False,
+                    clock_read_at=Instant(0),
+                )
+            body: dict[str, Value] = {"cause": "joined_again"}
+            events.append(tx, Fact(EventType.DEVICE_SUSPECT, now, device_id, body=body), trust)
+
+        await self._store.submit(write)
+        log.warning("a known device joined again; its codes are read", device=device_id)
 
     async def join(self, order: JoinOrder, name: str | None) -> AsyncIterator[JoinProgress]:
         """Admit one device and see it stored; `READY` carries the device id in `detail`."""
@@ -323,6 +397,18 @@ class Fleet:
 
 
 _SPEAKING = {RadioStatus.UP, RadioStatus.DEGRADED}
+
+
+def doubt_slots(tx: Tx, device_id: DeviceId, now: Instant) -> None:
+    """Believe nothing of what is on a lock; what we put there stays recognisable as ours."""
+    reported.forget_unmanaged(tx, device_id)
+    for slot in tx.all(reported.slots_for(device_id)):
+        if isinstance(slot.content, Known):
+            until = Instant(now + QUARANTINE_MS)
+            history.quarantine(tx, device_id, slot.content.hash, until)
+        if not isinstance(slot.content, Empty):
+            unread = Slot(slot.number, Opaque(OpaqueReason.UNREAD), slot.owner)
+            reported.put_slot(tx, device_id, unread)
 
 
 async def reap_attempts(store: Store, now: Instant) -> int:

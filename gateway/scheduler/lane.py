@@ -99,6 +99,7 @@ class Lane:
         self._wake = asyncio.Event()
         self._dirty = True
         self._heard = False
+        self._gone = False
         self._momentary: deque[Momentary] = deque()
         self._retries: dict[_Key, _Retry] = {}
         self._silent = 0
@@ -129,6 +130,11 @@ class Lane:
         elif self._due() or (self._driver() is not None and self._next_action() is not None):
             self._wake.set()
 
+    def gone(self) -> None:
+        """It left the network: nobody can speak to it until it joins again."""
+        self._gone = True
+        self._wake.set()
+
     def heard(self) -> None:
         """The device is awake and in range now: what waited for it may go at once.
 
@@ -156,6 +162,9 @@ class Lane:
             if self._heard:
                 self._heard = False
                 await self._was_heard()
+            if self._gone:
+                self._gone = False
+                await self._set_reachable(False, cause="left_the_network")
             if self._dirty or self._due():
                 await self._replan()
             if not await self._step():
@@ -332,9 +341,13 @@ class Lane:
             if self._silent >= OFFLINE_AFTER_FAILURES and self._reachable is not False:
                 await self._set_reachable(False)
 
-    async def _set_reachable(self, reachable: bool) -> None:
+    async def _set_reachable(self, reachable: bool, *, cause: str = "no_answer") -> None:
         with contextlib.suppress(StoreFull, StoreBusy):
             await publish_reachability(
-                self._store, self.device_id, reachable, self._clock.now(), self._clock.trust
+                self._store,
+                self.device_id,
+                None if reachable else cause,
+                self._clock.now(),
+                self._clock.trust,
             )
             self._reachable = reachable

@@ -88,9 +88,12 @@ class Scheduler:
         self._lanes: dict[DeviceId, Lane] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._runs: dict[DeviceId, asyncio.Task[None]] = {}
+        self._radio_up: dict[str, bool] = {}
         fleet.listen(self)
 
     async def run(self) -> None:
+        self._lanes.clear()
+        self._runs.clear()
         left = await reap_attempts(self._store, self._clock.now())
         if left:
             log.warning(
@@ -173,6 +176,11 @@ class Scheduler:
             for act in lane.leftovers():
                 self._tasks.create_task(_answer(act), name=f"unanswered {device_id}")
 
+    def member_gone(self, device_id: DeviceId) -> None:
+        lane = self._lanes.get(device_id)
+        if lane is not None:
+            lane.gone()
+
     def member_heard(self, device_id: DeviceId) -> None:
         lane = self._lanes.get(device_id)
         if lane is not None:
@@ -182,7 +190,8 @@ class Scheduler:
         self._doorbell.ring(device_id, event)
 
     def radio_changed(self, name: str, *, up: bool) -> None:
-        if self._tasks is not None:
+        if self._tasks is not None and self._radio_up.get(name) is not up:
+            self._radio_up[name] = up
             self._tasks.create_task(self._tell_radio(name, up=up), name=f"radio {name}")
         if up:
             for lane in self._lanes.values():

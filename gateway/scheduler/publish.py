@@ -121,16 +121,17 @@ def _write_verdict(
 
 
 async def publish_reachability(
-    store: Store, device_id: DeviceId, reachable: bool, now: Instant, trust: ClockTrust
+    store: Store, device_id: DeviceId, cause: str | None, now: Instant, trust: ClockTrust
 ) -> None:
-    """An edge, with its cause."""
+    """An edge. `cause`: why it cannot be reached; None: it can."""
+    reachable = cause is None
 
     def write(tx: Tx) -> None:
         devices.update_device(tx, device_id, reachable=reachable, reachable_since=now)
         if reachable:
             devices.update_device(tx, device_id, last_heard_at=now)
         kind = EventType.DEVICE_ONLINE if reachable else EventType.DEVICE_OFFLINE
-        body: dict[str, Value] = {} if reachable else {"cause": "no_answer"}
+        body: dict[str, Value] = {} if reachable else {"cause": cause}
         events.append(tx, Fact(kind, now, device_id, body=body), trust)
 
     await store.submit(write)
@@ -138,9 +139,7 @@ async def publish_reachability(
 
 async def publish_next_attempt(store: Store, grant_id: GrantId, at: Instant, now: Instant) -> None:
     """When a failed action is tried again, for whoever asks why."""
-    await store.submit(
-        lambda tx: reported.update_grant(tx, grant_id, now, next_attempt_at=at)
-    )
+    await store.submit(lambda tx: reported.update_grant(tx, grant_id, now, next_attempt_at=at))
 
 
 async def publish_strays(store: Store, now: Instant, trust: ClockTrust) -> None:

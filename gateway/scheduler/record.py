@@ -6,7 +6,7 @@ committed together. No radio, no planning.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gateway.domain.actions import (
@@ -206,9 +206,7 @@ class Record:
         """The lock declined to tell of a slot that is not ours."""
         slot = self._slot(tx, number)
         if slot is None or (slot.owner is None and isinstance(slot.content, Opaque)):
-            self._put(
-                tx, number, Opaque(OpaqueReason.READ_FAILED), None, (), observed_at=now
-            )
+            self._put(tx, number, Opaque(OpaqueReason.READ_FAILED), None, (), observed_at=now)
 
     def reading(self, tx: Tx, order: Order, reading: SlotReading, now: Instant) -> None:
         """A slot was read, for its own sake or as proof."""
@@ -216,6 +214,9 @@ class Record:
         owner = before.owner if before else None
         grant = order.grant if order.grant and order.grant.credential_id == owner else None
         row = tx.one(reported.grant(GrantId(owner, self.device_id))) if owner else None
+        if row is not None and before is not None and row.attempts == 0:
+            # The desired value has changed since the write: occupied proves nothing of the new one.
+            before = replace(before, evidence=before.evidence - {Evidence.ASSUMED})
         finding = interpret(
             reading,
             before=before,

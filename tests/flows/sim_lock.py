@@ -28,7 +28,6 @@ from gateway.errors import DeviceRefused, OutcomeUnknown, Refusal, Unreachable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-
     from gateway.kit.clock import Clock
     from gateway.radios.api import RadioEvent
 
@@ -106,6 +105,9 @@ class SimDriver:
 
     def __init__(self, lock: SimLock) -> None:
         self.sim = lock
+
+    def restore(self, capabilities: Capabilities) -> None:
+        pass
 
     async def interview(self, *, deadline_s: float) -> Capabilities:
         await self._air("interview", deadline_s)
