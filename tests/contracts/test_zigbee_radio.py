@@ -171,6 +171,33 @@ class TestJoining:
                 await home.radio.request(FRONT, get_pin(), deadline_s=1)
 
 
+    async def test_who_was_forgotten_while_away_is_sent_away_when_it_comes_back(
+        self, tmp_path: Path
+    ) -> None:
+        async with house(tmp_path, LOCKS) as home:
+            await home.join("front", FRONT, INSTALL_CODE)
+            await home.radio.bind(FRONT, BindAndReport(1, LOCK, {}), deadline_s=5)
+            await home.door.call("out_of_range", device="front")
+            await home.radio.forget(FRONT)
+        async with house(tmp_path, LOCKS) as home:
+            await home.door.call("in_range", device="front")
+            await home.door.call("thumb_turn", device="front", to="unlocked")
+            node = home.world.network.nodes["front"]
+            async with asyncio.timeout(20):
+                await node.until(lambda: not node.joined)
+            assert home.radio.nodes() == ()
+            assert (await home.join("front", FRONT, INSTALL_CODE)).address == FRONT
+
+    async def test_a_lock_that_was_reset_joins_again(self, tmp_path: Path) -> None:
+        async with house(tmp_path, LOCKS) as home:
+            await home.join("front", FRONT, INSTALL_CODE)
+            await home.door.call("factory_reset", device="front")
+            home.events.clear()
+            await home.join("front", FRONT, INSTALL_CODE)
+            assert await home.event(NodeReady)
+            assert (await home.radio.request(FRONT, get_pin(), deadline_s=5)).fields
+
+
 class TestExchanges:
     async def test_read_write_bind_and_what_a_lock_refuses(self, tmp_path: Path) -> None:
         async with house(tmp_path, LOCKS) as home:

@@ -79,7 +79,6 @@ _REFUSALS: Mapping[int, Refusal] = {
     wire.Status.ACTION_DENIED: Refusal.NOT_AUTHORISED,
     wire.Status.TIMEOUT: Refusal.BUSY,
     wire.Status.WAIT_FOR_DATA: Refusal.BUSY,
-    wire.Status.LIMIT_REACHED: Refusal.INVALID,
 }
 
 

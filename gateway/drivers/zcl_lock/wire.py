@@ -105,7 +105,6 @@ class Status(IntEnum):
     ACTION_DENIED = 0x93
     TIMEOUT = 0x94
     WAIT_FOR_DATA = 0x97
-    LIMIT_REACHED = 0xC4
 
 
 SET_PIN_FULL: Final = 2

@@ -58,7 +58,7 @@ class Joining:
 
     def found(self, address: str) -> bool:
         """A node has joined or come back. False when it was sent away."""
-        if self._order is None or address in self._known:
+        if self._order is None or (address in self._known and address != self._wanted):
             if address in self._register.forgotten:
                 self._dismiss(address)
                 return False
