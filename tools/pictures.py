@@ -84,7 +84,8 @@ def example(socket: str) -> tuple[str, str]:
     codes = json.loads(run(socket, "codes", "--all", "--json"))["codes"]
     if not codes:
         raise SystemExit("could not draw `why`: the gateway has no codes")
-    best = min(codes, key=lambda code: _rank(code["state"]))
+    # A code without a window has the least to tell.
+    best = min(codes, key=lambda code: (code["window"]["kind"] == "always", _rank(code["state"])))
     return best["credential_id"], best["device_name"]
 
 

@@ -80,6 +80,7 @@ class LocalApi:
                 web.post("/v1/commands", self._command),
                 web.get("/v1/commands/{command}", self._stored_command),
                 web.post("/v1/join", self._join),
+                web.post("/v1/devices/{device}/probe", self._probe),
             ]
         )
         return application
@@ -307,6 +308,13 @@ class LocalApi:
         caller = request[CALLER]
         caller.needs(Role.OPERATOR, "admit a device")
         return await streams.join(request, await _body(request), self._operations)
+
+    async def _probe(self, request: web.Request) -> web.StreamResponse:
+        caller = request[CALLER]
+        caller.needs(Role.OPERATOR, "probe a lock")
+        row = await self._find_device(request.match_info["device"])
+        progress = self._operations.probe(row.device_id, caller.actor)
+        return await streams.probe(request, progress)
 
     # ── finding ─────────────────────────────────────────────────────────────────────────
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gateway.domain.devices import Slot
     from gateway.domain.grants import Verdict
     from gateway.domain.ids import DeviceId
+    from gateway.domain.probe import ProbeProgress
     from gateway.local.explain import Explanation, Line
     from gateway.local.operations import CloudState, PlanView
     from gateway.local.queries import Code, StateCount
@@ -246,6 +247,15 @@ def _standing(verdict: Verdict | GrantRow) -> Document:
         "opens": verdict.opens.value,
         "closes": verdict.closes.value,
         "evidence": sorted(evidence.value for evidence in verdict.evidence),
+    }
+
+
+def probe(step: ProbeProgress) -> Document:
+    return {
+        "stage": step.stage.value,
+        "remaining_s": round(step.remaining_s, 1),
+        "digits": step.digits.reveal() if step.digits else None,
+        "detail": step.detail,
     }
 
 

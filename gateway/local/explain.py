@@ -189,7 +189,7 @@ def _headline(facts: Facts, span: Span | None, opens_door: Opens) -> str:
             begins = relative(opening, facts.now) if opening is not None else "soon"
             return f"Opens the door already: written ahead of its window, which begins {begins}."
         case GrantState.ACTIVE:
-            return f"Opens the door{until}."
+            return f"Opens the door{until or ' at any time'}."
         case GrantState.ERASING if opens_door is Opens.NO:
             return f"To be erased{because}. Still stored, but the lock refuses it now."
         case GrantState.ERASING if opens_door is Opens.YES:

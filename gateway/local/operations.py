@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
     from gateway.domain.grants import Verdict
     from gateway.domain.ids import DeviceId
     from gateway.domain.instant import Instant
+    from gateway.domain.probe import ProbeProgress
     from gateway.radios.api import JoinOrder, JoinProgress, RadioState
 
 
@@ -52,6 +53,10 @@ class Operations(Protocol):
         `READY` comes only after the device is interviewed and stored, its `detail` is the device
         id. Raises `RadioRefused` for a wrong install code, `RadioUnavailable`, `RequestError`.
         """
+        ...
+
+    def probe(self, device_id: DeviceId, actor: str) -> AsyncGenerator[ProbeProgress]:
+        """An installation test of a lock's schedules; closing the iterator ends it."""
         ...
 
     async def plan(self, device_id: DeviceId) -> PlanView: ...

@@ -23,6 +23,7 @@ from gateway.store import events as ledger
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from gateway.domain.probe import ProbeProgress
     from gateway.local.operations import Operations
     from gateway.radios.api import JoinProgress
     from gateway.store.database import Store
@@ -98,6 +99,24 @@ async def join(
                 await _line(response, documents.progress(first))
             async for stage in stages:
                 await _line(response, documents.progress(stage))
+        except GatewayError as error:
+            await _line(response, error_document(error)[1])
+        await response.write_eof()
+        return response
+
+
+async def probe(
+    request: web.Request, progress: AsyncGenerator[ProbeProgress]
+) -> web.StreamResponse:
+    """Progress of one installation test; the line of stage `type` holds the digits to type."""
+    async with aclosing(progress) as steps:
+        first = await anext(steps, None)
+        response = await _begin(request)
+        try:
+            if first is not None:
+                await _line(response, documents.probe(first))
+            async for step in steps:
+                await _line(response, documents.probe(step))
         except GatewayError as error:
             await _line(response, error_document(error)[1])
         await response.write_eof()

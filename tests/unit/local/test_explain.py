@@ -121,7 +121,7 @@ ANSWERS: dict[GrantState, list[tuple[Facts, Opens, str]]] = {
     ],
     GrantState.ACTIVE: [
         (facts(GrantState.ACTIVE, slot=slot()), Opens.YES, "until Fri 20 Nov 2026 17:30 CET"),
-        (facts(GrantState.ACTIVE, window=Always(), slot=slot()), Opens.YES, "Opens the door."),
+        (facts(GrantState.ACTIVE, window=Always(), slot=slot()), Opens.YES, "at any time"),
     ],
     GrantState.ERASING: [
         (facts(GrantState.ERASING, "revoked", slot=slot()), Opens.YES, "STILL OPENS"),
