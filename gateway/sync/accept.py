@@ -87,17 +87,21 @@ def delta(
     staging.clear_staged(tx)
     meta.put(tx, _STAGING, "")
     withheld = {change.credential_id for change in held if not _by_tombstone(change, stones)}
+    present = tx.all(desired.grant_lines()) if withheld else []
     changed = _upsert(tx, keyring, message.revision, specs, withheld, at.now)
     removed = _bury(tx, message.revision, stones, held, at.now)
     named = {spec.credential_id for spec in specs} - withheld
-    new = _held_items(message.revision, held, specs, withheld)
-    again = {(item.credential_id, item.device_id) for item in new}
+    edits = {spec.credential_id: spec for spec in specs if spec.credential_id in withheld}
+    new = _items(
+        message.revision,
+        held,
+        present,
+        {(name, device): spec.version for name, spec in edits.items() for device in spec.devices},
+    )
     remaining = [
         item
         for item in before
-        if item.credential_id not in named
-        and not _names(stones, item)
-        and (item.credential_id, item.device_id) not in again
+        if item.credential_id not in named | withheld and not _names(stones, item)
     ]
     _conclude(tx, message, at, held=[*remaining, *new], new=new, changed=changed, removed=removed)
     return Outcome.APPLIED
@@ -270,24 +274,23 @@ def snapshot(tx: Tx, message: Snapshot, at: Moment) -> Outcome:
 
 def _take_out(tx: Tx, revision: int, held: Sequence[StagedChange]) -> list[Held]:
     """Remove what is withheld from the staged snapshot."""
-    lines: dict[str, list[GrantLine]] = {}
-    if held:
-        for line in tx.all(staging.staged_lines(revision)):
-            lines.setdefault(line.credential_id, []).append(line)
-    items: dict[Key, Held] = {}
-    for change in held:
-        credential_id = change.credential_id
-        listed = lines.get(credential_id)
-        if listed is None:
-            kept = [c.device_id for c in held if c.credential_id == credential_id]
-            withhold.unstage_tombstone(tx, revision, credential_id, kept)
+    if not held:
+        return []
+    present = tx.all(desired.grant_lines())
+    names = {change.credential_id for change in held}
+    edits = {
+        _key(line): line.version
+        for line in tx.all(staging.staged_lines(revision))
+        if line.credential_id in names
+    }
+    edited = {name for name, _ in edits}
+    for name in names:
+        if name in edited:
+            withhold.unstage_credential(tx, revision, name)
         else:
-            withhold.unstage_credential(tx, revision, credential_id)
-            for line in listed:
-                items[_key(line)] = Held(*_key(line), revision, line.version)
-        key = (credential_id, change.device_id)
-        items.setdefault(key, Held(*key, revision))
-    return list(items.values())
+            kept = [change.device_id for change in held if change.credential_id == name]
+            withhold.unstage_tombstone(tx, revision, name, kept)
+    return _items(revision, held, present, edits)
 
 
 @dataclass(slots=True)
@@ -346,22 +349,23 @@ def _held(tx: Tx, message: Delta | Snapshot, now: Instant) -> list[StagedChange]
     return held_changes(changes, tx.all(withhold.in_force(devices)), now)
 
 
-def _held_items(
+def _items(
     revision: int,
-    held: Sequence[StagedChange],
-    specs: Iterable[CredentialSpec],
-    withheld: set[CredentialId],
+    held: Iterable[StagedChange],
+    present: Iterable[GrantLine],
+    edits: Mapping[Key, int],
 ) -> list[Held]:
-    items = {
-        (spec.credential_id, device): Held(spec.credential_id, device, revision, spec.version)
-        for spec in specs
-        if spec.credential_id in withheld
-        for device in spec.devices
-    }
-    for change in held:
-        key = (change.credential_id, change.device_id)
-        items.setdefault(key, Held(*key, revision))
-    return list(items.values())
+    """What the schedule as ordered has instead of what is in force.
+
+    `edits`: the lines of withheld credentials, as ordered. An edit is withheld whole, so what it
+    would have dropped on a lock that is not itself in doubt counts as dropped too.
+    """
+    edited = {name for name, _ in edits}
+    dropped: set[Key] = {(change.credential_id, change.device_id) for change in held}
+    dropped |= {_key(line) for line in present if line.credential_id in edited}
+    return [Held(*key, revision) for key in sorted(dropped - edits.keys())] + [
+        Held(*key, revision, version) for key, version in edits.items()
+    ]
 
 
 def _by_tombstone(change: StagedChange, stones: Iterable[Tombstone]) -> bool:

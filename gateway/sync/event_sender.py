@@ -32,7 +32,7 @@ BATCH_BYTES: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Events to send again, both ends included. `again`: although the cloud said it has them."""
+    """Events to send, both ends included. `again`: although the cloud said that it has some."""
 
     low: int
     high: int
@@ -67,7 +67,7 @@ class EventSender:
         if through > self._watermark:
             self._watermark = through
             self._patience.progress(self._clock.monotonic())
-        asked = [Wanted(low, high, again=high <= self._watermark) for low, high in wanted]
+        asked = [Wanted(low, high, again=low <= self._watermark) for low, high in wanted]
         if asked:
             self._wanted = asked
         self._overdue.set()
