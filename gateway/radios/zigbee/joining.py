@@ -35,7 +35,7 @@ WELL_KNOWN_NOTICE = (
 class Joining:
     """Hears of joins from the radio and tells them to whoever ordered one.
 
-    `application()` gives the one in use or raises `RadioUnavailable`; `dismiss` sends a node away.
+    `application()` gives the one in use or raises `RadioUnavailable`.
     """
 
     def __init__(
@@ -43,12 +43,10 @@ class Joining:
         clock: Clock,
         register: Register,
         application: Callable[[], Application],
-        dismiss: Callable[[str], None],
     ) -> None:
         self._clock = clock
         self._register = register
         self._application = application
-        self._dismiss = dismiss
         self._order: JoinOrder | None = None
         self._wanted: str | None = None
         self._known: frozenset[str] = frozenset()
@@ -57,14 +55,10 @@ class Joining:
     # ── what the radio tells ────────────────────────────────────────────────────────────────
 
     def found(self, address: str) -> bool:
-        """A node has joined or come back. False when it was sent away."""
+        """A node has joined or come back. False when it is to be sent away."""
         if self._order is None or (address in self._known and address != self._wanted):
-            if address in self._register.forgotten:
-                self._dismiss(address)
-                return False
-            return True
+            return address not in self._register.forgotten
         if self._wanted not in (None, address):
-            self._dismiss(address)
             return False
         self._wanted = address
         self._register.joined(address, well_known_key=self._order.install_code is None)
