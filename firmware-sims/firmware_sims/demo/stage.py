@@ -16,12 +16,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from firmware_sims.cloud.broker import Mosquitto, mosquitto
+from firmware_sims.cloud.broker import HOST, Mosquitto, free_port, mosquitto
 from firmware_sims.cloud.reference import ReferenceCloud
 from firmware_sims.control import ControlClient
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
     from pathlib import Path
 
 GATEWAY_ID = "demo-gateway"
@@ -70,37 +70,92 @@ class Failed(Exception):
     """A process of the stage did not do what it must."""
 
 
-@dataclass(slots=True)
 class Sims:
-    """The simulated doors and how to reach them."""
+    """The simulated doors as a process; `stop` and `start` keep the stick's port and all memory."""
 
-    process: asyncio.subprocess.Process
-    radio: str
-    control: ControlClient
-    nodes: Mapping[str, Mapping[str, Any]]
+    def __init__(self, folder: Path, world: Path) -> None:
+        self.nodes: Mapping[str, Mapping[str, Any]] = {
+            node["name"]: node for node in tomllib.loads(world.read_text())["node"]
+        }
+        self._folder = folder
+        self._world = world
+        self._port = free_port()
+        self._process: asyncio.subprocess.Process | None = None
+        self._control: ControlClient | None = None
+
+    @property
+    def radio(self) -> str:
+        """Where the stick is, as the daemon's settings name it."""
+        return f"tcp://{HOST}:{self._port}"
+
+    @property
+    def control(self) -> ControlClient:
+        """Who to ask. Failed while they are stopped."""
+        if self._control is None:
+            raise Failed("the simulated doors are not running")
+        return self._control
+
+    async def start(self) -> None:
+        """Until they can be asked. Failed with their words otherwise."""
+        control, log = self._folder / "doors.sock", self._folder / "sims.log"
+        with log.open("ab") as errors:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "firmware_sims", "zigbee", "--world", str(self._world),
+                "--listen", f"{HOST}:{self._port}", "--control", str(control),
+                "--state", str(self._folder / "sims"), stdout=asyncio.subprocess.PIPE,
+                stderr=errors,
+            )  # fmt: skip
+        out = self._process.stdout
+        async with asyncio.timeout(START_S):
+            line = b"" if out is None else await out.readline()
+        if not line:
+            raise Failed(f"the simulated doors did not start: {log.read_text()}")
+        self._control = await ControlClient(json.loads(line)["control"]).__aenter__()
+
+    async def stop(self) -> None:
+        control, self._control = self._control, None
+        if control is not None:
+            await control.__aexit__(None, None, None)
+        if self._process is not None and self._process.returncode is None:
+            await _end(self._process)
 
 
 class Daemon:
     """`lock-gateway run` as a process of its own, started, killed and started again."""
 
-    def __init__(self, config: Path, socket: Path, log: Path) -> None:
+    def __init__(
+        self, config: Path, socket: Path, log: Path, environ: Mapping[str, str] | None = None
+    ) -> None:
         self.config = config
         self.socket = socket
         self.log = log
+        self.environ = {**os.environ, "NO_COLOR": "1", **(environ or {})}
+        """Settings here (LOCK_GATEWAY_…) win over those of the file."""
         self._process: asyncio.subprocess.Process | None = None
 
-    async def start(self) -> None:
-        """Until the local API answers. Failed with the end of the log otherwise."""
+    @property
+    def process(self) -> asyncio.subprocess.Process:
+        """The latest one. Failed before the first."""
+        if self._process is None:
+            raise Failed("the daemon was not started yet")
+        return self._process
+
+    async def launch(self) -> None:
+        """Returns as soon as the process exists."""
         with self.log.open("ab") as out:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "gateway", "run", "--config", str(self.config),
-                stdout=out, stderr=out,
+                stdout=out, stderr=out, env=self.environ,
             )  # fmt: skip
+
+    async def start(self) -> None:
+        """Until the local API answers. Failed with the end of the log otherwise."""
+        await self.launch()
         async with asyncio.timeout(START_S):
             while True:
-                if self._process.returncode is not None:
+                if self.process.returncode is not None:
                     tail = self.log.read_text(errors="replace")[-2000:]
-                    raise Failed(f"the daemon ended with {self._process.returncode}: {tail}")
+                    raise Failed(f"the daemon ended with {self.process.returncode}: {tail}")
                 with contextlib.suppress(OSError):
                     _, writer = await asyncio.open_unix_connection(str(self.socket))
                     writer.close()
@@ -109,31 +164,40 @@ class Daemon:
 
     async def kill(self) -> None:
         """As a power cut would: no warning."""
-        assert self._process is not None
-        self._process.kill()
-        await self._process.wait()
+        self.process.kill()
+        await self.process.wait()
 
     async def stop(self) -> int:
         if self._process is None or self._process.returncode is not None:
             return 0
-        self._process.terminate()
-        try:
-            async with asyncio.timeout(END_S):
-                return await self._process.wait()
-        except TimeoutError:
-            await self.kill()
-            return -9
+        return await _end(self._process)
 
     async def cli(self, *arguments: str) -> tuple[int, str, str]:
         """Run `lock-gateway …` against this daemon: exit code, stdout, stderr."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "gateway", *arguments,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "LOCK_GATEWAY_SOCKET": str(self.socket), "NO_COLOR": "1"},
+            env={**self.environ, "LOCK_GATEWAY_SOCKET": str(self.socket)},
         )  # fmt: skip
         out, err = await process.communicate()
-        assert process.returncode is not None
-        return process.returncode, out.decode(), err.decode()
+        return await process.wait(), out.decode(), err.decode()
+
+    async def follow(self, *arguments: str) -> AsyncGenerator[dict[str, Any]]:
+        """The lines of a command that streams JSON, as they come; closing ends it."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "gateway", *arguments,
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, "LOCK_GATEWAY_SOCKET": str(self.socket), "NO_COLOR": "1"},
+        )  # fmt: skip
+        try:
+            if process.stdout is not None:
+                async for line in process.stdout:
+                    yield json.loads(line)
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.terminate()
+            await process.wait()
 
 
 @dataclass(slots=True)
@@ -151,14 +215,21 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(folder: Path, world: Path) -> AsyncIterator[Stage]:
-    """Broker, cloud, doors, daemon; the daemon is started by the caller's first step."""
+async def stage(
+    folder: Path, world: Path, environ: Mapping[str, str] | None = None
+) -> AsyncIterator[Stage]:
+    """Broker, cloud, doors, daemon; the daemon is started by the caller's first step.
+
+    `environ`: settings of the daemon that differ from the stage's.
+    """
     async with contextlib.AsyncExitStack() as stack:
         broker = await stack.enter_async_context(mosquitto())
         cloud = await stack.enter_async_context(
             ReferenceCloud(broker.host, broker.port, GATEWAY_ID)
         )
-        sims = await stack.enter_async_context(_sims(folder, world))
+        sims = Sims(folder, world)
+        stack.push_async_callback(sims.stop)
+        await sims.start()
         socket = folder / "api.sock"
         config = folder / "config.toml"
         config.write_text(
@@ -169,36 +240,19 @@ async def stage(folder: Path, world: Path) -> AsyncIterator[Stage]:
             ),
             encoding="utf-8",
         )  # fmt: skip
-        daemon = Daemon(config, socket, folder / "daemon.log")
+        daemon = Daemon(config, socket, folder / "daemon.log", environ)
         stack.push_async_callback(daemon.stop)
         received: list[str] = []
         cloud.listener = lambda _, message: received.append(json.dumps(message))
         yield Stage(folder, broker, cloud, sims, daemon, {}, received)
 
 
-@asynccontextmanager
-async def _sims(folder: Path, world: Path) -> AsyncIterator[Sims]:
-    control = folder / "doors.sock"
-    log = (folder / "sims.log").open("ab")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "firmware_sims", "zigbee", "--world", str(world),
-        "--control", str(control), "--state", str(folder / "sims"),
-        stdout=asyncio.subprocess.PIPE, stderr=log,
-    )  # fmt: skip
+async def _end(process: asyncio.subprocess.Process) -> int:
+    """Its exit code; -9 if it had to be killed."""
+    process.terminate()
     try:
-        assert process.stdout is not None
-        async with asyncio.timeout(START_S):
-            line = await process.stdout.readline()
-        if not line:
-            raise Failed(f"the simulated doors did not start: {(folder / 'sims.log').read_text()}")
-        ready = json.loads(line)
-        nodes: Mapping[str, Any] = {n["name"]: n for n in tomllib.loads(world.read_text())["node"]}
-        async with ControlClient(ready["control"]) as client:
-            yield Sims(process, ready["radio"], client, nodes)
-    finally:
-        log.close()
-        if process.returncode is None:
-            process.terminate()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(END_S):
-                    await process.wait()
+        async with asyncio.timeout(END_S):
+            return await process.wait()
+    except TimeoutError:
+        process.kill()
+        return await process.wait()
