@@ -7,6 +7,8 @@ exactly like the cloud's, and are awaited. Not here: the socket and errors (`ser
 
 from __future__ import annotations
 
+import asyncio
+import json
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -29,6 +31,8 @@ from gateway.store import desired, devices, events, meta, reported
 from gateway.store.keyring import credential_context
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gateway.domain.secret import Secret
     from gateway.kit.clock import Clock
     from gateway.local.explain import Facts
@@ -96,7 +100,7 @@ class LocalApi:
         found = [
             row for grant_id in urgent for row in await self._store.fetch(reported.grant(grant_id))
         ]
-        codes = await self._named(*found)
+        codes = list(map(await self._namer(), found))
         epoch, digest = await self._store.snapshot(meta.epoch(), meta.schedule_hash())
         revision, head, watermark = await self._store.snapshot(
             meta.revision(), events.head(), events.watermark()
@@ -142,19 +146,12 @@ class LocalApi:
             reported.slots_for(row.device_id),
             reported.grants_for(row.device_id),
         )
-        codes = await self._named(*(grant for grant in grants if grant.state not in queries.OVER))
-        now = self._clock.now()
         document = documents.device(row, counts)
         document["capabilities"] = documents.capabilities(row)
         document["slots"] = documents.slot_counts(row, slots)
         document["slots"]["listed"] = [documents.slot(slot) for slot in slots]
-        return web.json_response(
-            {
-                **self._head(),
-                "device": document,
-                "codes": [documents.grant(code, now, self._site.zone) for code in codes],
-            }
-        )
+        present = frozenset(GrantState) - queries.OVER
+        return await self._listing({**self._head(), "device": document}, grants, present)
 
     async def _codes(self, request: web.Request) -> web.Response:
         request[CALLER].needs(Role.STATUS, "list codes")
@@ -169,20 +166,30 @@ class LocalApi:
             wanted = frozenset(GrantState)
         if "state" in query:
             wanted = frozenset({_state(query["state"])})
-        rows = await self._named(
-            *(
-                row
-                for row in await self._store.fetch(select)
-                if row.state in wanted and device_id in (None, row.device_id)
+        rows = await self._store.fetch(select)
+        return await self._listing(self._head(), rows, wanted, device_id)
+
+    async def _listing(
+        self,
+        head: Document,
+        rows: list[GrantRow],
+        states: frozenset[GrantState],
+        device_id: DeviceId | None = None,
+    ) -> web.Response:
+        """`head` with `codes`. Built in a thread: no command waits for thousands of codes."""
+        name = await self._namer()
+        now, zone = self._clock.now(), self._site.zone
+
+        def write() -> str:
+            kept = (
+                row for row in rows if row.state in states and device_id in (None, row.device_id)
             )
-        )
-        now = self._clock.now()
-        return web.json_response(
-            {
-                **self._head(),
-                "codes": [documents.grant(row, now, self._site.zone) for row in rows],
-            }
-        )
+            codes = sorted(map(name, kept), key=lambda code: (code.door, code.row.accepted_at))
+            # One by one: a single call of the encoder would hold the interpreter throughout.
+            listed = ", ".join(json.dumps(documents.grant(code, now, zone)) for code in codes)
+            return f'{json.dumps(head)[:-1]}, "codes": [{listed}]}}'
+
+        return web.json_response(text=await asyncio.to_thread(write))
 
     async def _plan(self, request: web.Request) -> web.Response:
         request[CALLER].needs(Role.STATUS, "read plans")
@@ -197,7 +204,7 @@ class LocalApi:
         request[CALLER].needs(Role.STATUS, "explain a code")
         credential_id = await self._credential_id(request.match_info["credential"])
         grants = await self._store.fetch(reported.grants_of(credential_id))
-        codes = await self._named(*grants)
+        codes = list(map(await self._namer(), grants))
         known = [Named(code.row.device_id, code.device_name or "") for code in codes]
         device_id = await self._granted_device(request.match_info["device"], known)
         code = next(code for code in codes if code.row.device_id == device_id)
@@ -239,18 +246,18 @@ class LocalApi:
             zone=self._site.zone,
         )
 
-    async def _named(self, *rows: GrantRow) -> list[Code]:
-        """Grants with the names of their doors, by door."""
+    async def _namer(self) -> Callable[[GrantRow], Code]:
+        """What gives a grant the name of its door and the uses of all its doors."""
         doors, limited = await self._store.snapshot(
             devices.all_devices(include_removed=True), queries.uses_of_limited()
         )
         names = {door.device_id: door.name for door in doors}
         uses = {item.credential_id: item.count for item in limited}
-        codes = [
-            Code(row, names.get(row.device_id), uses.get(row.credential_id, row.uses))
-            for row in rows
-        ]
-        return sorted(codes, key=lambda code: (code.door, code.row.accepted_at, code.name))
+
+        def name(row: GrantRow) -> Code:
+            return Code(row, names.get(row.device_id), uses.get(row.credential_id, row.uses))
+
+        return name
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         request[CALLER].needs(Role.STATUS, "read events")
