@@ -21,7 +21,7 @@ import structlog
 
 from gateway import __version__, config, logs
 from gateway.domain.events import EventType, Fact, Value
-from gateway.domain.ids import DeviceId
+from gateway.domain.ids import CredentialId, DeviceId
 from gateway.domain.instant import DAY, ClockTrust, Instant
 from gateway.domain.reconcile import Policy
 from gateway.drivers.catalog import driver_for
@@ -38,6 +38,7 @@ from gateway.scheduler.clock_trust import TrustKeeper, kernel_synchronised
 from gateway.scheduler.fleet import Fleet, MeshRadio
 from gateway.scheduler.loop import Scheduler
 from gateway.scheduler.loop import Settings as SchedulerSettings
+from gateway.scheduler.probe import Prober
 from gateway.sdnotify import Notifier
 from gateway.store import desired, events, history, journal, meta
 from gateway.store.database import Store, open_store
@@ -47,10 +48,11 @@ from gateway.sync.link import Broker, CloudLink, Pace
 from gateway.sync.presence import Identity
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
     from gateway.config import BrokerSection, EventsSection, Settings
     from gateway.domain.actions import Action
+    from gateway.domain.probe import ProbeProgress
     from gateway.radios.api import JoinOrder, JoinProgress, RadioState
     from gateway.store.tx import Tx
 
@@ -129,7 +131,8 @@ async def _build(settings: Settings, store: Store, keyring: Keyring, clock: Syst
     )
     keeper.changed = scheduler.look_again
     link = _link(settings, gateway_id, store, keyring, clock)
-    operations = _Operations(radios, fleet, scheduler, link, str(_broker(settings.broker)))
+    prober = Prober(store, keyring, clock, secrets.randbelow, _new_probe_id)
+    operations = _Operations(radios, fleet, scheduler, prober, link, str(_broker(settings.broker)))
     access = Access(settings.local.status_group, settings.local.operator_group)
     api = LocalApi(store, clock, keyring, operations, Site(gateway_id, zone))
     local = LocalServer(api.application(access), settings.local.socket, settings.local.status_group)
@@ -287,6 +290,10 @@ def _new_device_id() -> DeviceId:
     return DeviceId(f"dev_{secrets.token_hex(6)}")
 
 
+def _new_probe_id() -> CredentialId:
+    return CredentialId(f"probe_{secrets.token_hex(6)}")
+
+
 async def _keep_house(store: Store, clock: SystemClock, kept: EventsSection) -> None:
     """Forget what nobody may need any more, hourly and a little at a time."""
     while True:
@@ -311,12 +318,14 @@ class _Operations:
         radios: list[MeshRadio],
         fleet: Fleet,
         scheduler: Scheduler,
+        prober: Prober,
         link: CloudLink,
         broker: str,
     ) -> None:
         self._radios = radios
         self._fleet = fleet
         self._scheduler = scheduler
+        self._prober = prober
         self._link = link
         self._broker = broker
 
@@ -329,6 +338,9 @@ class _Operations:
 
     def join(self, order: JoinOrder, name: str | None) -> AsyncIterator[JoinProgress]:
         return self._fleet.join(order, name)
+
+    def probe(self, device_id: DeviceId, actor: str) -> AsyncGenerator[ProbeProgress]:
+        return self._prober.probe(device_id, actor)
 
     async def plan(self, device_id: DeviceId) -> PlanView:
         decided = await self._scheduler.view(device_id)

@@ -22,6 +22,7 @@ from gateway.domain.events import EventType, Fact
 from gateway.domain.grants import Enforcement, GrantState
 from gateway.domain.ids import CommandId, CredentialId, DeviceId, GrantId
 from gateway.domain.instant import DAY, HOUR, ClockTrust, Instant, from_rfc3339
+from gateway.domain.probe import ProbeProgress, ProbeStage
 from gateway.domain.reconcile import Moment, Policy, plan
 from gateway.domain.schedule import CredentialSpec
 from gateway.domain.secret import Secret
@@ -38,7 +39,7 @@ from gateway.store.database import Store, open_store
 from gateway.store.keyring import Keyring
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
     from pathlib import Path
 
     from gateway.domain.actions import Action
@@ -86,6 +87,7 @@ class PlayedOperations:
             JoinProgress(JoinStage.READY, 160.0, "00:11:22:33:44:55:66:77", FRONT),
         ]
     )
+    probed: ProbeStage = ProbeStage.PROVEN
     refusal: Exception | None = None
     hold_after: int | None = None
     """Stop after so many stages, until the caller goes away."""
@@ -108,6 +110,13 @@ class PlayedOperations:
                 yield stage
         finally:
             self.closed.set()
+
+    async def probe(self, device_id: DeviceId, actor: str) -> AsyncGenerator[ProbeProgress]:
+        if self.refusal is not None:
+            raise self.refusal
+        yield ProbeProgress(ProbeStage.WRITING, 180.0)
+        yield ProbeProgress(ProbeStage.TYPE, 179.0, Secret("404142"))
+        yield ProbeProgress(self.probed, 0.0)
 
     async def plan(self, device_id: DeviceId) -> PlanView:
         rows, slots, wanted = await self.store.snapshot(

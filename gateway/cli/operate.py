@@ -14,6 +14,8 @@ import typer
 
 from gateway.cli.exits import Exit, Failure
 from gateway.cli.options import Device, Json, Socket, connect, reporting
+from gateway.cli.output import print_stream
+from gateway.cli.probe import probe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +49,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(unlock)
     app.command()(lock)
     app.command()(join)
+    app.command()(probe)
     app.command()(remove)
 
 
@@ -208,7 +211,7 @@ def join(
             )
         progress = connect(socket).stream("POST", "join", body=body)
         try:
-            last = _print_json(progress) if json else _watch(progress, seconds)
+            last = print_stream(progress) if json else _watch(progress, seconds)
         except KeyboardInterrupt:
             raise Failure(
                 "interrupted: the network is closed", Exit.FAILED, "interrupted"
@@ -228,15 +231,6 @@ def _hex(text: str | None, what: str) -> str | None:
     if not re.fullmatch(r"(?:[0-9A-Fa-f]{2})+", bare):
         raise Failure(f"could not read the {what}: it is not hexadecimal", Exit.USAGE)
     return bare.lower()
-
-
-def _print_json(progress: Iterator[Document]) -> Document | None:
-    import json
-
-    last = None
-    for last in progress:
-        print(json.dumps(last, ensure_ascii=False), flush=True)
-    return last
 
 
 def _watch(progress: Iterator[Document], seconds: int) -> Document | None:

@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from rich.console import Console, RenderableType
 
@@ -53,3 +53,11 @@ def fail(failure: Failure, as_json: bool) -> None:
     print(f"lock-gateway: {printable(str(failure))}", file=sys.stderr)
     if failure.next_step:
         print(f"  {printable(failure.next_step)}", file=sys.stderr)
+
+
+def print_stream(progress: Iterator[Document]) -> Document | None:
+    """Each document as a line of JSON, as it comes; returns the last."""
+    last = None
+    for last in progress:
+        print(json.dumps(last, ensure_ascii=False), flush=True)
+    return last

@@ -63,6 +63,7 @@ class EventType(Enum):
     SCHEDULE_REFUSED = "schedule.refused"
     SCHEDULE_REMOVALS_HELD = "schedule.removals_held"
     AUDIT_COMMAND = "audit.command"
+    AUDIT_PROBED = "audit.schedules_probed"
     AUDIT_REVEALED = "audit.code_revealed"
 
 

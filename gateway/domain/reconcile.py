@@ -43,6 +43,7 @@ from gateway.domain.devices import (
 from gateway.domain.grants import DesiredGrant, Enforcement, GrantState, Origin, Verdict
 from gateway.domain.instant import DAY, ClockTrust, Instant, after
 from gateway.domain.pin_rules import check
+from gateway.domain.probe import PROBE_SCHEDULE
 from gateway.domain.windows import Always, Recurring, Span, Timed, Window, span_from
 
 if TYPE_CHECKING:
@@ -88,10 +89,6 @@ class Policy:
     """When a fresh code is read once more: some locks acknowledge, and delete minutes later."""
     verify_every_s: float = 86_400.0
     """How often a code on a mains-powered lock is read, so that drift is found."""
-
-
-PROBE_SCHEDULE = YearDay(Instant(978_307_200_000), Instant(978_393_600_000))
-"""2001-01-01 UTC, one day: over on any lock whose clock was ever set."""
 
 
 @dataclass(frozen=True, slots=True)

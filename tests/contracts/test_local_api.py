@@ -16,7 +16,7 @@ from gateway.domain.events import EventType, Fact
 from gateway.domain.grants import GrantState
 from gateway.domain.ids import CredentialId, GrantId
 from gateway.domain.instant import ClockTrust, Instant, after
-from gateway.errors import ConfigError, RadioRefused, RadioUnavailable
+from gateway.errors import ConfigError, RadioRefused, RadioUnavailable, RequestError
 from gateway.local.access import Access
 from gateway.local.server import LocalServer
 from gateway.radios.api import RadioState, RadioStatus
@@ -507,3 +507,19 @@ async def test_every_field_is_documented(house: House) -> None:
     text = DOCUMENT.read_text(encoding="utf-8")
     missing = {name for name in fields(told) if f"`{name}`" not in text and f'"{name}"' not in text}
     assert missing == set()
+
+
+# ── probing a lock's schedules ──────────────────────────────────────────────────────────
+
+
+async def test_a_probe_tells_what_to_type_and_how_it_ended(house: House) -> None:
+    found = await lines(house, "POST", f"/v1/devices/{FRONT}/probe", {})
+    assert [line["stage"] for line in found] == ["writing", "type", "proven"]
+    assert [line["digits"] for line in found] == [None, "404142", None]
+
+
+async def test_a_probe_that_cannot_be_is_no_stream(house: House) -> None:
+    house.operations.refusal = RequestError("could not probe: no schedules", "unsupported")
+    status, document = await house.call("POST", f"/v1/devices/{FRONT}/probe", {})
+    assert status >= 400
+    assert document["error"]["code"] == "unsupported"

@@ -27,7 +27,8 @@ from gateway.domain.devices import (
 from gateway.domain.grants import DesiredGrant, GrantState, Origin
 from gateway.domain.ids import CredentialId, DeviceId
 from gateway.domain.instant import DAY, HOUR, MINUTE, ClockTrust, Instant
-from gateway.domain.reconcile import PROBE_SCHEDULE, Moment, Plan, Policy, plan
+from gateway.domain.probe import PROBE_SCHEDULE
+from gateway.domain.reconcile import Moment, Plan, Policy, plan
 from gateway.domain.secret import DigitsFacts, KeyedHash
 from gateway.domain.windows import Always, Recurring, Timed, Weekly, span_from
 
@@ -150,9 +151,7 @@ def perform(
                 wanted[wanted.index(grant)] = replace(grant, refused="duplicate_code")
                 return device
             lock.holds[slot] = (grant.digits.hash, schedules)
-            slots[slot] = Slot(
-                slot, Known(grant.digits.hash), credential, schedules, evidence, at
-            )
+            slots[slot] = Slot(slot, Known(grant.digits.hash), credential, schedules, evidence, at)
         case Reschedule(slot, credential, schedules):
             assert slot not in lock.foreign
             held = lock.holds[slot]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -175,6 +176,24 @@ async def join(demo: Demo) -> None:
             demo.line.check("cloud", f"{door}: knows its model", bool(model), model)
 
 
+async def probe(demo: Demo) -> None:
+    with demo.line.step("The installer proves that the front lock keeps schedules"):
+        lines = demo.stage.daemon.follow("probe", "front", "--json")
+        async with aclosing(lines) as steps:
+            async for step in steps:
+                if step["stage"] == "type" and "probe" not in demo.codes:
+                    demo.codes["probe"] = step["digits"]
+                    held = await demo.held("front", "probe")
+                    demo.line.check("lock", "holds a code whose window is long over", bool(held))
+                    answer = await demo.types("front", "probe")
+                    refused = answer["reason"] if not answer["opened"] else "it opened"
+                    demo.line.check("door", "refuses it", not answer["opened"], refused)
+                last = step["stage"]
+        demo.line.check("gateway", "believes the lock from now on", last == "proven", last)
+        await demo.until_gone("front", "probe")
+        demo.line.check("lock", "is rid of the code", True)
+
+
 async def before_the_window(demo: Demo) -> tuple[datetime, datetime]:
     """Returns the guest's window."""
     with demo.line.step("A schedule of codes arrives; the guest is early"):
@@ -190,24 +209,25 @@ async def before_the_window(demo: Demo) -> tuple[datetime, datetime]:
         )
         await demo.stage.cloud.wait_applied(WAIT_S)
         demo.line.check("cloud", "the revision is applied, hashes agree", True)
-        answer = await demo.types("front", "guest")
+        grant = await demo.grant("guest", "front", "programmed")
+        kept = grant["opens"] == grant["closes"] == "on_lock"
+        demo.line.check("cloud", "knows that the lock itself keeps this window", kept)
         demo.line.check(
-            "door", "the guest's code is refused before its window", not answer["opened"]
+            "lock", "holds the code, restricted", bool(await demo.held("front", "guest"))
         )
-        demo.line.check("lock", "does not hold it yet", not await demo.held("front", "guest"))
-        await demo.stage.cloud.wait_event(lambda e: e["type"] == "access.denied", WAIT_S)
+        answer = await demo.types("front", "guest")
+        demo.line.check("door", "refuses it before its window", not answer["opened"])
+        await demo.stage.cloud.wait_event(
+            lambda e: e["type"] == "access.denied" and e["credential_id"] == "guest", WAIT_S
+        )
         demo.line.check("cloud", "heard of a refused code, not of its digits", demo.silent())
     return opens, closes
 
 
 async def inside_the_window(demo: Demo, opens: datetime) -> None:
     with demo.line.step("The window opens: the guest comes in"):
-        await demo.until_held("front", "guest")
-        early = (opens - datetime.now(UTC)).total_seconds()
-        demo.line.check(
-            "lock", "holds the code in time", early > 0, f"{early:.1f} s before opening"
-        )
-        await asyncio.sleep(max(0.0, (opens - datetime.now(UTC)).total_seconds()))
+        # The lock's own clock may be off by its bound.
+        await asyncio.sleep(max(0.0, (opens - datetime.now(UTC)).total_seconds()) + 0.5)
         answer = await demo.types("front", "guest")
         demo.line.check("door", "opens", answer["opened"], answer.get("reason") or "")
         event = await demo.used("guest", "front")
@@ -219,12 +239,11 @@ async def inside_the_window(demo: Demo, opens: datetime) -> None:
 
 async def after_the_window(demo: Demo, closes: datetime) -> None:
     with demo.line.step("The window closes: the same code is refused"):
-        await asyncio.sleep(max(0.0, (closes - datetime.now(UTC)).total_seconds()))
-        await demo.until_gone("front", "guest")
-        late = (datetime.now(UTC) - closes).total_seconds()
-        demo.line.check("lock", "no longer holds it", True, f"{late:.1f} s after closing")
+        await asyncio.sleep(max(0.0, (closes - datetime.now(UTC)).total_seconds()) + 0.5)
         answer = await demo.types("front", "guest")
         demo.line.check("door", "stays shut", not answer["opened"])
+        await demo.until_gone("front", "guest")
+        demo.line.check("lock", "no longer holds it: the gateway erased it as well", True)
         grant = await demo.grant("guest", "front", "erased")
         shown = grant["late_revocation_s"]
         demo.line.check("cloud", "was told how late", shown is not None and shown < 5, f"{shown} s")
@@ -274,13 +293,17 @@ async def remote_unlock(demo: Demo) -> None:
         side = demo.stage.device_ids["side"]
         order = demo.stage.cloud.next_command_id()
         result = await demo.stage.cloud.command("unlock", side, command_id=order)
-        demo.line.check("cloud", "the answer is `confirmed`", result["result"]["outcome"] == "confirmed")
+        demo.line.check(
+            "cloud", "the answer is `confirmed`", result["result"]["outcome"] == "confirmed"
+        )
         bolt = (await demo.at("side", "state"))["bolt"]
         demo.line.check("lock", "the bolt is back", bolt == "unlocked", bolt)
         again = await demo.stage.cloud.command("unlock", side, command_id=order)
         count = (await demo.at("side", "state"))["commands_applied"].get("unlock_door", 0)
         demo.line.check("lock", "the same command again acts no second time", count == 1)
-        demo.line.check("cloud", "and gets the same answer", again["result"]["outcome"] == "confirmed")
+        demo.line.check(
+            "cloud", "and gets the same answer", again["result"]["outcome"] == "confirmed"
+        )
 
 
 async def unreachable(demo: Demo) -> None:
@@ -402,6 +425,7 @@ async def perform(demo: Demo) -> None:
     """All of it, in order."""
     await start(demo)
     await join(demo)
+    await probe(demo)
     opens, closes = await before_the_window(demo)
     await inside_the_window(demo, opens)
     await after_the_window(demo, closes)
