@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import os
 import platform
@@ -16,36 +15,80 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from benchmarks import latency
+from benchmarks import engine, latency, locks
 from benchmarks.report import table
-from benchmarks.stage import pair
+from benchmarks.stage import crowd, pair
 from firmware_sims.cloud.broker import mosquitto
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmarks.report import Figure
+    from benchmarks.stage import Crowd, Pair
 
-PAIR = ("command", "event")
-NAMES = (*PAIR,)
+PAIR = ("command", "event", "parallel", "start", "idle")
+CROWD = ("memory", "snapshot")
+ALONE = ("windows", "writers")
+NAMES = (*PAIR, *CROWD, *ALONE)
 
 
-async def measure(only: Sequence[str], *, quick: bool) -> list[Figure]:
-    say = Console(stderr=True)
-    figures: list[Figure] = []
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        folder = Path(name)
-        async with contextlib.AsyncExitStack() as stack:
-            broker = await stack.enter_async_context(mosquitto())
-            if set(only) & set(PAIR):
-                async with pair(folder, broker) as made:
-                    if "command" in only:
-                        say.print("orders", style="dim")
-                        figures += await latency.command(made, 40 if quick else 200)
-                    if "event" in only:
-                        say.print("events", style="dim")
-                        figures += await latency.event(made, 40 if quick else 200)
-    return figures
+class Bench:
+    """One run. Figures that share a stage share its preparation."""
+
+    def __init__(self, only: Sequence[str], *, quick: bool) -> None:
+        self.figures: list[Figure] = []
+        self._only = frozenset(only)
+        self._quick = quick
+        self._say = Console(stderr=True, highlight=False)
+        self._began = time.monotonic()
+
+    async def run(self) -> None:
+        with tempfile.TemporaryDirectory(prefix="bench-") as name:
+            async with mosquitto() as broker:
+                if self._only & {*PAIR}:
+                    self._note("a bare program and the daemon, ten locks each")
+                    async with pair(Path(name), broker) as two:
+                        await self._pair(two)
+                if self._only & {*CROWD}:
+                    locks = 10 if self._quick else 50
+                    self._note(f"one house with {locks} locks")
+                    async with crowd(Path(name), broker, locks) as house:
+                        await self._crowd(house)
+        if self._wants("windows"):
+            self.figures += engine.windows()
+        if self._wants("writers"):
+            self.figures += await engine.writers(20 if self._quick else 200)
+
+    async def _pair(self, two: Pair) -> None:
+        few = self._quick
+        if self._wants("command"):
+            self.figures += await latency.command(two, 40 if few else 200)
+        if self._wants("event"):
+            self.figures += await latency.event(two, 40 if few else 200)
+        if self._wants("parallel"):
+            self.figures += await locks.parallel(two)
+        # From here on without the stopwatch.
+        await two.daemon.stop()
+        if self._wants("start"):
+            self.figures += await locks.start(two, 1 if few else 3)
+        if self._wants("idle"):
+            await two.daemon.ensure()
+            self.figures += await locks.idle(two.daemon, two.ours, 10 if few else 30)
+
+    async def _crowd(self, house: Crowd) -> None:
+        # The large schedule is added to the codes on the locks, so these come first.
+        if self._wants("memory"):
+            self.figures += await locks.memory(house)
+        if self._wants("snapshot"):
+            self.figures += await locks.snapshot(house, 2 if self._quick else 5)
+
+    def _wants(self, name: str) -> bool:
+        if name in self._only:
+            self._note(name)
+        return name in self._only
+
+    def _note(self, text: str) -> None:
+        self._say.print(f"{time.monotonic() - self._began:6.1f} s  {text}", style="dim")
 
 
 def main() -> int:
@@ -54,11 +97,22 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    began = time.monotonic()
-    figures = asyncio.run(measure(options.only or NAMES, quick=options.quick))
-    Console().print(table(figures))
-    print(time.monotonic() - began)
-    return 0 if all(figure.met for figure in figures) else 1
+    bench = Bench(options.only or NAMES, quick=options.quick)
+    asyncio.run(bench.run())
+    Console().print(table(bench.figures))
+    if options.json is not None:
+        document = {
+            "machine": {
+                "python": platform.python_version(),
+                "system": platform.platform(),
+                "processors": os.cpu_count(),
+                "load": os.getloadavg(),
+            },
+            "quick": options.quick,
+            "figures": [figure.as_dict() for figure in bench.figures],
+        }
+        options.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    return 0 if all(figure.met for figure in bench.figures) else 1
 
 
 if __name__ == "__main__":
