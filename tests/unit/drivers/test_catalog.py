@@ -27,6 +27,7 @@ def node(
     [
         ("Yale", "YRD256 TSDB", "yale", 0, 250),
         ("ASSA ABLOY iRevo", "06e01d2d", "yale", 0, 250),
+        ("Yale", "YRD246 TSDB", "yale-whole-percent", 0, 250),
         ("Kwikset", "SMARTCODE_DEADBOLT_10T", "kwikset", -1, 30),
         ("Weiser", "SMARTCODE_DEADBOLT_10", "kwikset", -1, 30),
         ("Schlage", "BE468", "schlage", -1, 30),
