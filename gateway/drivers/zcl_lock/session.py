@@ -78,6 +78,9 @@ def program(
     if kind is UserType.UNRESTRICTED:
         return (yield from _program_unrestricted(dialect, slot, digits, before))
     wanted = [to_raw(schedule, dialect.zone) for schedule in schedules]
+    held = {to_raw(schedule, dialect.zone) for schedule in before.schedules or ()}
+    if before.use is SlotUse.ENABLED and before.digits == digits and held == set(wanted):
+        return WriteResult(FOUND, before)
     return (yield from _program_restricted(dialect, slot, digits, kind, wanted, before))
 
 

@@ -155,6 +155,14 @@ class TestRestricted:
         assert set(lock.year_day.values()) == {to_raw(WINDOW, ZONE)}
         assert "clear_year_day" not in lock.said
 
+    def test_writes_nothing_where_the_lock_holds_it_already(self) -> None:
+        lock = LockDouble()
+        program(lock, (WINDOW,))
+        lock.said.clear()
+        result = program(lock, (WINDOW,), overwrite=True)
+        assert result.outcome == Confirmed(frozenset({Evidence.READ_BACK}))
+        assert not [said for said in lock.said if not said.startswith("get_")]
+
     def test_never_live_without_its_window(self) -> None:
         lock = LockDouble()
         program(lock, (WINDOW,))
