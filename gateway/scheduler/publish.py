@@ -109,6 +109,7 @@ def _write_verdict(
     kind = _EDGES.get(verdict.state)
     if verdict.reason == "no_free_slot":
         kind = EventType.CREDENTIAL_NO_FREE_SLOT
+        changed = row.reason != verdict.reason  # told once, whether it has to leave first or not
     if changed and kind is not None:
         body: dict[str, Value] = {"reason": verdict.reason}
         if verdict.opens_at is not None:

@@ -73,7 +73,7 @@ class InlineWriter:
 
     def put(self, job: Job) -> None:
         if job.fn is None:
-            batch = self._transactor.checkpoint(job)
+            batch = Batch([job])  # it would wait for readers, which wait for this very thread
         elif self.full:
             batch = Batch([job])
             batch.fail(StoreFull("could not write to the store: no space left"))
