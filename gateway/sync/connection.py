@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 MAX_PAYLOAD = 128 * 1024
 """Bytes, both ways: the limit of AWS IoT Core, the tightest of the brokers we mean to run on."""
 
-WILL_DELAY_S = 30
-"""How long the broker waits before it says that we are gone (MQTT 5, 3.1.3.2.2)."""
-
 
 class PublishRefused(CloudUnavailable):
     """The broker answered a publish with a failure code; the connection itself stands."""
@@ -76,6 +73,8 @@ class Will:
 
     topic: str
     payload: bytes
+    delay_s: int = 30
+    """How long the broker waits for us to come back (MQTT 5, 3.1.3.2.2)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,6 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from gateway.errors import CloudUnavailable
 from gateway.sync.connection import (
     MAX_PAYLOAD,
-    WILL_DELAY_S,
     Connection,
     Delivery,
     Endpoint,
@@ -114,6 +113,8 @@ class _PahoConnection:
         expiry_s: int | None = None,
         correlation: bytes | None = None,
     ) -> bool:
+        if not topic or "\x00" in topic:  # either would make the broker end the connection
+            raise PublishRefused("could not publish: not a topic")
         await self._window.acquire()
         if self._lost is not None:
             self._window.release()
@@ -201,7 +202,7 @@ class _PahoConnection:
         if endpoint.username is not None:
             client.username_pw_set(endpoint.username, endpoint.password)
         delay = _properties(PacketTypes.WILLMESSAGE)
-        delay.WillDelayInterval = WILL_DELAY_S
+        delay.WillDelayInterval = endpoint.will.delay_s
         client.will_set(endpoint.will.topic, endpoint.will.payload, 1, True, delay)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
@@ -219,7 +220,7 @@ class _PahoConnection:
         # The session outlives the line only for as long as the will is delayed: the will is sent
         # at the end of the session at the latest (MQTT 5, 3.1.3.2.2), so 0 would void the delay.
         # It is never resumed: each connection starts clean.
-        properties.SessionExpiryInterval = WILL_DELAY_S
+        properties.SessionExpiryInterval = self._endpoint.will.delay_s
         properties.ReceiveMaximum = RECEIVE_MAXIMUM
         properties.MaximumPacketSize = PACKET_LIMIT
         self._client.connect(
