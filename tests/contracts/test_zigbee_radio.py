@@ -170,7 +170,6 @@ class TestJoining:
             with pytest.raises(Unreachable):
                 await home.radio.request(FRONT, get_pin(), deadline_s=1)
 
-
     async def test_who_was_forgotten_while_away_is_sent_away_when_it_comes_back(
         self, tmp_path: Path
     ) -> None:
