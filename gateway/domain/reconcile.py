@@ -41,7 +41,7 @@ from gateway.domain.devices import (
     YearDay,
 )
 from gateway.domain.grants import DesiredGrant, Enforcement, GrantState, Origin, Verdict
-from gateway.domain.instant import DAY, ClockTrust, Instant, after
+from gateway.domain.instant import DAY, SECOND, ClockTrust, Instant, after
 from gateway.domain.pin_rules import check
 from gateway.domain.probe import PROBE_SCHEDULE
 from gateway.domain.windows import Always, Recurring, Span, Timed, Window, span_from
@@ -339,7 +339,11 @@ def _expressed(device: Device, window: Window) -> tuple[LockSchedule, ...]:
         case Always():
             return ()
         case Timed(opens_at, closes_at):
-            return (YearDay(opens_at, closes_at),) if support.year_day else ()
+            # Locks count whole seconds; rounded inwards, so that what is read back compares.
+            first, last = -(-opens_at // SECOND) * SECOND, closes_at // SECOND * SECOND
+            if not support.year_day or first >= last:
+                return ()
+            return (YearDay(Instant(first), Instant(last)),)
         case Recurring(rules=rules):
             entries = tuple(
                 WeekDay(rule.weekdays, rule.start_minute, rule.end_minute) for rule in rules

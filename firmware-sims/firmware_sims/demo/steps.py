@@ -34,7 +34,8 @@ def rfc(moment: datetime) -> str:
 
 
 def soon(seconds: float) -> datetime:
-    return datetime.now(UTC) + timedelta(seconds=seconds)
+    """On a whole second: locks count no finer."""
+    return datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=seconds + 1)
 
 
 @dataclass(slots=True)
