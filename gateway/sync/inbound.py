@@ -150,7 +150,8 @@ class Inbound:
         if ack.want_hello:
             self._herald.wake()
         if ack.epoch != self._epoch:
-            log.info("ignored an acknowledgement of another epoch", epoch=ack.epoch)
+            if ack.epoch:  # a cloud that does not know us yet may still ask for a hello
+                log.info("ignored an acknowledgement of another epoch", epoch=ack.epoch)
             return
         through = await self._store.submit(lambda tx: _store_ack(tx, ack))
         self._events.acknowledged(through, ack.want_events)
@@ -188,8 +189,6 @@ class Inbound:
             "schedule received",
             kind=message.kind,
             revision=message.revision,
-            credentials=len(message.credentials),
-            tombstones=len(message.tombstones),
             outcome=outcome.value,
         )
         match outcome:

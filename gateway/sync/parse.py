@@ -122,9 +122,13 @@ def inflate(chunk: Snapshot) -> tuple[tuple[Credential, ...], int]:
             "invalid_field",
             path="credentials_z",
         ) from None
+    if not whole and len(raw) < MAX_INFLATED:
+        raise MessageRefused(
+            "could not unpack the credentials: cut off", "invalid_field", path="credentials_z"
+        )
     if not whole:
         raise MessageRefused(
-            f"could not unpack the credentials: truncated, or more than {MAX_INFLATED} bytes",
+            f"could not unpack the credentials: more than {MAX_INFLATED} bytes",
             "too_large",
             path="credentials_z",
         )

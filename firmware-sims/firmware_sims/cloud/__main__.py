@@ -29,7 +29,7 @@ from firmware_sims.cloud.broker import BrokerMissing, mosquitto
 from firmware_sims.cloud.reference import Json, ReferenceCloud
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _RELATIVE = re.compile(r"([+-]\d+)([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -43,11 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         return asyncio.run(_run(options))
-    except (OSError, BrokerMissing, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 1
     except TimeoutError:
         print("no answer from the gateway", file=sys.stderr)
+        return 1
+    except (OSError, BrokerMissing, ValueError) as error:
+        print(error, file=sys.stderr)
         return 1
 
 
@@ -87,7 +87,7 @@ async def _run(options: argparse.Namespace) -> int:
         options.host, options.port, options.gateway, acknowledge=watching
     ) as cloud:
         if watching:
-            cloud.listener = _print
+            cloud.listener = _printer()
         if options.what in {"run", "push"}:
             await _push(cloud, options)
         if watching:
@@ -147,10 +147,20 @@ def _instant(text: str, now: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _print(leaf: str, message: Json) -> None:
-    """One line for each thing that happened."""
-    for line in _lines(leaf, message):
-        print(f"{datetime.now(UTC):%H:%M:%S}  {leaf:<8}  {line}", flush=True)
+def _printer() -> Callable[[str, Json], None]:
+    """One line for each thing that happened; a hello only when it says something new."""
+    last: list[str] = []
+
+    def show(leaf: str, message: Json) -> None:
+        lines = _lines(leaf, message)
+        if leaf == "hello" and lines == last:
+            return
+        if leaf == "hello":
+            last[:] = lines
+        for line in lines:
+            print(f"{datetime.now(UTC):%H:%M:%S}  {leaf:<8}  {line}", flush=True)
+
+    return show
 
 
 def _lines(leaf: str, message: Json) -> list[str]:

@@ -11,6 +11,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import secrets
 import zlib
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
@@ -62,6 +63,7 @@ class ReferenceCloud:
         self._pushed_at = 0.0
         self._asked_at = 0.0
         self._commands = 0
+        self._name = secrets.token_hex(6)
         self._ack_due: asyncio.TimerHandle | None = None
         self._reports: dict[int, set[int]] = {}
         self._reported_through = 0
@@ -70,7 +72,7 @@ class ReferenceCloud:
     async def __aenter__(self) -> ReferenceCloud:
         self._wire = Wire(
             *self._where,
-            f"cloud-{self.topics.gateway_id}-{self._random.getrandbits(48):x}",
+            f"cloud-{self._name}",
             self.topics.up("#"),
             self._received,
             self._random,
@@ -211,7 +213,7 @@ class ReferenceCloud:
 
     def next_command_id(self) -> str:
         self._commands += 1
-        return f"cmd_{self._random.getrandbits(32):08x}_{self._commands}"
+        return f"cmd_{self._name}_{self._commands}"
 
     # --------------------------------------------------------------------------------- waiting
 
