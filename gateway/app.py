@@ -42,6 +42,7 @@ from gateway.scheduler.probe import Prober
 from gateway.sdnotify import Notifier
 from gateway.store import desired, events, history, journal, meta
 from gateway.store.database import Store, open_store
+from gateway.store.identities import Identities
 from gateway.store.keyring import Keyring, bind_key, load_or_create_key
 from gateway.supervisor import OnEnd, Supervisor
 from gateway.sync.link import Broker, CloudLink, Pace
@@ -119,7 +120,8 @@ async def _build(settings: Settings, store: Store, keyring: Keyring, clock: Syst
     zone = settings.gateway.site_zone
     radio = _zigbee(settings, clock)
     radios: list[MeshRadio] = [radio] if radio is not None else []
-    fleet = Fleet(store, clock, radios, driver_for, zone, _new_device_id)
+    identities = Identities(settings.gateway.state_dir / "devices.json", _new_device_id)
+    fleet = Fleet(store, clock, radios, driver_for, zone, identities)
     scheduler = Scheduler(
         store,
         keyring,

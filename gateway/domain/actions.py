@@ -73,7 +73,19 @@ class CheckClock:
     priority: Priority = Priority.HOUSEKEEPING
 
 
-Action = Program | Reschedule | Erase | ReadSlot | CheckClock
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """Take a code that reads as this credential's own back into our records. No radio is used.
+
+    Only after the database was lost: the lock kept what the gateway forgot.
+    """
+
+    slot: int
+    credential_id: CredentialId
+    priority: Priority = Priority.ERASE
+
+
+Action = Adopt | Program | Reschedule | Erase | ReadSlot | CheckClock
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,5 +124,7 @@ class Device:
     """A code outside its window was seen refused by this lock, under its present firmware."""
     repair_paused: str | None = None
     """Why automatic repair is off (a purge at the door, a suspected replacement), else None."""
+    recovering: bool = False
+    """The database was lost since this lock was last written to: codes on it may be ours."""
     inventory_done: bool = False
     """Every slot was read at least once since joining."""

@@ -38,6 +38,7 @@ class EventType(Enum):
     DEVICE_SCHEDULES_NOT_KEPT = "device.schedules_not_kept"
     DEVICE_SUSPECT = "device.suspect"
     CREDENTIAL_PROGRAMMED = "credential.programmed"
+    CREDENTIAL_FOUND = "credential.found_on_lock"
     CREDENTIAL_ERASED = "credential.erased"
     CREDENTIAL_REJECTED = "credential.rejected"
     CREDENTIAL_UNCONFIRMED = "credential.unconfirmed"

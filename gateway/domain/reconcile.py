@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from gateway.domain.actions import (
     Action,
+    Adopt,
     CheckClock,
     Erase,
     Priority,
@@ -118,6 +119,8 @@ class _Want:
     """Its window is open, or it opens within the lead."""
     blocked: str | None = None
     """What must happen before anything is written for it."""
+    adopts: int | None = None
+    """The slot in which its code was found after the database had been lost."""
 
 
 @dataclass(slots=True)
@@ -173,7 +176,10 @@ def plan(device: Device, desired: Sequence[DesiredGrant], moment: Moment, policy
     seekers: list[_Want] = []
     for want in wants:
         slot = held.get(want.grant.credential_id)
-        if want.grant.grant_id.credential_id in losers:
+        if want.adopts is not None:
+            draft.add(Adopt(want.adopts, want.grant.credential_id), None)
+            draft.say(want, GrantState.UNCONFIRMED, "found_on_the_lock", None)
+        elif want.grant.grant_id.credential_id in losers:
             evicted = replace(want, present=False, state=GrantState.PENDING, reason="no_free_slot")
             _leave(draft, evicted, slot, moment)
         elif not want.present:
@@ -393,6 +399,8 @@ def _without_conflicts(
         holder = managed.get(facts.hash)
         if problem is not None:
             want = _refuse(want, problem.value)
+        elif facts.hash in unmanaged and device.recovering:
+            want = replace(want, adopts=unmanaged.pop(facts.hash))
         elif facts.hash in unmanaged:
             want = _refuse(want, f"conflicts_with:unmanaged:slot_{unmanaged[facts.hash]}")
         elif rival is not None:
@@ -402,6 +410,8 @@ def _without_conflicts(
             if want.present and holder not in {None, want.grant.credential_id}:
                 # The same digits are still on the lock for a window that is over.
                 want = replace(want, blocked="waiting_for_erase")
+            elif device.recovering and not device.inventory_done:
+                want = replace(want, blocked="reading_the_lock")
         result.append(want)
     order = {want.grant.credential_id: n for n, want in enumerate(wants)}
     return sorted(result, key=lambda w: order[w.grant.credential_id])

@@ -15,6 +15,7 @@ import structlog
 
 from gateway.domain.actions import (
     Action,
+    Adopt,
     CheckClock,
     Confirmed,
     Erase,
@@ -29,6 +30,7 @@ from gateway.drivers.api import ClockKeeper, CredentialStore, Driver, WriteResul
 from gateway.errors import (
     DeviceRefused,
     GatewayError,
+    LocalProtocolError,
     OutcomeUnknown,
     PeerProtocolError,
     RadioError,
@@ -114,6 +116,11 @@ class Executor:
         """Never raises for anything a device or a radio does, nor for a full disk."""
         action = order.action
         try:
+            if isinstance(action, Adopt):
+                adopt = self._record(order).adopt
+                now = self._clock.now()
+                await self._store.submit(lambda tx: adopt(tx, action, now))
+                return Ending.DONE
             if isinstance(action, ReadSlot | CheckClock):
                 ending, cause, _ = await self._speak(order)
                 if isinstance(action, ReadSlot) and ending is Ending.REFUSED:
@@ -232,6 +239,8 @@ class Executor:
                 return await driver.reschedule(slot, schedules, deadline_s=deadline_s)
             case Erase(slot):
                 return await driver.erase(slot, deadline_s=deadline_s)
+            case Adopt():
+                raise LocalProtocolError("adopting needs no conversation")
             case ReadSlot(slot):
                 return await self._read(order, driver, slot, deadline_s)
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from gateway.kit.clock import Clock
     from gateway.store.database import Store
     from gateway.store.devices import DeviceRow
+    from gateway.store.identities import Identities
     from gateway.store.tx import Tx
 
 log = structlog.get_logger()
@@ -108,14 +109,14 @@ class Fleet:
         radios: list[MeshRadio],
         driver_for: DriverFor,
         zone: str,
-        new_device_id: Callable[[], DeviceId],
+        identities: Identities,
     ) -> None:
         self._store = store
         self._clock = clock
         self.radios = radios
         self._driver_for = driver_for
         self._zone = zone
-        self._new_device_id = new_device_id
+        self._identities = identities
         self._members: dict[DeviceId, Member] = {}
         self._by_address: dict[tuple[str, str], Member] = {}
         self._nodes: asyncio.Queue[tuple[MeshRadio, NodeInfo]] = asyncio.Queue()
@@ -270,8 +271,15 @@ class Fleet:
         if capabilities is None:
             return
         now, trust = self._clock.now(), self._clock.trust
-        device_id = self._new_device_id()
-        name = self._names.pop(node.address, "") or f"{node.model} {node.address[-5:]}"
+        # Known by id but not by the database: the database was lost, the lock was not.
+        lost = self._identities.known(radio.name, node.address, node.model) if not before else None
+        name = self._names.pop(node.address, "") or (lost.name if lost else "")
+        name = name or f"{node.model} {node.address[-5:]}"
+        device_id = (
+            DeviceId(lost.device_id)
+            if lost
+            else self._identities.give(radio.name, node.address, node.model, name)
+        )
 
         def write(tx: Tx) -> None:
             if before is not None:
@@ -292,7 +300,9 @@ class Fleet:
                 joined_at=now,
                 well_known_key=node.well_known_key,
             )
-            devices.update_device(tx, device_id, reachable=True, reachable_since=now)
+            devices.update_device(
+                tx, device_id, reachable=True, reachable_since=now, recovering=lost is not None
+            )
             body: dict[str, Value] = {
                 "manufacturer": node.manufacturer,
                 "model": node.model,
@@ -386,7 +396,8 @@ class Fleet:
         return known()
 
     async def forget(self, device_id: DeviceId) -> None:
-        """Dismiss a device from its network and from here."""
+        """Dismiss a device from its network and from here; its id is never used again."""
+        self._identities.forget(device_id)
         member = self._members.pop(device_id, None)
         if member is None:
             return

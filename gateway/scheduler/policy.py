@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.domain.actions import Action, CheckClock, Erase, Program, ReadSlot, Reschedule
+from gateway.domain.actions import Action, Adopt, CheckClock, Erase, Program, ReadSlot, Reschedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,6 @@ def deadline_for(action: Action, *, sleepy: bool) -> float:
             base = 30.0
         case Erase():
             base = 20.0
-        case ReadSlot():
-            base = 12.0
-        case CheckClock():
+        case ReadSlot() | CheckClock() | Adopt():
             base = 12.0
     return base * 3 if sleepy else base

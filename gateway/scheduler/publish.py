@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.domain.actions import Adopt
 from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.grants import Enforcement, GrantState, Verdict
 from gateway.domain.instant import ClockTrust, Instant
@@ -38,7 +39,13 @@ async def publish_verdicts(
     rows = {row.grant_id: row for row in await store.fetch(reported.grants_for(device.device_id))}
     stale = [v for v in decided.verdicts if _differs(rows.get(v.grant_id), v, now)]
     inventory = seen and not device.inventory_done
-    if not stale and not inventory:
+    recovered = (
+        device.recovering
+        and device.inventory_done
+        and bool(decided.verdicts)
+        and not any(isinstance(action, Adopt) for action in decided.actions)
+    )
+    if not stale and not inventory and not recovered:
         return
 
     def write(tx: Tx) -> None:
@@ -48,6 +55,8 @@ async def publish_verdicts(
                 _write_verdict(tx, row, verdict, now, trust)
         if inventory:
             devices.update_device(tx, device.device_id, inventory_done=True)
+        if recovered:
+            devices.update_device(tx, device.device_id, recovering=False)
 
     await store.submit(write)
 

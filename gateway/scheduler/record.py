@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gateway.domain.actions import (
     Action,
+    Adopt,
     Confirmed,
     Erase,
     Program,
@@ -207,6 +208,20 @@ class Record:
         slot = self._slot(tx, number)
         if slot is None or (slot.owner is None and isinstance(slot.content, Opaque)):
             self._put(tx, number, Opaque(OpaqueReason.READ_FAILED), None, (), observed_at=now)
+
+    def adopt(self, tx: Tx, action: Adopt, now: Instant) -> None:
+        """What was found on the lock after the database was lost is this credential's again."""
+        before = self._slot(tx, action.slot)
+        if before is None or before.owner is not None or not isinstance(before.content, Known):
+            return
+        grant_id = GrantId(action.credential_id, self.device_id)
+        reported.put_slot(tx, self.device_id, replace(before, owner=action.credential_id))
+        history.hold_slot(tx, self.device_id, action.slot, action.credential_id, now)
+        reported.update_grant(
+            tx, grant_id, now, slot=action.slot, programmed_at=now, evidence=before.evidence
+        )
+        body: dict[str, Value] = {"slot": action.slot, "evidence": _words(before.evidence)}
+        self._tell(tx, EventType.CREDENTIAL_FOUND, now, action.credential_id, body)
 
     def reading(self, tx: Tx, order: Order, reading: SlotReading, now: Instant) -> None:
         """A slot was read, for its own sake or as proof."""

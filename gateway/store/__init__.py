@@ -1,1 +1,1 @@
-"""The gateway's only memory. The one place that imports sqlite3 and aiosqlite."""
+"""The gateway's only memory. The one place that imports sqlite3."""

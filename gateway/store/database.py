@@ -1,25 +1,22 @@
 """The store as everyone else sees it: submit a transaction, fetch rows, hear what changed.
 
-Here: `open_store`, `Store`, and the read-only connections. Not here: how transactions are run
-(`writer`), files and migrations (`files`), and the meaning of any table (its own module).
+Here: `open_store` and `Store`. Not here: how transactions are run (`writer`) and queries (`reader`),
+files and migrations (`files`), and the meaning of any table (its own module).
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, overload
-from urllib.parse import quote
-
-import aiosqlite
 
 from gateway.errors import StoreClosed, StoreError
 from gateway.store.files import FileLock, OpenReport, prepare
+from gateway.store.reader import Readers
 from gateway.store.tx import Select, Tx
-from gateway.store.writer import Batch, Job, ThreadWriter, Writer, translate
+from gateway.store.writer import Batch, Job, ThreadWriter, Writer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,9 +32,6 @@ C = TypeVar("C")
 D = TypeVar("D")
 
 Listener = Callable[[frozenset[str]], None]
-
-READERS = 2
-"""One for a long listing, one for whoever must not wait for it."""
 
 
 @asynccontextmanager
@@ -76,30 +70,22 @@ class Store:
         self.opened = opened
         self._writer = writer
         self._writing = False
-        self._readers: list[aiosqlite.Connection] = []
-        self._free: asyncio.LifoQueue[aiosqlite.Connection] = asyncio.LifoQueue()
+        self._readers: Readers | None = None
         self._closed = False
         self._listeners: dict[object, Listener] = {}
 
     async def start(self, path: Path) -> None:
         await self._writer.start(path, self._settled)
         self._writing = True
-        uri = f"file:{quote(str(path))}?mode=ro"
-        for _ in range(READERS):
-            reader = await aiosqlite.connect(uri, uri=True, isolation_level=None)
-            self._readers.append(reader)
-            self._free.put_nowait(reader)
-            for pragma in ("busy_timeout = 5000", "trusted_schema = OFF", "mmap_size = 0"):
-                await reader.execute_fetchall(f"PRAGMA {pragma}")
+        self._readers = Readers(path)
 
     async def close(self) -> None:
         """Run what was submitted, let reads end, close everything."""
         self._closed = True
         if self._writing:
             await self._writer.stop()
-        for _ in self._readers:
-            reader = await self._free.get()
-            await reader.close()
+        if self._readers is not None:
+            await self._readers.close()
 
     async def submit(self, fn: Callable[[Tx], T]) -> T:
         """Run `fn` whole in the writer's thread; return its result once it is on the disk.
@@ -177,28 +163,6 @@ class Store:
             listener(topics)
 
     async def _read(self, *selects: Select[Any]) -> list[list[Any]]:
-        """A cancelled caller leaves; the read itself ends in order and frees its connection."""
-        if self._closed:
+        if self._closed or self._readers is None:
             raise StoreClosed("could not read the store: it is closed")
-        return await asyncio.shield(asyncio.ensure_future(self._read_whole(selects)))
-
-    async def _read_whole(self, selects: tuple[Select[Any], ...]) -> list[list[Any]]:
-        reader = await self._free.get()
-        try:
-            if len(selects) == 1:
-                return [await _rows(reader, selects[0])]
-            await reader.execute_fetchall("BEGIN")
-            try:
-                return [await _rows(reader, select) for select in selects]
-            finally:
-                await reader.execute_fetchall("ROLLBACK")
-        except sqlite3.Error as error:
-            raise translate(error, "read") or error from error
-        finally:
-            self._free.put_nowait(reader)
-
-
-async def _rows(reader: aiosqlite.Connection, select: Select[Any]) -> list[Any]:
-    """Rows become values in the reader's thread: a long listing does not hold up the loop."""
-    reader.row_factory = lambda cursor, values: select.row(sqlite3.Row(cursor, values))  # type: ignore[assignment]
-    return list(await reader.execute_fetchall(select.sql, select.params))
+        return await self._readers.read(*selects)

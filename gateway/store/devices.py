@@ -55,6 +55,7 @@ class DeviceRow:
     schedules_proven: bool
     repair_paused: str | None
     inventory_done: bool
+    recovering: bool
     changed: int
 
 
@@ -87,12 +88,13 @@ class DeviceColumns(TypedDict, total=False):
     schedules_proven: bool
     repair_paused: str | None
     inventory_done: bool
+    recovering: bool
 
 
 _FLAGS = frozenset(
     {
         "well_known_key", "simulated", "reachable", "locked", "door_open", "jammed",
-        "battery_low", "clock_zone_proven", "schedules_proven", "inventory_done",
+        "battery_low", "clock_zone_proven", "schedules_proven", "inventory_done", "recovering",
     }
 )  # fmt: skip
 _QUIET = frozenset({"last_heard_at"})

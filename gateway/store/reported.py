@@ -203,6 +203,7 @@ def device_view(row: DeviceRow, slots: Iterable[Slot], zone: str) -> Device:
         clock=clock,
         schedules_proven=row.schedules_proven,
         repair_paused=row.repair_paused,
+        recovering=row.recovering,
         inventory_done=row.inventory_done,
     )
 

@@ -80,16 +80,11 @@ def revoked_lines() -> Select[GrantLine]:
     )
 
 
-def leave_revoked(tx: Tx, revision: int) -> None:
-    """Take out of a staged snapshot what was revoked at the same or a later version."""
-    tx.execute(
-        "DELETE FROM staged_grants WHERE revision = :revision AND EXISTS (SELECT 1 FROM grants g"
-        " JOIN credentials c USING (credential_id) JOIN staged_credentials n"
-        " ON n.revision = :revision AND n.credential_id = g.credential_id"
-        " WHERE g.credential_id = staged_grants.credential_id"
-        " AND g.device_id = staged_grants.device_id"
-        " AND g.removed = :revoked AND c.version >= n.version)",
-        {"revision": revision, "revoked": REVOKED},
+def unstage_grants(tx: Tx, revision: int, grants: Iterable[tuple[str, str]]) -> None:
+    """Take single grants, by credential and device, out of a staged snapshot."""
+    tx.executemany(
+        "DELETE FROM staged_grants WHERE revision = ? AND credential_id = ? AND device_id = ?",
+        [(revision, *grant) for grant in grants],
     )
 
 

@@ -36,6 +36,7 @@ from gateway.scheduler.loop import Scheduler, Settings
 from gateway.store import desired, devices, events, journal, reported
 from gateway.store.database import Store
 from gateway.store.files import prepare
+from gateway.store.identities import Identities
 from gateway.store.keyring import Keyring
 from gateway.store.writer import Batch, Job, Transactor
 from tests.flows.sim_lock import Code, SimDriver, SimLock
@@ -220,7 +221,7 @@ class World:
             [self.radio],
             self._driver_for,
             ZONE,
-            self._new_id,
+            Identities(self.path.with_name("devices.json"), self._new_id),
         )
         self.scheduler = Scheduler(
             self.store,
@@ -283,6 +284,10 @@ class World:
             quiet = quiet + 1 if self.store.served == served and not self.store.waiting else 0
         if self._run is not None and self._run.done() and not self._run.cancelled():
             self._run.result()
+
+    async def turn(self) -> None:
+        """One turn of the loop: to stop it somewhere in the middle."""
+        await settle(1)
 
     async def advance(self, seconds: float) -> None:
         await self.settle()

@@ -36,6 +36,7 @@ CREATE TABLE devices (
   schedules_proven  INTEGER NOT NULL DEFAULT 0,
   repair_paused     TEXT,
   inventory_done    INTEGER NOT NULL DEFAULT 0,
+  recovering        INTEGER NOT NULL DEFAULT 0, -- the database was lost since it was written to
   changed           INTEGER NOT NULL           -- value of the change counter at the last change
 ) STRICT;
 CREATE UNIQUE INDEX devices_by_address ON devices (radio, address) WHERE removed_at IS NULL;

@@ -1,0 +1,86 @@
+"""Device ids by hardware, in a small file beside the database, so that they outlive it.
+
+The cloud knows locks by these ids. When the database is lost, the schedule it sends again must
+find the same doors under the same names; everything else about a lock can be asked from the lock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gateway.errors import StoreFull
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from gateway.domain.ids import DeviceId
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """`radio` and `address` find it, `model` makes sure that it is the same hardware."""
+
+    device_id: str
+    radio: str
+    address: str
+    model: str
+    name: str
+
+
+class Identities:
+    """`new_id` makes one nobody ever had. A damaged file is set aside: ids are then made anew."""
+
+    def __init__(self, path: Path, new_id: Callable[[], DeviceId]) -> None:
+        self._path = path
+        self._new_id = new_id
+        self._known = {(x.radio, x.address): x for x in _read(path)}
+
+    def known(self, radio: str, address: str, model: str) -> Identity | None:
+        """What this hardware was called; None for other hardware under an old address."""
+        identity = self._known.get((radio, address))
+        return identity if identity is not None and identity.model == model else None
+
+    def give(self, radio: str, address: str, model: str, name: str) -> DeviceId:
+        """A new id, on the disk before it is returned. StoreFull."""
+        device_id = self._new_id()
+        self._known[radio, address] = Identity(device_id, radio, address, model, name)
+        self._write()
+        return device_id
+
+    def forget(self, device_id: DeviceId) -> None:
+        """After removal: the id is never used again, also not by the same hardware."""
+        self._known = {key: x for key, x in self._known.items() if x.device_id != device_id}
+        self._write()
+
+    def _write(self) -> None:
+        text = json.dumps([asdict(x) for x in self._known.values()], indent=1)
+        new = self._path.with_suffix(".new")
+        try:
+            with new.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            new.chmod(0o600)
+            new.replace(self._path)
+        except OSError as error:
+            raise StoreFull(f"could not write {self._path.name}: {error.strerror}") from error
+
+
+def _read(path: Path) -> list[Identity]:
+    try:
+        return [Identity(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, TypeError) as error:
+        aside = path.with_suffix(".damaged")
+        log.error("the file of device ids was damaged and is set aside", cause=str(error))
+        path.replace(aside)
+        return []
