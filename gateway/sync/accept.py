@@ -1,7 +1,8 @@
 """Schedules into the store: each message whole or not at all, in the writer's transaction.
 
-Here: revisions, hashes, chunks, and which removals are withheld. Not here: shapes (`parse`), and
-what the locks must do about it (the scheduler finds that in the store). Each function runs inside
+Here: revisions, hashes, and which removals are withheld. Not here: shapes (`parse`), chunks on
+their way in (`receiving`), and what the locks must do about it (the scheduler finds that in the
+store). Each function runs inside
 one transaction; what it decided is its result, and whoever called acknowledges after the commit.
 
 The hash is of the schedule *as ordered*: what was withheld counts as carried out, and so does what
@@ -10,10 +11,7 @@ a command revoked, so that neither makes the cloud and the gateway disagree for 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from enum import Enum
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from gateway.domain.events import EventType, Fact, Value
@@ -21,36 +19,22 @@ from gateway.domain.ids import CredentialId, DeviceId
 from gateway.domain.schedule import CredentialSpec, GrantLine, Tombstone, schedule_hash
 from gateway.store import desired, events, meta, staging, withhold
 from gateway.store.withhold import Held
+from gateway.sync import receiving
 from gateway.sync.guard import held_changes
 from gateway.sync.messages import Delta, Snapshot
+from gateway.sync.receiving import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from gateway.domain.instant import ClockTrust, Instant
     from gateway.store.keyring import Keyring
     from gateway.store.staging import StagedChange
     from gateway.store.tx import Tx
 
-PART: Final = 500
-"""Credentials staged in one transaction: commands wait no longer than for one of these."""
-
-_STAGING: Final = "staging"
 _LISTED: Final = 50
 
 Key = tuple[str, str]
-Part = tuple[int, Sequence[CredentialSpec], Sequence[Tombstone]]
-"""A number for it, and what to stage in one transaction."""
-
-
-class Outcome(Enum):
-    APPLIED = "applied"
-    SUPERSEDED = "superseded"
-    """At or behind the revision in force: nothing to do."""
-    STAGED = "staged"
-    """A chunk is kept; others are missing."""
-    GAP = "gap"
-    """A delta on a revision that is not ours: the whole schedule is wanted."""
-    HASH_MISMATCH = "hash_mismatch"
-    """What the message leads to is not what its sender means: nothing applied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +69,13 @@ def delta(
     single = len(stones) == 1 and not specs
     held = [] if single else _held(tx, message, at.now)
     staging.clear_staged(tx)
-    meta.put(tx, _STAGING, "")
+    receiving.forget(tx)
     withheld = {change.credential_id for change in held if not _by_tombstone(change, stones)}
     present = tx.all(desired.grant_lines()) if withheld else []
-    changed = _upsert(tx, keyring, message.revision, specs, withheld, at.now)
+    taken = [spec for spec in specs if spec.credential_id not in withheld]
+    changed = _upsert(tx, keyring, message.revision, taken, _revoked(tx, before), at.now)
     removed = _bury(tx, message.revision, stones, held, at.now)
-    named = {spec.credential_id for spec in specs} - withheld
+    named = {spec.credential_id for spec in taken}
     edits = {spec.credential_id: spec for spec in specs if spec.credential_id in withheld}
     new = _items(
         message.revision,
@@ -112,14 +97,11 @@ def _upsert(
     keyring: Keyring,
     revision: int,
     specs: Iterable[CredentialSpec],
-    withheld: set[CredentialId],
+    revoked: Mapping[Key, int],
     now: Instant,
 ) -> int:
-    revoked = {_key(line): line.version for line in tx.all(withhold.revoked_lines())}
     changed = 0
     for spec in specs:
-        if spec.credential_id in withheld:
-            continue
         back = [
             device
             for device in spec.devices
@@ -144,6 +126,8 @@ def _bury(
             removed += len(desired.tombstone(tx, stone, revision, now))
             continue
         withhold.spare(tx, revision, stone.credential_id)
+        if stone.device_id is not None:
+            continue  # the one grant it means is withheld
         for line in tx.all(desired.grant_lines()):
             device = DeviceId(line.device_id)
             if line.credential_id == stone.credential_id and device not in kept:
@@ -155,26 +139,45 @@ def _bury(
 def _leads_to(
     tx: Tx,
     wanted: str,
-    held: Iterable[Held],
-    specs: Iterable[CredentialSpec],
-    stones: Iterable[Tombstone],
+    held: Sequence[Held],
+    specs: Sequence[CredentialSpec],
+    stones: Sequence[Tombstone],
 ) -> bool:
     """Whether the schedule as ordered, changed by this, hashes to `wanted`.
 
     A grant revoked by command may or may not be in the cloud's schedule still: both are right.
     """
-    lines = {_key(line): line.version for line in tx.all(desired.grant_lines())}
+    wanted_now = {_key(line): line.version for line in tx.all(desired.grant_lines())}
+    revoked = {_key(line): line.version for line in tx.all(withhold.revoked_lines())}
+    gone = {name for name, _ in revoked}
+    without = _overlay(wanted_now, [item for item in held if item.credential_id not in gone])
+    bases = [without, _overlay(wanted_now | revoked, held)] if revoked else [without]
+    return any(_hash(after(base, specs, stones)) == wanted for base in bases)
+
+
+def _overlay(lines: Mapping[Key, int], held: Iterable[Held]) -> dict[Key, int]:
+    """The schedule as ordered: what is in force, as if nothing had been withheld."""
+    result = dict(lines)
     for item in held:
         if item.version is None:
-            lines.pop((item.credential_id, item.device_id), None)
+            result.pop((item.credential_id, item.device_id), None)
         else:
-            lines[item.credential_id, item.device_id] = item.version
-    revoked = {_key(line): line.version for line in tx.all(withhold.revoked_lines())}
-    specs, stones = list(specs), list(stones)
-    return any(
-        _hash(after(base, specs, stones)) == wanted
-        for base in ([lines, lines | revoked] if revoked else [lines])
-    )
+            result[item.credential_id, item.device_id] = item.version
+    return result
+
+
+def _revoked(tx: Tx, held: Iterable[Held]) -> dict[Key, int]:
+    """Revoked grants, each with the version up to which no schedule brings it back.
+
+    An edit that was withheld when the revocation came was ordered before it.
+    """
+    versions = {_key(line): line.version for line in tx.all(withhold.revoked_lines())}
+    names = {name for name, _ in versions}
+    for item in held:
+        if item.credential_id in names and item.version is not None:
+            key = (item.credential_id, item.device_id)
+            versions[key] = max(versions.get(key, 0), item.version)
+    return versions
 
 
 def after(
@@ -204,60 +207,23 @@ def _key(line: GrantLine) -> Key:
 # ------------------------------------------------------------------------------------- snapshots
 
 
-def parts(
-    message: Snapshot, specs: Sequence[CredentialSpec], stones: Sequence[Tombstone]
-) -> list[Part]:
-    """A chunk cut for small transactions, numbered so that a repeated chunk replaces itself."""
-    first = message.chunk * 1000
-    cut = [
-        (specs[i : i + PART], stones[i : i + PART]) for i in range(0, _longest(specs, stones), PART)
-    ]
-    return [(first + number, a, b) for number, (a, b) in enumerate(cut)]
-
-
-def _longest(*lists: Sequence[object]) -> int:
-    return max(map(len, lists))
-
-
-def wants_chunk(tx: Tx, message: Snapshot) -> Outcome | None:
-    """Before a chunk is staged: SUPERSEDED, or None when it is to be kept.
-
-    A chunk of another snapshot than the one being received replaces it, unless it is older.
-    """
-    applied = tx.one(meta.revision()) or 0
-    same = message.revision == applied and message.hash == tx.one(meta.schedule_hash())
-    if message.revision < applied or same:
-        return Outcome.SUPERSEDED
-    receiving = _receiving(tx)
-    if receiving.is_of(message):
-        return None
-    if message.revision < receiving.revision:
-        return Outcome.SUPERSEDED
-    staging.clear_staged(tx)
-    _put_receiving(
-        tx,
-        _Receiving(message.revision, message.hash, message.chunks, [], message.confirm_removals),
-    )
-    return None
-
-
 def snapshot(tx: Tx, message: Snapshot, at: Moment) -> Outcome:
     """After a chunk was staged: count it, and with the last one apply the whole."""
-    receiving = _receiving(tx)
-    if not receiving.is_of(message):
+    known = receiving.load(tx)
+    if not known.is_of(message):
         return Outcome.SUPERSEDED  # a newer one came in between
-    receiving.have = sorted({*receiving.have, message.chunk})
-    receiving.confirm = receiving.confirm and message.confirm_removals
-    _put_receiving(tx, receiving)
-    if len(receiving.have) < message.chunks:
+    known.have = sorted({*known.have, message.chunk})
+    known.confirm = known.confirm and message.confirm_removals
+    receiving.save(tx, known)
+    if len(known.have) < message.chunks:
         return Outcome.STAGED
-    meta.put(tx, _STAGING, "")
+    receiving.forget(tx)
     if schedule_hash(tx.all(staging.staged_lines(message.revision))) != message.hash:
         staging.clear_staged(tx)
         return _refuse(tx, message, at)
-    held = [] if receiving.confirm else _held(tx, message, at.now)
+    held = [] if known.confirm else _held(tx, message, at.now)
     new = _take_out(tx, message.revision, held)
-    withhold.leave_revoked(tx, message.revision)
+    _leave_revoked(tx, message.revision)
     result = staging.apply_staged(tx, message.revision, at.now)
     _conclude(
         tx,
@@ -270,6 +236,15 @@ def snapshot(tx: Tx, message: Snapshot, at: Moment) -> Outcome:
         orphans=result.orphans,
     )
     return Outcome.APPLIED
+
+
+def _leave_revoked(tx: Tx, revision: int) -> None:
+    """What was revoked comes back at a higher version only."""
+    revoked = _revoked(tx, withhold.loads(tx.one(withhold.held()) or ""))
+    if revoked:
+        lines = tx.all(staging.staged_lines(revision))
+        back = [_key(line) for line in lines if line.version <= revoked.get(_key(line), 0)]
+        withhold.unstage_grants(tx, revision, back)
 
 
 def _take_out(tx: Tx, revision: int, held: Sequence[StagedChange]) -> list[Held]:
@@ -291,34 +266,6 @@ def _take_out(tx: Tx, revision: int, held: Sequence[StagedChange]) -> list[Held]
             kept = [change.device_id for change in held if change.credential_id == name]
             withhold.unstage_tombstone(tx, revision, name, kept)
     return _items(revision, held, present, edits)
-
-
-@dataclass(slots=True)
-class _Receiving:
-    """The snapshot being received, kept in `meta` from chunk to chunk."""
-
-    revision: int = 0
-    hash: str = ""
-    chunks: int = 0
-    have: list[int] = field(default_factory=list)
-    confirm: bool = False
-    """Every chunk so far said so."""
-
-    def is_of(self, message: Snapshot) -> bool:
-        return (self.revision, self.hash, self.chunks) == (
-            message.revision,
-            message.hash,
-            message.chunks,
-        )
-
-
-def _receiving(tx: Tx) -> _Receiving:
-    text = tx.one(meta.text(_STAGING))
-    return _Receiving(**json.loads(text)) if text else _Receiving()
-
-
-def _put_receiving(tx: Tx, value: _Receiving) -> None:
-    meta.put(tx, _STAGING, json.dumps(asdict(value)))
 
 
 # ------------------------------------------------------------------------------------------ both

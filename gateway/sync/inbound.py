@@ -15,10 +15,11 @@ import structlog
 from gateway.domain.events import EventType, Fact, Value
 from gateway.errors import Retry, StoreClosed, StoreError
 from gateway.store import events, staging
-from gateway.sync import accept, orders, translate
-from gateway.sync.accept import Moment, Outcome
+from gateway.sync import accept, orders, receiving, translate
+from gateway.sync.accept import Moment
 from gateway.sync.messages import Ack, Command, Delta, Snapshot
 from gateway.sync.parse import MessageRefused, forms, inflate
+from gateway.sync.receiving import Outcome
 from gateway.sync.report_sender import ReportSender, set_reported
 from gateway.sync.result_sender import ReplyTo, ResultSender
 from gateway.sync.topics import Topics
@@ -173,15 +174,15 @@ class Inbound:
         self._ignore(ignored)
         specs = [translate.credential(item) for item in models]
         stones = [translate.tombstone(item) for item in message.tombstones]
-        outcome = await self._store.submit(lambda tx: accept.wants_chunk(tx, message))
+        outcome = await self._store.submit(lambda tx: receiving.wants_chunk(tx, message))
         if outcome is None:
-            for part in accept.parts(message, specs, stones):
+            for part in receiving.parts(message, specs, stones):
                 await self._store.submit(partial(self._stage, message.revision, part))
             at = self._moment()
             outcome = await self._store.submit(lambda tx: accept.snapshot(tx, message, at))
         self._settle(message, outcome)
 
-    def _stage(self, revision: int, part: accept.Part, tx: Tx) -> None:
+    def _stage(self, revision: int, part: receiving.Part, tx: Tx) -> None:
         staging.stage_chunk(tx, self._keyring, revision, *part)
 
     def _settle(self, message: Delta | Snapshot, outcome: Outcome) -> None:

@@ -20,9 +20,10 @@ from gateway.kit.clock import ManualClock
 from gateway.store import desired, events, meta, staging, withhold
 from gateway.store.database import Store, open_store
 from gateway.store.keyring import Keyring
-from gateway.sync import accept
-from gateway.sync.accept import Moment, Outcome, after
+from gateway.sync import accept, receiving
+from gateway.sync.accept import Moment, after
 from gateway.sync.messages import Delta, Snapshot
+from gateway.sync.receiving import Outcome
 from tests.unit.sync.conftest import NOW
 
 if TYPE_CHECKING:
@@ -119,10 +120,10 @@ class Cloud:
         self, message: Snapshot, specs: list[CredentialSpec], stones: list[Tombstone]
     ) -> Outcome:
         def write(tx: Tx) -> Outcome:
-            refused = accept.wants_chunk(tx, message)
+            refused = receiving.wants_chunk(tx, message)
             if refused is not None:
                 return refused
-            for part in accept.parts(message, specs, stones):
+            for part in receiving.parts(message, specs, stones):
                 staging.stage_chunk(tx, KEYRING, message.revision, *part)
             return accept.snapshot(tx, message, AT)
 
@@ -242,6 +243,13 @@ async def test_a_tombstone_is_held_on_one_lock_and_carried_out_on_another(
     answer = await store.submit(lambda tx: accept.confirm_removals(tx, 2, NOW))
     assert answer["grants"] == 2
     assert await in_store(store) == cloud.lines
+
+
+async def test_a_tombstone_of_one_lock_touches_no_other(cloud: Cloud, store: Store) -> None:
+    await cloud.delta([spec("c1", 1, "d1", "d2"), spec("c2")])
+    await cloud.delta([], [stone("c1", "d1"), stone("c2")])  # all of d1: held
+    assert await held(store) == {("c1", "d1", None), ("c2", "d1", None)}
+    assert ("c1", "d2") in await in_store(store)
 
 
 async def test_the_same_of_a_snapshot(cloud: Cloud, store: Store) -> None:
