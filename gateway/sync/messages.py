@@ -45,7 +45,8 @@ MAX_INTEGER: Final = 2**53 - 1
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 _RFC3339 = re.compile(
-    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})"
+    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(?:[Zz]|[+-]\d{2}:\d{2})",
+    re.ASCII,
 )
 _FIRST, _LAST = 0, 7_258_118_400_000  # 1970 to 2200
 _DIGITS = re.compile(r"[!-~]{1,32}")

@@ -11,6 +11,8 @@ import pytest
 from gateway.domain.instant import from_rfc3339
 from gateway.kit.clock import ManualClock
 from gateway.store.database import Store, open_store
+from tests.unit.sync.line import Exchange
+from tests.unit.sync.linked import Link, running
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,3 +43,10 @@ def until(store: Store) -> Until:
                 await store.submit(lambda tx: None)  # one turn of the writer
 
     return wait
+
+
+@pytest.fixture
+async def link(store: Store, clock: ManualClock, until: Until) -> AsyncIterator[Link]:
+    async with running(Link(store, clock, Exchange())) as up:
+        await until(lambda: up.exchange.lines and up.exchange.lines[0].of("hello"))
+        yield up

@@ -1,0 +1,76 @@
+"""Rows as the cloud reads them: absent is absent, and nothing secret is there."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from gateway.domain.capabilities import Capabilities, CodeLimits, ScheduleSupport
+from gateway.domain.ids import CredentialId, DeviceId
+from gateway.domain.schedule import CredentialSpec
+from gateway.domain.secret import Secret
+from gateway.domain.windows import Always
+from gateway.store import desired, devices, reported
+from gateway.store.keyring import Keyring
+from gateway.sync import telling
+from tests.unit.sync.conftest import NOW
+
+if TYPE_CHECKING:
+    from gateway.store.database import Store
+    from gateway.store.tx import Tx
+
+
+async def test_a_grant_without_its_digits(store: Store) -> None:
+    spec = CredentialSpec(
+        CredentialId("c1"), 3, Secret("739154826"), (DeviceId("d1"),), Always(), name="Ada"
+    )
+    keyring = Keyring(bytes(32))
+    await store.submit(lambda tx: desired.upsert_credential(tx, keyring, spec, 1, NOW))
+    (row,) = await store.fetch(reported.all_grants())
+    text = telling.encode(telling.grant(row)).decode()
+    assert "739154826" not in text
+    assert row.digits_hash not in text
+    told = json.loads(text)
+    assert (told["state"], told["version"], told["opens"]) == ("pending", 3, "none")
+    assert told["since"] == "2026-11-20T12:00:00.000Z"
+    assert "first_used_at" not in told
+
+
+async def test_a_device_with_its_standing(store: Store) -> None:
+    def write(tx: Tx) -> None:
+        devices.add_device(
+            tx,
+            DeviceId("d1"),
+            radio="zigbee",
+            address="00:11",
+            driver="zcl_lock",
+            kind="lock",
+            name="Flat 3",
+            capabilities=Capabilities(
+                can_remotely_unlock=True,
+                can_remotely_lock=False,
+                codes=CodeLimits(slots=30, reserved_slots=frozenset({2, 1})),
+                schedules=ScheduleSupport(year_day=1),
+            ),
+            joined_at=NOW,
+        )
+        devices.update_device(
+            tx,
+            DeviceId("d1"),
+            reachable=False,
+            jammed=True,
+            battery_low=True,
+            repair_paused="purge",
+        )
+
+    await store.submit(write)
+    (row,) = await store.fetch(devices.all_devices())
+    told = json.loads(telling.encode(telling.device(row)))
+    assert told["capabilities"]["can_remotely_unlock"] is True
+    assert told["capabilities"]["can_remotely_lock"] is False
+    assert "can_program_online_access_codes" not in told["capabilities"]
+    constraints = told["capabilities"]["constraints"]
+    assert constraints["codes"]["reserved_slots"] == [1, 2]
+    assert constraints["schedules"]["year_day"] == 1
+    assert told["problems"] == ["unreachable", "jammed", "battery_low", "repair_paused"]
+    assert "address" not in told
