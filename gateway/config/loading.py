@@ -1,21 +1,27 @@
-"""From a file and the environment to settings, or to sentences about what is wrong with them."""
+"""From a file and the environment to settings, or to sentences about what is wrong with them.
+
+pydantic-settings turns variables into tables and lays them over the file's. What it does not do is
+here: it takes a missing file for an empty one, passes by variables that are no setting, reads
+`true` as 1 where a number belongs, and its messages name neither the variable nor a likely key.
+"""
 
 from __future__ import annotations
 
-import copy
 import os
 import tomllib
-from typing import TYPE_CHECKING, Any, get_origin
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError, create_model
+from pydantic import ValidationError
 
 from gateway.config.models import (
-    Section,
+    ENV_DELIMITER,
+    ENV_PREFIX,
     Settings,
     close_to,
     dotted_keys,
+    environment,
+    field_behind,
     hint,
-    section_behind,
 )
 from gateway.errors import ConfigError
 
@@ -25,8 +31,8 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-ENV_PREFIX = "LOCK_GATEWAY_"
-ENV_DELIMITER = "__"
+COMMAND_LINE = frozenset({"LOCK_GATEWAY_CONFIG", "LOCK_GATEWAY_SIM", "LOCK_GATEWAY_SOCKET"})
+"""Variables that are read by the command line and are no settings."""
 
 
 def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -46,12 +52,27 @@ def parse(
 ) -> Settings:
     """Check a file's tables, laid over by the environment's. Raises ConfigError."""
     # Without [gateway] the sentence should name the key that is missing in it, not the table.
-    tables: dict[str, Any] = {"gateway": {}, **copy.deepcopy(dict(data))}
-    faults = _overlay(tables, environ)
+    tables: dict[str, Any] = {"gateway": {}, **data}
+    variables = {
+        variable.removeprefix(ENV_PREFIX).lower().replace(ENV_DELIMITER, "."): variable
+        for variable in sorted(environ)
+        if variable.startswith(ENV_PREFIX) and variable not in COMMAND_LINE
+    }
+    faults: list[str] = []
+    laid_over: dict[str, str] = {}
+    for key, variable in variables.items():
+        fault = _fault_of(key, environ[variable])
+        if fault is not None:
+            faults.append(f"{variable}: {fault}")
+        elif _has_place(tables, key):
+            laid_over[variable] = environ[variable]
+    token = environment.set(laid_over)
     try:
-        settings = Settings.model_validate(tables)
+        settings = Settings(**tables)
     except ValidationError as error:
-        faults += [_sentence(detail) for detail in error.errors(include_url=False)]
+        faults += [_sentence(detail, variables) for detail in error.errors(include_url=False)]
+    finally:
+        environment.reset(token)
     if faults:
         raise ConfigError(
             "\n".join([f"could not use {source}:", *(f"  {line}" for line in faults)])
@@ -59,45 +80,24 @@ def parse(
     return settings
 
 
-def _overlay(data: dict[str, Any], environ: Mapping[str, str]) -> list[str]:
-    """Write the environment's values into `data`; what cannot be read is returned as sentences."""
-    faults: list[str] = []
-    for variable in sorted(environ):
-        # One without a delimiter is not a setting: LOCK_GATEWAY_CONFIG belongs to the command line.
-        if not variable.startswith(ENV_PREFIX) or ENV_DELIMITER not in variable:
-            continue
-        path = variable.removeprefix(ENV_PREFIX).lower().split(ENV_DELIMITER)
-        try:
-            _set(data, path, environ[variable])
-        except KeyError:
-            faults.append(f"{variable}: {_unknown('.'.join(path))}")
-        except ValidationError as error:
-            detail = error.errors(include_url=False)[0]
-            faults.append(f"{variable}: {_reason(detail)}")
-    return faults
+def _fault_of(key: str, text: str) -> str | None:
+    """What the library would not say of a variable."""
+    if key not in dotted_keys():
+        return _unknown(key)
+    kind = getattr(field_behind(key).annotation, "__name__", "")
+    if kind in {"int", "float"} and text.strip().lower() in {"true", "false"}:
+        return f"{_KINDS[kind]} is needed, not a true or false"
+    return None
 
 
-def _set(data: dict[str, Any], path: list[str], text: str) -> None:
-    """Raises KeyError for a key that does not exist, ValidationError for text that does not fit."""
-    model: type[Section] = Settings
-    table = data
-    for name in path[:-1]:
-        section = section_behind(model.model_fields[name].annotation)
-        if section is None:
-            raise KeyError(name)
-        model = section
-        inner = table.get(name, {})
-        if not isinstance(inner, dict):
-            return  # the file is wrong here, and is told so by validation
-        table[name] = inner
-        table = inner
-    field = model.model_fields[path[-1]]
-    if section_behind(field.annotation) is not None:
-        raise KeyError(path[-1])
-    listed = get_origin(field.annotation) is tuple
-    # Outside the strict models, so that text is read as what the key takes.
-    lax = create_model("Value", value=(field.annotation or str, field))
-    table[path[-1]] = lax.model_validate({"value": text.split(",") if listed else text}).value  # type: ignore[attr-defined]  # declared in the line above
+def _has_place(tables: Mapping[str, Any], key: str) -> bool:
+    """False if the file has a value where the key's table belongs, which then is to be told."""
+    table: Any = tables
+    for name in key.split(".")[:-1]:
+        table = table.get(name, {})
+        if not isinstance(table, dict):
+            return False
+    return True
 
 
 # --------------------------------------------------------------------------- sentences
@@ -121,13 +121,15 @@ _TOML_KINDS = {
 }
 
 
-def _sentence(detail: ErrorDetails) -> str:
+def _sentence(detail: ErrorDetails, variables: Mapping[str, str]) -> str:
     key = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
         return _unknown(key)
     if detail["type"] == "missing":
-        return f"{key} is missing: {_description(key)}"
-    return f"{key}: {_reason(detail)}"
+        return f"{key} is missing: {field_behind(key).description}"
+    # An item of a list is told by the name of the list's variable.
+    said = variables.get(key) or variables.get(key.rpartition(".")[0]) or key
+    return f"{said}: {_reason(detail)}"
 
 
 def _reason(detail: ErrorDetails) -> str:
@@ -149,11 +151,3 @@ def _unknown(key: str) -> str:
     close += elsewhere
     close += [tables[k] for k in close_to(key, tables)] + close_to(key, known)
     return f"{key} is not a setting{hint(close)}"
-
-
-def _description(key: str) -> str:
-    model: type[Section] = Settings
-    *tables, name = key.split(".")
-    for table in tables:
-        model = section_behind(model.model_fields[table].annotation) or model
-    return model.model_fields[name].description or ""

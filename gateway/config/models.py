@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 from zoneinfo import available_timezones
@@ -20,9 +21,26 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import PydanticCustomError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+    from pydantic.fields import FieldInfo
+
+ENV_PREFIX = "LOCK_GATEWAY_"
+ENV_DELIMITER = "__"
+
+environment: ContextVar[Mapping[str, str] | None] = ContextVar("environment", default=None)
+"""The variables that are laid over the file; None: there are none. `loading` sets it.
+
+Not `os.environ`, so that making settings from plain values never depends on where it is done.
+"""
 
 
 def _absolute(path: Path) -> Path:
@@ -273,8 +291,32 @@ class SecretsSection(Section):
     )
 
 
-class Settings(Section):
-    """The whole file."""
+class Environment(EnvSettingsSource):
+    """The library's reading of variables, of those that were handed over, and lists with commas."""
+
+    def __init__(self, settings_cls: type[BaseSettings]) -> None:
+        super().__init__(settings_cls)
+        given = environment.get() or {}
+        self.env_vars = {variable.lower(): text for variable, text in given.items()}
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: str) -> list[object]:
+        return [
+            int(part) if part.strip().removeprefix("-").isdecimal() else part
+            for part in value.split(",")
+        ]
+
+
+class Settings(BaseSettings):
+    """The whole file, and over it the environment."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter=ENV_DELIMITER,
+    )
 
     gateway: GatewaySection
     broker: BrokerSection = BrokerSection()
@@ -286,6 +328,16 @@ class Settings(Section):
     logs: LogsSection = LogsSection()
     secrets: SecretsSection = SecretsSection()
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return Environment(settings_cls), init_settings
+
 
 def dotted_keys(model: type[BaseModel] = Settings, prefix: str = "") -> list[str]:
     """Every key that may be set, as `section.key`."""
@@ -294,6 +346,15 @@ def dotted_keys(model: type[BaseModel] = Settings, prefix: str = "") -> list[str
         section = section_behind(field.annotation)
         keys += dotted_keys(section, f"{prefix}{name}.") if section else [prefix + name]
     return keys
+
+
+def field_behind(key: str) -> FieldInfo:
+    """The field of a dotted key. Raises KeyError for one that does not exist."""
+    model: type[BaseModel] = Settings
+    *tables, name = key.split(".")
+    for table in tables:
+        model = section_behind(model.model_fields[table].annotation) or model
+    return model.model_fields[name]
 
 
 def section_behind(annotation: Any) -> type[Section] | None:

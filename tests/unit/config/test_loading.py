@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from gateway.cli import options, run, sim
 from gateway.config import load, parse
+from gateway.config.loading import COMMAND_LINE
 from gateway.errors import ConfigError
 
 LEAST: dict[str, Any] = {"gateway": {"site_zone": "Europe/Berlin"}}
@@ -150,3 +152,65 @@ def test_settings_cannot_be_changed_later() -> None:
     settings = parse(LEAST, {})
     with pytest.raises(ValueError, match="frozen"):
         settings.broker.port = 1  # type: ignore[misc]  # the point of the test
+
+
+@pytest.mark.parametrize(
+    ("variable", "told"),
+    [
+        ("LOCK_GATEWAY_BROKER_PORT", "broker_port is not a setting"),
+        ("LOCK_GATEWAY_BROKER", "broker is not a setting"),
+        ("LOCK_GATEWAY_CONFG", "confg is not a setting"),
+    ],
+)
+def test_a_variable_of_ours_that_is_no_setting_is_told(variable: str, told: str) -> None:
+    assert f"{variable}: {told}" in fault("", {variable: "8883"})
+
+
+def test_the_command_line_s_own_variables_are_left_to_it() -> None:
+    own = {options.SOCKET_ENV, run.CONFIG_ENV, sim.SIM_ENV}
+    assert own == COMMAND_LINE
+    assert parse(LEAST, dict.fromkeys(own, "/x")) == parse(LEAST, {})
+
+
+@pytest.mark.parametrize("text", ["true", "False"])
+def test_a_truth_is_no_number_in_the_environment_either(text: str) -> None:
+    told = fault("", {"LOCK_GATEWAY_BROKER__PORT": text, "LOCK_GATEWAY_POLICY__LEAD_S": text})
+    assert "LOCK_GATEWAY_BROKER__PORT: a whole number is needed, not a true or false" in told
+    assert "LOCK_GATEWAY_POLICY__LEAD_S: a number is needed, not a true or false" in told
+
+
+def test_each_kind_of_value_is_read_from_the_environment() -> None:
+    settings = parse(
+        LEAST,
+        {
+            "LOCK_GATEWAY_ZIGBEE__ENABLED": "true",
+            "LOCK_GATEWAY_ZIGBEE__DEVICE": "/dev/ttyACM0",
+            "LOCK_GATEWAY_ZIGBEE__FLOW_CONTROL": "hardware",
+            "LOCK_GATEWAY_POLICY__LEAD_S": "12.5",
+            "LOCK_GATEWAY_POLICY__RESERVED_SLOTS": "7",
+            "LOCK_GATEWAY_GATEWAY__SITE_NAME": "true",
+        },
+    )
+    assert settings.zigbee.enabled is True
+    assert settings.zigbee.flow_control == "hardware"
+    assert settings.policy.lead_s == 12.5
+    assert settings.policy.reserved_slots == (7,)
+    assert settings.gateway.site_name == "true"
+
+
+def test_a_wrong_item_of_a_list_is_told_by_its_variable() -> None:
+    told = fault("", {"LOCK_GATEWAY_POLICY__RESERVED_SLOTS": "1,canary"})
+    assert "LOCK_GATEWAY_POLICY__RESERVED_SLOTS: a whole number is needed, not text" in told
+    assert "canary" not in told
+
+
+def test_a_value_in_place_of_a_table_is_told_although_the_environment_has_the_table() -> None:
+    told = fault("broker = 3", {"LOCK_GATEWAY_BROKER__PORT": "8883"})
+    assert "broker: a table is needed, not a whole number" in told
+
+
+def test_the_process_s_own_environment_is_read_only_when_handed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LOCK_GATEWAY_BROKER__PORT", "8883")
+    assert parse(LEAST, {}).broker.port == 1883
