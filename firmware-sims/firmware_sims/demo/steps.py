@@ -71,7 +71,7 @@ class Demo:
         """Ask a witness again and again; TimeoutError names what did not come."""
         try:
             async with asyncio.timeout(within_s):
-                while not await probe():
+                while not await probe():  # noqa: ASYNC110 - a lock has no event to wait for
                     await asyncio.sleep(POLL_S)
         except TimeoutError:
             raise TimeoutError(what) from None
@@ -419,8 +419,16 @@ async def explained(demo: Demo) -> None:
                 "gateway", f"why {name} {door}", fits, err.strip() or f"{len(lines)} lines"
             )
         await demo.stage.broker.start()
+        await demo.until("the cloud, back and up to date", lambda: _all_told(demo))
+        demo.line.check("cloud", "is back, and has every event", True)
         leaked = demo.leaks()
         demo.line.check("gateway", "no code in its log, database or messages", not leaked, leaked)
+
+
+async def _all_told(demo: Demo) -> bool:
+    status, out, _ = await demo.stage.daemon.cli("status", "--json")
+    document = json.loads(out) if status == 0 else {}
+    return status == 0 and document["cloud"]["connected"] and not document["events"]["waiting"]
 
 
 async def perform(demo: Demo) -> None:

@@ -57,7 +57,7 @@ class Timeline:
 
     @contextmanager
     def step(self, title: str) -> Iterator[Step]:
-        """A failure inside is told and kept; the demo stops there, because the rest builds on it."""
+        """A failure inside is told and kept; the demo stops there, as the rest builds on it."""
         step = Step(title, time.monotonic() - self._zero)
         self.steps.append(step)
         self.console.print(
