@@ -322,10 +322,21 @@ def _revoke_subject(tx: Tx, row: CommandRow, now: Instant) -> Result:
     return {"outcome": "confirmed", "grants": grants}
 
 
-def _resume_repair(tx: Tx, row: CommandRow, now: Instant) -> Result:
+def _known_device(tx: Tx, row: CommandRow) -> DeviceId | Result:
+    """The device that a command is about, or why there is none to do it to."""
     if row.device_id is None:
         return {"outcome": "refused", "reason": "no_device"}
     device_id = DeviceId(row.device_id)
+    stored = tx.one(devices.device(device_id))
+    if stored is None or stored.removed_at is not None:
+        return {"outcome": "refused", "reason": "unknown_device"}
+    return device_id
+
+
+def _resume_repair(tx: Tx, row: CommandRow, now: Instant) -> Result:
+    device_id = _known_device(tx, row)
+    if isinstance(device_id, dict):
+        return device_id
     again = 0
     for grant in tx.all(reported.grants_for(device_id)):
         if grant.removed_externally:
@@ -336,18 +347,22 @@ def _resume_repair(tx: Tx, row: CommandRow, now: Instant) -> Result:
 
 
 def _rename(tx: Tx, row: CommandRow, now: Instant) -> Result:
+    device_id = _known_device(tx, row)
+    if isinstance(device_id, dict):
+        return device_id
     name = str(row.body.get("name", "")).strip()
-    if row.device_id is None or not 1 <= len(name) <= 64:
+    if not 1 <= len(name) <= 64:
         return {"outcome": "refused", "reason": "invalid_name"}
-    devices.update_device(tx, DeviceId(row.device_id), name=name)
+    devices.update_device(tx, device_id, name=name)
     return {"outcome": "confirmed"}
 
 
 def _refresh(tx: Tx, row: CommandRow, now: Instant) -> Result:
     """Forget what was read of unmanaged slots, so that planning reads the lock anew."""
-    if row.device_id is None:
-        return {"outcome": "refused", "reason": "no_device"}
-    reported.forget_unmanaged(tx, DeviceId(row.device_id))
+    device_id = _known_device(tx, row)
+    if isinstance(device_id, dict):
+        return device_id
+    reported.forget_unmanaged(tx, device_id)
     return {"outcome": "confirmed"}
 
 

@@ -1,0 +1,198 @@
+"""A whole house for end-to-end tests: the demo's stage, and what a test asks of its witnesses.
+
+The daemon, the doors and the broker are processes; the cloud is the reference cloud. Witnesses are
+the lock (what it holds, what its keypad did) and the cloud (what it received), never the gateway's
+own belief. Not here: any expectation of a single fault.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import itertools
+import json
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from rich.console import Console
+
+from firmware_sims.cloud.broker import find_mosquitto
+from firmware_sims.demo.stage import stage
+from firmware_sims.demo.steps import WAIT_S, Demo, Document, join, start
+from firmware_sims.demo.timeline import Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from pathlib import Path
+
+    from firmware_sims.cloud.ledger import Event
+    from firmware_sims.cloud.reference import ReferenceCloud
+
+ALWAYS: Document = {"kind": "always"}
+
+needs_broker = [
+    pytest.mark.broker,
+    pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed"),
+]
+
+# Synthetic: 16 bytes and their CRC, as the demo's.
+_INSTALL_CODES = (
+    "1597a64166feb06265325a6f0b155275b499",
+    "c640b8eefe7773b5de950a04c3d7fa4d8556",
+    "232cf127046ad94bec0900ef229916ff9c77",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One lock of the world. `facts`: what differs from its profile."""
+
+    name: str
+    profile: str = "kwikset-smartcode"
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def world(folder: Path, doors: tuple[Door, ...]) -> Path:
+    """A world file. Nobody is locked out of a keypad by the mistakes that tests make."""
+    lines = ["ezsp = 13", "seed = 7", "[air]", "latency_s = 0.002"]
+    for number, (door, code) in enumerate(zip(doors, _INSTALL_CODES, strict=False), start=1):
+        facts = {"wrong_code_limit": 0, **door.facts}
+        lines += [
+            "[[node]]",
+            f'name = "{door.name}"',
+            f'profile = "{door.profile}"',
+            f'ieee = "00:0d:6f:00:0f:00:01:{number:02x}"',
+            f'install_code = "{code}"',
+            'timezone = "Europe/Zurich"',
+            "[node.overrides]",
+            *(f"{key} = {json.dumps(value)}" for key, value in facts.items()),
+        ]
+    path = folder / "world.toml"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+_numbers = itertools.count(1)
+
+
+class House(Demo):
+    """A running stage whose doors are joined. Names of credentials are of one test each."""
+
+    @property
+    def cloud(self) -> ReferenceCloud:
+        return self.stage.cloud
+
+    def id_of(self, door: str) -> str:
+        return self.stage.device_ids[door]
+
+    @property
+    def head(self) -> int:
+        """The newest event that the cloud holds; `event` looks behind such a mark."""
+        return max((event["seq"] for event in self.cloud.events()), default=0)
+
+    async def event(self, kind: str, after: int = 0, **fields: Any) -> Event:
+        """The first event of this type, newer than `after`, whose fields or body say so."""
+
+        def fits(event: Event) -> bool:
+            known = event["body"] | event
+            return (
+                event["seq"] > after
+                and event["type"] == kind
+                and all(known.get(name) == value for name, value in fields.items())
+            )
+
+        try:
+            return await self.cloud.wait_event(fits, WAIT_S)
+        except TimeoutError:
+            seen = [e for e in self.cloud.events() if e["seq"] > after]
+            raise TimeoutError(f"no {kind} {fields}; only {seen}") from None
+
+    async def give(self, name: str, *doors: str, window: Document = ALWAYS, **more: Any) -> None:
+        """Order a code and see it work: on the lock, and known to the cloud as active."""
+        self.cloud.push([self.credential(name, list(doors), window, **more)])
+        for door in doors:
+            await self.until_held(door, name)
+            await self.grant(name, door, "active")
+
+    async def take(self, name: str, *doors: str) -> None:
+        """Revoke a code and see it gone."""
+        self.cloud.push([], [{"credential_id": name}], confirm_removals=True)
+        for door in doors:
+            await self.until_gone(door, name)
+            await self.grant(name, door, "erased")
+
+    async def works(self, door: str = "front") -> None:
+        """The main job, once more: a new code opens and is attributed; the cloud opens the door."""
+        name = f"proof_{next(_numbers)}"
+        self.cloud.push([self.credential(name, [door], ALWAYS)])
+        await self.until_held(door, name)
+        assert (await self.types(door, name))["opened"]
+        await self.used(name, door)
+        before = await self.applied(door, "unlock_door")
+        answer = await self.cloud.command("unlock", self.id_of(door))
+        assert answer["result"]["outcome"] == "confirmed"
+        assert await self.applied(door, "unlock_door") == before + 1
+        self.cloud.push([], [{"credential_id": name}])
+        await self.until_gone(door, name)
+
+    async def applied(self, door: str, command: str) -> int:
+        """How often a command took effect on the lock."""
+        state = await self.at(door, "state")
+        return int(state["commands_applied"].get(command, 0))
+
+    async def status(self) -> Document:
+        """`lock-gateway status --json`."""
+        code, out, err = await self.stage.daemon.cli("status", "--json")
+        assert code == 0, err
+        document: Document = json.loads(out)
+        return document
+
+    def dense(self) -> None:
+        """Nothing the gateway numbered is missing at the cloud, in any epoch."""
+        for epoch, ledger in self.cloud.ledgers.items():
+            assert sorted(ledger.events) == list(range(1, len(ledger.events) + 1)), epoch
+
+    async def caught_up(self) -> None:
+        """Until the cloud holds every event there is, and the gateway knows it."""
+        epoch = self.cloud.presence["epoch"]
+
+        def all_here() -> bool:
+            said = self.cloud.hello.get("events", {})
+            ledger = self.cloud.ledgers.get(epoch)
+            here = ledger is not None and ledger.watermark == said.get("head")
+            return here and said.get("through") == said.get("head")
+
+        self.cloud.hello = {}
+        async with asyncio.timeout(WAIT_S):
+            while not all_here():
+                self.cloud.ask(want_hello=True)
+                before = self.cloud.hello
+                await self.cloud.until(lambda before=before: self.cloud.hello is not before)  # type: ignore[misc]  # bound early
+
+
+async def poll(what: str, probe: Callable[[], bool], within_s: float = WAIT_S) -> None:
+    """Until a file or a process shows it; TimeoutError names what did not come."""
+    pause = asyncio.Event()
+    try:
+        async with asyncio.timeout(within_s):
+            while not probe():
+                try:
+                    await asyncio.wait_for(pause.wait(), 0.02)
+                except TimeoutError:
+                    continue
+    except TimeoutError:
+        raise TimeoutError(what) from None
+
+
+@asynccontextmanager
+async def house(folder: Path, *doors: Door, **settings: object) -> AsyncIterator[House]:
+    """A house with these doors joined. `settings`: as `broker__port=1883`, over the stage's."""
+    environ = {f"LOCK_GATEWAY_{key.upper()}": str(value) for key, value in settings.items()}
+    async with stage(folder, world(folder, doors), environ) as everything:
+        built = House(everything, Timeline(Console(file=io.StringIO())))
+        await start(built)
+        await join(built)
+        assert built.line.held, built.line.steps
+        yield built
