@@ -158,6 +158,9 @@ class Executor:
 
     async def _write(self, order: Order) -> tuple[Ending, str]:
         record = self._record(order)
+        owed = self._owed.get(order.device.device_id, [])
+        if any(item.order.action == order.action for item in owed):
+            return Ending.STORE, "done, but it could not be written down yet"
         begun: Begun | None = None
         now = self._clock.now()
         try:

@@ -27,6 +27,7 @@ from gateway.scheduler.policy import (
     HEARD_AGAIN_S,
     OFFLINE_AFTER_FAILURES,
     PATIENT,
+    STORE_AGAIN_S,
     pause_for,
 )
 from gateway.scheduler.publish import (
@@ -207,8 +208,6 @@ class Lane:
             if not before:
                 log.warning("could not show how grants stand", cause=str(error))
             self._unsaid = True
-        if before and not self._unsaid:
-            self._retries.clear()  # what failed for want of a disk need not wait any more
 
     # ── choosing and performing ─────────────────────────────────────────────────────────
 
@@ -261,7 +260,8 @@ class Lane:
         retry.failures += 1
         retry.last = self._clock.monotonic()
         retry.hurry = float("inf")
-        self._unsaid = self._unsaid or ending is Ending.STORE
+        if ending is Ending.STORE and self._urgent(action):
+            retry.hurry = retry.last + STORE_AGAIN_S
         if ending is Ending.UNREACHABLE:
             self._hush_until = retry.last + PATIENT.after(self._silent + 1)
         await self._note_reachability(ending)

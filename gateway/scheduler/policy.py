@@ -29,6 +29,9 @@ PATIENT = Pause(30.0, 1800.0)
 HEARD_AGAIN_S = 1.0
 """A device that was just heard is tried at once, but not more often than this."""
 
+STORE_AGAIN_S = 15.0
+"""What is urgent and failed for want of disk space is not put off for longer than this."""
+
 OFFLINE_AFTER_FAILURES = 2
 """So many unanswered conversations in a row make a device `offline`."""
 

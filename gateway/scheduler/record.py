@@ -371,7 +371,9 @@ class Record:
             grant_id.credential_id,
             {"slot": number, "evidence": _words(evidence), "late_revocation_ms": late},
         )
-        if verdict is not None and _over(row.removed, verdict.reason):
+        # An edit may have arrived while the erase was in the air: then this is not the end of it.
+        same = order.grant is not None and order.grant.version == row.version
+        if verdict is not None and (row.removed is not None or (same and _over(verdict.reason))):
             reported.update_grant(tx, grant_id, now, state=GrantState.ERASED, reason=verdict.reason)
             desired.destroy_digits(tx, grant_id.credential_id)
 
@@ -544,6 +546,6 @@ def _in_flight(slot: Slot | None) -> bool:
     return slot is not None and isinstance(slot.content, Opaque)
 
 
-def _over(removed: str | None, reason: str | None) -> bool:
+def _over(reason: str | None) -> bool:
     """Whether an erased grant stays erased: its digits are then of no more use."""
-    return removed is not None or reason in {"expired", "use_limit_reached"}
+    return reason in {"expired", "use_limit_reached"}

@@ -196,3 +196,19 @@ async def test_a_slot_that_refuses_to_be_read_hides_no_other(tmp_path: Path) -> 
         assert lock.opens(OTHER)
         await house.advance(86_400)
         assert lock.count("read") < 20
+
+
+async def test_a_stay_prolonged_while_its_code_is_being_erased_gets_it_back(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as house:
+        lock = house.add_lock(delay_s=5.0)
+        await house.start()
+        await house.advance(120)
+        start = house.at(0)
+        await house.want("c1", PIN, Timed(start, house.at(600)))
+        await house.advance(602)
+        await house.want("c1", PIN, Timed(start, house.at(600)), version=2)
+        await house.advance(30)
+        assert lock.count("erase") == 1
+        assert lock.opens(PIN)

@@ -18,7 +18,7 @@ from gateway.domain.instant import Instant, after, from_datetime
 from gateway.domain.reconcile import Moment, Policy
 from gateway.domain.schedule import CredentialSpec, Tombstone
 from gateway.domain.secret import Secret
-from gateway.errors import StoreFull
+from gateway.errors import StoreClosed, StoreFull
 from gateway.kit.clock import ManualClock, settle
 from gateway.radios.api import (
     ClusterReply,
@@ -64,6 +64,7 @@ class InlineWriter:
 
     def __init__(self, died: Callable[[], None]) -> None:
         self.full = False
+        self.dead = False
         self.commits = 0
         self.crash_after: int | None = None
         self._died = died
@@ -75,6 +76,9 @@ class InlineWriter:
     def put(self, job: Job) -> None:
         if job.fn is None:
             batch = Batch([job])  # it would wait for readers, which wait for this very thread
+        elif self.dead:
+            batch = Batch([job])
+            batch.fail(StoreClosed("the power is off"))
         elif self.full:
             batch = Batch([job])
             batch.fail(StoreFull("could not write to the store: no space left"))
@@ -82,9 +86,10 @@ class InlineWriter:
             batch = self._transactor.run([job])
             self.commits += job.error is None
             if self.commits == self.crash_after:
-                self.crash_after = None
+                # It is on the disk, and nobody hears of it any more.
+                self.dead = True
+                batch.fail(StoreClosed("the power is off"))
                 self._died()
-                return  # nobody is left to be told
         asyncio.get_running_loop().call_soon(self._settled, batch)
 
     async def stop(self) -> None:
@@ -243,8 +248,9 @@ class World:
         """Cut it off where it stands; the store is opened anew as after a power cut."""
         self._die()
         if self._run is not None:
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._run
+            await asyncio.wait([self._run])
+            if not self._run.cancelled():
+                self._run.exception()
         self._run = None
         self.commits += self.writer.commits
         await self.store.close()
@@ -252,7 +258,7 @@ class World:
 
     @property
     def dead(self) -> bool:
-        return self._run is None or self._run.done()
+        return self._run is None or self._run.done() or self.writer.dead
 
     async def restart(self) -> None:
         await self.kill()
@@ -282,8 +288,9 @@ class World:
             await self.store.idle.wait()
             await settle(1)
             quiet = quiet + 1 if self.store.served == served and not self.store.waiting else 0
-        if self._run is not None and self._run.done() and not self._run.cancelled():
-            self._run.result()
+        if not self.dead or self._run is None or self.writer.dead or self._run.cancelled():
+            return
+        self._run.result()
 
     async def turn(self) -> None:
         """One turn of the loop: to stop it somewhere in the middle."""
