@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.domain.instant import from_rfc3339
-from gateway.kit.clock import ManualClock
+from gateway.kit.clock import ManualClock, settle
 from gateway.store.database import Store, open_store
 from tests.unit.sync.line import Exchange
 from tests.unit.sync.linked import Link, running
@@ -41,6 +41,7 @@ def until(store: Store) -> Until:
         async with asyncio.timeout(5):
             while not predicate():
                 await store.submit(lambda tx: None)  # one turn of the writer
+        await settle()  # whoever is about to sleep does, before time moves on
 
     return wait
 
