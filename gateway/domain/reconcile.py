@@ -635,7 +635,9 @@ def _place(
             )
             draft.say(want, GrantState.PROGRAMMING, "looking_for_a_free_slot", None)
         else:
-            draft.say(want, GrantState.PENDING, "no_free_slot", None)
+            leaving = any(isinstance(action, Erase) for _, action in draft.actions)
+            reason = "waiting_for_erase" if leaving else "no_free_slot"
+            draft.say(want, GrantState.PENDING, reason, None)
 
 
 def _is_free(slot: Slot) -> bool:
