@@ -61,7 +61,6 @@ log = structlog.get_logger()
 
 CONVERSATIONS = 16
 """How many devices may be spoken with at once; the radio queues what exceeds its own window."""
-DEFAULT_CHANNEL = 15
 HOUSEKEEPING_S = 3600.0
 
 
@@ -233,7 +232,9 @@ def _zigbee(settings: Settings, clock: SystemClock) -> ZigbeeRadio | None:
     return ZigbeeRadio(
         chosen.device,
         settings.gateway.state_dir / "zigbee.db",
-        channel=chosen.channel or DEFAULT_CHANNEL,
+        channel=chosen.channel,
+        baudrate=chosen.baudrate,
+        flow_control=chosen.flow_control,
         clock=clock,
         zone=settings.gateway.site_zone,
         pace=RadioPace(probe_interval_s=chosen.probe_interval_s),

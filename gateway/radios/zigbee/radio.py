@@ -63,7 +63,10 @@ def check_device(device: str) -> None:
 
 
 class ZigbeeRadio:
-    """`database` is the library's own; a `.register.json` lies beside it. `zone`: the site's."""
+    """`database` is the library's own; a `.register.json` lies beside it. `zone`: the site's.
+
+    `baudrate` and `flow_control` ("none", "hardware", "software") are those of the stick's firmware.
+    """
 
     kind = "zigbee"
 
@@ -74,6 +77,8 @@ class ZigbeeRadio:
         *,
         channel: int,
         clock: Clock,
+        baudrate: int = 115_200,
+        flow_control: str = "none",
         zone: str = "UTC",
         name: str = "zigbee",
         pace: Pace | None = None,
@@ -83,7 +88,9 @@ class ZigbeeRadio:
         self.name = name
         self._clock = clock
         self._database = database
-        self._settings = settings(device, database, channel)
+        self._settings = settings(
+            device, database, channel, baudrate=baudrate, flow_control=flow_control
+        )
         self._zone = ZoneInfo(zone)
         self._listeners: list[RadioListener] = []
         self._life: tuple[Application, Members] | None = None

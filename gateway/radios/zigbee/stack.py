@@ -56,10 +56,16 @@ class RedactingDoorLock(DoorLock):
             super().emit(event_name, data)
 
 
-def settings(device: str, database: Path, channel: int) -> dict[str, Any]:
-    """zigpy's configuration."""
+def settings(
+    device: str, database: Path, channel: int, *, baudrate: int, flow_control: str
+) -> dict[str, Any]:
+    """zigpy's configuration. `flow_control`: "none", "hardware" or "software"."""
     return {
-        "device": {"path": device},
+        "device": {
+            "path": device,
+            "baudrate": baudrate,
+            "flow_control": None if flow_control == "none" else flow_control,
+        },
         "database_path": str(database),
         "network": {"channel": channel},
         "ota": {"enabled": False},  # its default providers are on the internet

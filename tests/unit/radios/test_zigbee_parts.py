@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,7 +31,7 @@ from gateway.kit.clock import settle
 from gateway.radios.zigbee.plain import fields_of, plain, translated
 from gateway.radios.zigbee.radio import check_device
 from gateway.radios.zigbee.register import Register
-from gateway.radios.zigbee.stack import RedactingDoorLock, private, settings
+from gateway.radios.zigbee.stack import Application, RedactingDoorLock, private, settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -152,8 +153,25 @@ def test_the_database_is_private_before_the_library_opens_it(tmp_path: Path) -> 
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize(
+    ("flow_control", "told"), [("none", None), ("hardware", "hardware"), ("software", "software")]
+)
+async def test_the_line_to_the_stick_is_as_configured(
+    tmp_path: Path, flow_control: str, told: str | None
+) -> None:
+    chosen = settings(
+        "/dev/ttyACM0", tmp_path / "x", 20, baudrate=230_400, flow_control=flow_control
+    )
+    device = Application(chosen, UTC).config["device"]  # as the library checked and completed it
+    assert (device["path"], device["baudrate"], device["flow_control"]) == (
+        "/dev/ttyACM0",
+        230_400,
+        told,
+    )
+
+
 def test_settings_keep_the_library_off_the_internet(tmp_path: Path) -> None:
-    chosen = settings("/dev/null", tmp_path / "x", 15)
+    chosen = settings("/dev/null", tmp_path / "x", 15, baudrate=115_200, flow_control="none")
     assert chosen["ota"] == {"enabled": False}
     assert chosen["validate_network_settings"] is True
     assert chosen["network"]["channel"] == 15
