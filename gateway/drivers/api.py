@@ -166,6 +166,13 @@ class Latch(Protocol):
 
 
 @runtime_checkable
+class Gauge(Protocol):
+    """Tells on request how the door stands, instead of waiting for its next report."""
+
+    async def measure(self, *, deadline_s: float) -> Measured: ...
+
+
+@runtime_checkable
 class ClockKeeper(Protocol):
     """Has a clock of its own. `now` is the gateway's, given because drivers own no time."""
 

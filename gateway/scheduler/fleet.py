@@ -7,6 +7,7 @@ is given once to a piece of hardware and kept when it rejoins.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
@@ -17,6 +18,7 @@ from gateway.domain.devices import Empty, Known, Opaque, OpaqueReason, Slot
 from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.ids import DeviceId
 from gateway.domain.instant import Instant
+from gateway.drivers.api import Gauge
 from gateway.errors import GatewayError, RadioUnavailable, RequestError, StoreError
 from gateway.radios.api import (
     AttributeReported,
@@ -52,6 +54,7 @@ log = structlog.get_logger()
 
 INTERVIEW_DEADLINE_S = 60.0
 INTERVIEW_TRIES = 5
+MEASURE_DEADLINE_S = 15.0
 INTERVIEW_PAUSE_S = 5.0
 REGISTERED_WITHIN_S = 90.0
 STORE_PAUSE_S = 5.0
@@ -263,6 +266,18 @@ class Fleet:
             await self._welcome(radio, node, driver, row)
         async with self._registered:
             self._registered.notify_all()
+        if row is None or not node.sleepy:
+            await self._measure(radio, node, driver)
+
+    async def _measure(self, radio: MeshRadio, node: NodeInfo, driver: Driver) -> None:
+        """How the door stands now. What does not answer tells by its next report."""
+        if not isinstance(driver, Gauge):
+            return
+        with contextlib.suppress(GatewayError):
+            found = await driver.measure(deadline_s=MEASURE_DEADLINE_S)
+            member = self._by_address.get((radio.name, node.address))
+            if member is not None and self._listener is not None:
+                self._listener.member_rang(member.device_id, found)
 
     async def _welcome(
         self, radio: MeshRadio, node: NodeInfo, driver: Driver, before: DeviceRow | None

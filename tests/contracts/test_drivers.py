@@ -24,6 +24,7 @@ from gateway.drivers.api import (
     ClockKeeper,
     CredentialStore,
     Driver,
+    Gauge,
     Latch,
     SlotChange,
     SlotChanged,
@@ -367,6 +368,18 @@ async def test_the_bolt_follows(case: Case) -> None:
     assert isinstance(await case.driver.lock(deadline_s=DEADLINE_S), Confirmed)
     if isinstance(case.door, SimulatedDoor):
         assert (await case.home.state(case.name))["bolt"] == "locked"
+
+
+@on("yale", "kwikset", "sleepy")
+async def test_the_door_is_told_when_asked(case: Case) -> None:
+    driver: Any = case.driver
+    assert isinstance(driver, Gauge)
+    await driver.unlock(deadline_s=DEADLINE_S)
+    assert (await driver.measure(deadline_s=DEADLINE_S)).locked is False
+    await driver.lock(deadline_s=DEADLINE_S)
+    found = await driver.measure(deadline_s=DEADLINE_S)
+    assert found.locked is True
+    assert found.battery_percent is None or 0 < found.battery_percent <= 100
 
 
 @on("virtual", "yale", "sleepy")

@@ -14,12 +14,13 @@ from zoneinfo import ZoneInfo
 from gateway.domain.actions import Outcome, Refused
 from gateway.domain.capabilities import Capabilities
 from gateway.domain.instant import Instant, after
-from gateway.drivers.api import DeviceEvent, DriverInfo, SlotReading, WriteResult
+from gateway.drivers.api import DeviceEvent, DriverInfo, Measured, SlotReading, WriteResult
 from gateway.drivers.zcl_lock import clock, mapping, session, wire
 from gateway.drivers.zcl_lock.dialogue import Dialect, Dialogue, Extend, Step, read_slot
 from gateway.drivers.zcl_lock.interview import interview
 from gateway.errors import GatewayError, LinkError, Refusal, Unreachable
 from gateway.radios.api import (
+    AttributeReported,
     BindAndReport,
     ClusterRadio,
     ClusterReply,
@@ -46,6 +47,7 @@ carry it out twice."""
 
 T = TypeVar("T")
 _DONE = ClusterReply(0, {})
+_DOOR = (int(wire.Attr.LOCK_STATE), int(wire.Attr.DOOR_STATE))
 
 
 class ZclLock:
@@ -116,6 +118,35 @@ class ZclLock:
 
     async def erase(self, slot: int, *, deadline_s: float) -> WriteResult:
         return await self._converse(session.erase(await self._met(deadline_s), slot), deadline_s)
+
+    async def measure(self, *, deadline_s: float) -> Measured:
+        found = Measured()
+        asked = [ReadAttributes(self._endpoint.endpoint, wire.DOOR_LOCK, _DOOR)]
+        if wire.POWER in self._endpoint.input_clusters:
+            power = wire.POWER
+            asked.append(ReadAttributes(self._endpoint.endpoint, power, (wire.BATTERY_PERCENT,)))
+        for read in asked:
+            reply = await self._radio.read(self._node.address, read, deadline_s=deadline_s)
+            for attribute, value in reply.fields.items():
+                found = self._added(found, read, int(attribute), value)
+        return found
+
+    def _added(
+        self, found: Measured, read: ReadAttributes, attribute: int, value: object
+    ) -> Measured:
+        """What an attribute means when it is read is what it means when it is reported."""
+        report = AttributeReported(
+            self._node.address, read.endpoint, read.cluster_id, attribute, value
+        )
+        for event in self.translate(report):
+            if isinstance(event, Measured):
+                news = {
+                    name: told
+                    for name in Measured.__slots__
+                    if (told := getattr(event, name)) is not None
+                }
+                found = replace(found, **news)
+        return found
 
     async def unlock(self, *, deadline_s: float) -> Outcome:
         return await self._operate(wire.Command.UNLOCK_DOOR, deadline_s)
