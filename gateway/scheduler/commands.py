@@ -142,12 +142,7 @@ class Commands:
                 return
             result = handler(tx, row, now)
             journal.finish(tx, row.command_id, result, now)
-            body: dict[str, Value] = {
-                "command_id": row.command_id, "kind": row.kind, "actor": row.actor,
-                "outcome": result["outcome"],
-            }  # fmt: skip
-            device_id = DeviceId(row.device_id) if row.device_id else None
-            events.append(tx, Fact(EventType.AUDIT_COMMAND, now, device_id, body=body), trust)
+            events.append(tx, _audit(row, result, now), trust)
 
         await self._store.submit(write)
         self._taken.discard(row.command_id)
@@ -226,12 +221,7 @@ class Commands:
         def write(tx: Tx) -> None:
             if not journal.finish(tx, row.command_id, result, now):
                 return
-            body: dict[str, Value] = {
-                "command_id": row.command_id, "kind": row.kind, "actor": row.actor,
-                "outcome": result["outcome"], "reason": result.get("reason"),
-            }  # fmt: skip
-            device_id = DeviceId(row.device_id) if row.device_id else None
-            events.append(tx, Fact(EventType.AUDIT_COMMAND, now, device_id, body=body), trust)
+            events.append(tx, _audit(row, result, now), trust)
 
         return write
 
@@ -274,6 +264,21 @@ class Commands:
                 await self._clock.sleep(STORE_PAUSE_S)
             else:
                 return
+
+
+def _audit(row: CommandRow, result: Result, now: Instant) -> Fact:
+    """Who ordered what, `why` in their words, and what came of it; `reason` is ours."""
+    why = row.body.get("reason")
+    body: dict[str, Value] = {
+        "command_id": row.command_id,
+        "kind": row.kind,
+        "actor": row.actor,
+        "why": why if isinstance(why, str) else None,
+        "outcome": result["outcome"],
+        "reason": result.get("reason"),
+    }
+    device_id = DeviceId(row.device_id) if row.device_id else None
+    return Fact(EventType.AUDIT_COMMAND, now, device_id, body=body)
 
 
 def _is_open(tx: Tx, row: CommandRow) -> bool:

@@ -165,7 +165,7 @@ class Lane:
                 await self._was_heard()
             if self._gone:
                 self._gone = False
-                await self._set_reachable(False, cause="left_the_network")
+                await self._set_reachable(False, cause="left_network")
             if self._dirty or self._due():
                 await self._replan()
             if not await self._step():
