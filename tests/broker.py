@@ -1,4 +1,4 @@
-"""A real mosquitto for tests: `async with mosquitto() as broker`, or the mark to skip without."""
+"""A real mosquitto for tests: `async with mosquitto() as broker`, and the marks to go with it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import pytest
 
 from firmware_sims.cloud.broker import Mosquitto, find_mosquitto, mosquitto
 
-__all__ = ["Mosquitto", "mosquitto", "needs_broker"]
+__all__ = ["NEEDS_BROKER", "Mosquitto", "mosquitto"]
 
-_missing = pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed")
-
-
-def needs_broker(test: object) -> object:
-    """Mark a test that talks to a real broker."""
-    return pytest.mark.broker(_missing(test))
+NEEDS_BROKER = [
+    pytest.mark.broker,
+    pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed"),
+]
+"""For a module's `pytestmark`."""

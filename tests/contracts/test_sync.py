@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from firmware_sims.cloud.broker import Mosquitto, find_mosquitto, mosquitto
 from firmware_sims.cloud.reference import ReferenceCloud, pin, timed
 from gateway.domain.events import EventType
 from gateway.domain.ids import CredentialId
@@ -17,6 +16,7 @@ from gateway.domain.instant import ClockTrust
 from gateway.domain.schedule import Tombstone
 from gateway.store import desired, events, journal, meta
 from gateway.sync.connection import MAX_PAYLOAD
+from tests.broker import NEEDS_BROKER, Mosquitto, mosquitto
 from tests.sync_house import GATEWAY, House, house
 
 if TYPE_CHECKING:
@@ -25,10 +25,7 @@ if TYPE_CHECKING:
 
     from firmware_sims.cloud.ledger import Event
 
-pytestmark = [
-    pytest.mark.broker,
-    pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed"),
-]
+pytestmark = NEEDS_BROKER
 
 CANARY = "739154826"
 

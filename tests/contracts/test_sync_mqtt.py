@@ -8,21 +8,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from firmware_sims.cloud.broker import Mosquitto, find_mosquitto, free_port, mosquitto
+from firmware_sims.cloud.broker import free_port
 from gateway.domain.instant import ClockTrust
 from gateway.errors import CloudUnavailable
 from gateway.kit.clock import SystemClock
 from gateway.sync.connection import Connection, Delivery, Endpoint, PublishRefused, Will
 from gateway.sync.mqtt import INBOX, connect
+from tests.broker import NEEDS_BROKER, Mosquitto, mosquitto
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
 
-pytestmark = [
-    pytest.mark.broker,
-    pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed"),
-]
+pytestmark = NEEDS_BROKER
 
 CLOCK = SystemClock(ClockTrust.TRUSTED)
 

@@ -67,7 +67,7 @@ def test_unknown_fields_are_counted_at_any_depth() -> None:
         (pin("c1", CANARY, ["d1"], version=1, kind="card"), "credentials.0.kind"),
         (pin("c1", CANARY, ["d1"], version=1, origin="local"), "credentials.0.origin"),
         (pin("c1", CANARY, ["d1"], version=1, use={"limit": 0}), "credentials.0.use.limit"),
-        (pin("c1", CANARY, ["d1"], version=1, use={"limt": 1}), "credentials.0.use.limt"),
+        (pin("c1", CANARY, ["d1"], version=1, use={"limits": 1}), "credentials.0.use.limits"),
         (pin("c1", CANARY, ["d1"], version=1, suspended="no"), "credentials.0.suspended"),
         (
             pin("c1", CANARY, ["d1"], {"kind": "always", "until": "x"}, version=1),
