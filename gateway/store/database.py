@@ -1,6 +1,6 @@
 """The store as everyone else sees it: submit a transaction, fetch rows, hear what changed.
 
-Here: `open_store` and `Store`. Not here: how transactions are run (`writer`) and queries (`reader`),
+Here: `open_store` and `Store`. Not here: running transactions (`writer`) and queries (`reader`),
 files and migrations (`files`), and the meaning of any table (its own module).
 """
 
