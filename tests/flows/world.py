@@ -182,6 +182,7 @@ class TinyRadio:
     async def forget(self, address: str) -> None:
         self.forgotten.append(address)
         self.members.pop(address, None)
+        self.emit(NodeLeft(address))  # as the real radio does for a node it sends away
 
 
 @dataclass(frozen=True, slots=True)
