@@ -80,6 +80,8 @@ class Member:
     driver: Driver | None
     met: bool = False
     """It was ready before in this life, so that being ready again means that it joined again."""
+    left: bool = False
+    """It left by itself, which is told once."""
 
 
 class FleetListener(Protocol):
@@ -226,11 +228,13 @@ class Fleet:
 
     def _left(self, radio: MeshRadio, address: str) -> None:
         member = self._by_address.get((radio.name, address))
-        if member is not None:
-            log.warning("a device left the network by itself", device=member.device_id)
-            member.driver = None
-            if self._listener is not None:
-                self._listener.member_gone(member.device_id)
+        if member is None or member.left:
+            return
+        log.warning("a device left the network by itself", device=member.device_id)
+        member.driver = None
+        member.left = True
+        if self._listener is not None:
+            self._listener.member_gone(member.device_id)
 
     # ── membership ──────────────────────────────────────────────────────────────────────
 
