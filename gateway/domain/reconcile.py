@@ -6,7 +6,7 @@ performs nothing, remembers nothing, and is called again after every change; ret
 caller's business, because a plan says what is wanted, not how often it was tried.
 
 Rules kept here, each of them a property in `tests/properties/test_reconcile.py`:
-- unmanaged slots are never named in a write; a slot is used only on the lock's word that it is empty;
+- unmanaged slots are never named in a write; a slot is used only once called empty;
 - nothing leaves a code valid outside its window, beyond the stated lead;
 - an erase outranks a program; a grant whose window is open is never evicted;
 - an opaque slot is read before anything is written to it for the same grant;
@@ -61,7 +61,7 @@ class Moment:
 
     now: Instant
     trust: ClockTrust = ClockTrust.TRUSTED
-    floor: Instant = Instant(0)
+    floor: Instant = Instant(0)  # noqa: RUF009 - an int: immutable
 
     @property
     def effective(self) -> Instant:
@@ -223,7 +223,7 @@ def _want(
         opens, closes = _edges(grant.window, on_lock=bool(kept))
         next_at = span.closes_at if span and state in _WAITS else None
         return _Want(grant, False, state, reason, span, (), opens, closes, next_at)
-    assert span is not None  # told by _reason_to_be_absent
+    assert span is not None  # noqa: S101 - told by _reason_to_be_absent
     edged = span.opens_at is not None or span.closes_at is not None
     if moment.trust is ClockTrust.UNTRUSTED and edged and slot is None:
         return _Want(grant, False, GrantState.PENDING, "clock_untrusted", span, (), opens, closes)
@@ -328,7 +328,7 @@ def _kinds(schedules: tuple[LockSchedule, ...]) -> frozenset[type[LockSchedule]]
 
 
 def enforces_windows(device: Device, moment: Moment, policy: Policy) -> bool:
-    """Whether this lock may be believed to keep a window now (the Seam-style flag is computed so)."""
+    """Whether this lock may be believed to keep a window now; the flag shown is computed so."""
     clock = device.clock
     return (
         device.schedules_proven
@@ -366,9 +366,9 @@ def _expressed(device: Device, window: Window) -> tuple[LockSchedule, ...]:
 def _without_conflicts(
     device: Device, wants: list[_Want], moment: Moment, policy: Policy
 ) -> list[_Want]:
-    """Refuse what the lock would refuse, or what two people would share, before any radio is used."""
+    """Refuse what the lock would refuse, or two people would share, before any radio is used."""
     limits = device.capabilities.codes
-    assert limits is not None  # told by plan()
+    assert limits is not None  # noqa: S101 - told by plan()
     unmanaged: dict[KeyedHash, int] = {
         slot.content.hash: number
         for number, slot in sorted(device.slots.items())
@@ -470,7 +470,7 @@ def _over_capacity(
 
     def rank(want: _Want) -> tuple[bool, bool, int, bool, int, CredentialId]:
         on_lock = want.grant.credential_id in held
-        assert want.span is not None
+        assert want.span is not None  # noqa: S101 - told by the caller
         opens = want.span.opens_at or 0
         return (
             not (on_lock and want.urgent),
@@ -518,9 +518,9 @@ def _keep(
     draft: _Draft, device: Device, want: _Want, slot: Slot, moment: Moment, policy: Policy
 ) -> None:
     """This grant belongs on the lock and has a slot."""
-    assert want.span is not None
+    assert want.span is not None  # noqa: S101 - told by the caller
     facts = want.grant.digits
-    assert facts is not None
+    assert facts is not None  # noqa: S101 - told by the caller
     due = want.span.opens_at
     urgent = Priority.PROGRAM if want.urgent else Priority.READ_BACK
     grant = want.grant
@@ -572,7 +572,7 @@ def _write(
     reason: str | None = None,
 ) -> None:
     grant = want.grant
-    assert want.span is not None
+    assert want.span is not None  # noqa: S101 - told by the caller
     if want.blocked is not None:
         draft.say(want, GrantState.PENDING, want.blocked, slot)
         return
@@ -679,7 +679,7 @@ def _housekeep(
 
 
 def _clock_may_be_set(draft: _Draft, moment: Moment) -> bool:
-    """Never from a clock of our own that is not believed, nor while an expired code would revive."""
+    """Never from a clock of ours that is not believed, nor while an expired code would revive."""
     erasing = any(isinstance(action, Erase) for _, action in draft.actions)
     return moment.trust is not ClockTrust.UNTRUSTED and not erasing
 

@@ -397,7 +397,7 @@ class Fleet:
                 if device_id is None:
                     yield replace(
                         step, stage=JoinStage.FAILED,
-                        detail="it joined but could not be interviewed; see the log, then try again",
+                        detail="it joined but could not be interviewed; see the log, try again",
                     )  # fmt: skip
                 else:
                     yield replace(step, detail=device_id)
@@ -442,7 +442,7 @@ def doubt_slots(tx: Tx, device_id: DeviceId, now: Instant) -> None:
 
 
 async def reap_attempts(store: Store, now: Instant) -> int:
-    """Attempts a former life left open: their slots stay in flight, to be read first. Their number."""
+    """Attempts a former life left open: their slots stay in flight, to be read. Their number."""
 
     def write(tx: Tx) -> int:
         left = tx.all(history.open_attempts())

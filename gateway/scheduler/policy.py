@@ -45,7 +45,7 @@ def pause_for(action: Action, *, urgent: bool) -> Pause:
 
 
 def deadline_for(action: Action, *, sleepy: bool) -> float:
-    """Seconds for one whole conversation. A sleepy lock answers when it next polls (7.68 s queue)."""
+    """Seconds for one whole conversation. A sleepy lock answers at its next poll (7.68 s queue)."""
     match action:
         case Program() | Reschedule():
             base = 30.0

@@ -1,4 +1,4 @@
-"""Verdicts made visible: grant states, alarms and reachability written with the events that tell them.
+"""Verdicts made visible: grant states, alarms and reachability, with the events that tell them.
 
 Only differences are written, so that a lane that replans for nothing costs nothing.
 """

@@ -74,7 +74,7 @@ class Record:
     def begin(self, tx: Tx, order: Order, now: Instant) -> Begun | None:
         """Commit to an attempt, or None when the world has moved on since the plan."""
         action = order.action
-        assert isinstance(action, Program | Reschedule | Erase)
+        assert isinstance(action, Program | Reschedule | Erase)  # noqa: S101 - narrows the type: only writes come here
         before = self._slot(tx, action.slot)
         if not self._still_right(tx, action, before, order.grant):
             return None
@@ -109,7 +109,7 @@ class Record:
     def _still_right(
         self, tx: Tx, action: Action, before: Slot | None, grant: DesiredGrant | None
     ) -> bool:
-        assert isinstance(action, Program | Reschedule | Erase)
+        assert isinstance(action, Program | Reschedule | Erase)  # noqa: S101 - narrows the type: only writes come here
         if isinstance(action, Erase):
             return before is not None and before.owner == action.credential_id
         current = tx.one(reported.grant(GrantId(action.credential_id, self.device_id)))
@@ -163,9 +163,9 @@ class Record:
     def end(
         self, tx: Tx, order: Order, begun: Begun | None, result: WriteResult, now: Instant
     ) -> None:
-        """The lock answered: judge and tell. Without `begun`: an erase while nothing was written."""
+        """The lock answered: judge and tell. No `begun`: an erase that could not be journaled."""
         action = order.action
-        assert isinstance(action, Program | Reschedule | Erase)
+        assert isinstance(action, Program | Reschedule | Erase)  # noqa: S101 - narrows the type: only writes come here
         if begun is None:
             slot = self._slot(tx, action.slot)
             if slot is None or slot.owner != action.credential_id:
@@ -192,7 +192,7 @@ class Record:
         Any other word means that nothing was delivered.
         """
         action = order.action
-        assert isinstance(action, Program | Reschedule | Erase)
+        assert isinstance(action, Program | Reschedule | Erase)  # noqa: S101 - narrows the type: only writes come here
         history.finish_attempt(tx, begun.attempt, word, now)
         if word == "unconfirmed":
             self._unconfirmed(tx, action, cause, now)
@@ -248,8 +248,9 @@ class Record:
         elif finding.standing is Standing.FOREIGN:
             history.free_slot(tx, self.device_id, reading.slot, now)
             self._tell(tx, EventType.OTHER_CONTROLLER_SUSPECTED, now, owner, {"slot": reading.slot})
-        elif finding.standing is Standing.OURS and grant is not None:
-            if row is not None and (row.programmed_at is None or _in_flight(before)):
+        elif finding.standing is Standing.OURS and grant is not None and row is not None:
+            news = row.programmed_at is None or _in_flight(before)
+            if news:
                 self._proved(tx, order, finding.slot, now)
 
     def _formerly_ours(self, tx: Tx, before: Slot | None, now: Instant) -> set[KeyedHash]:
@@ -284,8 +285,8 @@ class Record:
         now: Instant,
     ) -> None:
         grant = order.grant
-        assert grant is not None
-        assert grant.digits is not None
+        assert grant is not None  # noqa: S101 - narrows the type: only writes come here
+        assert grant.digits is not None  # noqa: S101 - narrows the type: only writes come here
         slot = self._put(
             tx, action.slot, Known(grant.digits.hash), action.credential_id, action.schedules,
             evidence, now,
@@ -294,7 +295,7 @@ class Record:
 
     def _proved(self, tx: Tx, order: Order, slot: Slot, now: Instant) -> None:
         """It is on the lock: say so, and say how early."""
-        assert order.grant is not None
+        assert order.grant is not None  # noqa: S101 - narrows the type: only writes come here
         grant_id = order.grant.grant_id
         verdict = order.verdict
         opens_at = verdict.opens_at if verdict else None
@@ -348,9 +349,10 @@ class Record:
         history.quarantine(tx, self.device_id, row.digits_hash, Instant(now + QUARANTINE_MS))
         verdict = order.verdict
         late = max(0, now - row.erase_due_at) if row.erase_due_at is not None else 0
-        if verdict is not None and verdict.reason == "expired" and before and before.schedules:
-            if verdict.closes is Enforcement.ON_LOCK:
-                late = 0  # the lock itself refused the code from the close on
+        expired = verdict is not None and verdict.reason == "expired"
+        on_lock = verdict is not None and verdict.closes is Enforcement.ON_LOCK
+        if expired and on_lock and before is not None and before.schedules:
+            late = 0  # the lock itself refused the code from the close on
         reported.update_grant(
             tx,
             grant_id,
@@ -387,7 +389,7 @@ class Record:
         now: Instant,
     ) -> None:
         action = order.action
-        assert isinstance(action, Program | Reschedule | Erase)
+        assert isinstance(action, Program | Reschedule | Erase)  # noqa: S101 - narrows the type: only writes come here
         occupied = reading is not None and reading.use is not SlotUse.AVAILABLE
         proof = refusal is Refusal.DUPLICATE and self._counts_as_proof(order, begun, reading)
         if proof and isinstance(action, Program):
@@ -478,7 +480,7 @@ class Record:
         self, tx: Tx, order: Order, owner: CredentialId, before: Slot | None, now: Instant
     ) -> None:
         """The lock says a slot of ours is empty: an erase proven late, or a code that vanished."""
-        assert before is not None
+        assert before is not None  # noqa: S101 - narrows the type: only writes come here
         history.free_slot(tx, self.device_id, before.number, now)
         grant_id = GrantId(owner, self.device_id)
         row = tx.one(reported.grant(grant_id))
