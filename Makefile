@@ -20,8 +20,8 @@ demo: setup  ## the main job on simulated locks, a readable timeline, exit 0 if 
 
 test: lint unit  ## lint, types, import rules, then all tests
 
-unit: setup  ## only the tests; ARGS="-k windows" narrows them
-	@$(BIN)/python -m pytest -q $(ARGS)
+unit: setup  ## only the tests; ARGS="-k windows" narrows them, ARGS="-n 0" runs them in one process
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
 
 lint: setup  ## format, lint, types, import rules, spelling, tree
 	@$(BIN)/ruff format --check .

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     ("kind", "body"), [("unlock", {}), ("rename", {"name": "Attic"}), ("remove_device", {})]
 )
 async def test_the_audit_carries_the_stated_reason(
-    tmp_path: Path, kind: str, body: dict[str, str]
+    tmp_path: Path, kind: str, body: dict[str, Any]
 ) -> None:
     async with world(tmp_path) as house:
         house.add_lock()
