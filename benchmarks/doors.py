@@ -57,7 +57,7 @@ class Doors:
         return [len(lock.firmware.users.users) for lock in self._running.world.locks.values()]
 
     def set_by_hand(self, lock: int, slot: int, code: str) -> str:
-        return self._lock(lock).firmware.keypad.set_code_by_hand(slot, code).value
+        return str(self._lock(lock).firmware.keypad.set_code_by_hand(slot, code).value)
 
     def type_code(self, lock: int, code: str) -> tuple[float, bool]:
         """When the last key was pressed, and whether the door opened."""

@@ -85,7 +85,7 @@ async def _end(process: Process) -> None:
 async def until(probe: Callable[[], object], timeout_s: float = WAIT_S) -> None:
     """Poll a cheap condition. TimeoutError."""
     async with asyncio.timeout(timeout_s):
-        while not probe():
+        while not probe():  # noqa: ASYNC110 - what is asked is in another process
             await asyncio.sleep(POLL_S)
 
 
@@ -123,7 +123,7 @@ class Doors:
     async def settle(self, quiet_s: float = QUIET_S) -> None:
         """Until nobody has spoken to a lock for a while."""
         async with asyncio.timeout(WAIT_S):
-            while await self.ask("quiet_s") < quiet_s:
+            while await self.ask("quiet_s") < quiet_s:  # noqa: ASYNC110 - it is another process
                 await asyncio.sleep(0.1)
 
     async def ready(self) -> None:

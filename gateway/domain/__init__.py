@@ -1,1 +1,1 @@
-"""What should be true of each device, and what to do next. Pure: stdlib only, no asyncio, no clock."""
+"""What should be true of each device, and what to do next. Pure: stdlib only, no loop, no clock."""

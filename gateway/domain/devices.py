@@ -113,7 +113,7 @@ PURGED_AT_LOCK = "codes_cleared_at_lock"
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Everything about a device that planning looks at. `zone` is the IANA zone its clock is kept in."""
+    """Everything about a device that planning looks at. `zone`: the IANA zone of its clock."""
 
     device_id: DeviceId
     capabilities: Capabilities

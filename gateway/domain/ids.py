@@ -1,4 +1,4 @@
-"""Opaque identifiers. What they mean is nobody's business; what they look like is checked once, here."""
+"""Opaque identifiers. What they mean is nobody's business; how they look is checked once, here."""
 
 from __future__ import annotations
 

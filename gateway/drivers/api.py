@@ -56,7 +56,7 @@ class WriteResult:
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """Something at the door, translated. `slot` as the device named it, above the driver's numbering."""
+    """Something at the door, translated. `slot` is above the driver's numbering."""
 
     type: EventType
     method: Method = Method.UNKNOWN

@@ -67,7 +67,8 @@ def mark_orphans(tx: Tx, revision: int) -> int:
     Absence never revokes. Credentials made on site were never in a snapshot and are left out.
     """
     marked = tx.execute(
-        "UPDATE credentials SET orphaned = 1 WHERE revision < ? AND orphaned = 0 AND origin NOT IN (?, ?)"
+        "UPDATE credentials SET orphaned = 1"
+        " WHERE revision < ? AND orphaned = 0 AND origin NOT IN (?, ?)"
         " AND EXISTS (SELECT 1 FROM grants g WHERE g.credential_id = credentials.credential_id"
         " AND g.removed IS NULL) RETURNING credential_id",
         (revision, Origin.LOCAL.value, Origin.PROBE.value),

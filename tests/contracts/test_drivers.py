@@ -384,12 +384,12 @@ async def test_the_bolt_follows(case: Case) -> None:
 
 @on("yale", "kwikset", "sleepy")
 async def test_the_door_is_told_when_asked(case: Case) -> None:
-    driver: Any = case.driver
-    assert isinstance(driver, Gauge)
-    await driver.unlock(deadline_s=DEADLINE_S)
-    assert (await driver.measure(deadline_s=DEADLINE_S)).locked is False
-    await driver.lock(deadline_s=DEADLINE_S)
-    found = await driver.measure(deadline_s=DEADLINE_S)
+    gauge = case.driver
+    assert isinstance(gauge, Gauge)
+    await case.driver.unlock(deadline_s=DEADLINE_S)
+    assert (await gauge.measure(deadline_s=DEADLINE_S)).locked is False
+    await case.driver.lock(deadline_s=DEADLINE_S)
+    found = await gauge.measure(deadline_s=DEADLINE_S)
     assert found.locked is True
     assert found.battery_percent is None or 0 < found.battery_percent <= 100
 

@@ -1,4 +1,4 @@
-"""What must stay true when things happen at the worst moment: late echoes, edits, crashes, clocks."""
+"""What stays true when things happen at the worst moment: late echoes, edits, crashes, clocks."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from gateway.errors import StoreClosed
 from tests.flows.world import Code, World, world
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
 PIN = "483920"
@@ -33,14 +34,15 @@ async def story(house: World) -> None:
             await house.restart()
 
     start = house.at(0)
-    for step in (
+    steps: tuple[Callable[[], Awaitable[None]], ...] = (
         lambda: house.want("stay", PIN, Timed(start, Instant(start + 3_600_000))),
         lambda: house.want("both", OTHER, Always(), devices=("dev_1", "dev_2")),
         lambda: house.want("gone", THIRD, Always(), devices=("dev_2",)),
         lambda: house.want("both", "719205", Always(), devices=("dev_1", "dev_2"), version=2),
         lambda: house.revoke("gone"),
         lambda: house.command("open", "unlock", not_after=Instant(start + 86_400_000)),
-    ):
+    )
+    for step in steps:
         with suppress(StoreClosed):  # committed all the same
             await step()
         await alive()

@@ -1,4 +1,4 @@
-"""A code that must go: it outranks everything, is never given up, and is told of when it is late."""
+"""A code that must go: it outranks everything, is never given up, and is told of when late."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class ReferenceCloud:
         self._reported_through = 0
         self._loop = asyncio.get_running_loop()
 
-    async def __aenter__(self) -> ReferenceCloud:
+    async def __aenter__(self) -> Self:
         self._wire = Wire(
             *self._where,
             f"cloud-{self._name}",

@@ -65,7 +65,7 @@ def check_device(device: str) -> None:
 class ZigbeeRadio:
     """`database` is the library's own; a `.register.json` lies beside it. `zone`: the site's.
 
-    `baudrate` and `flow_control` ("none", "hardware", "software"): as the stick's firmware has them.
+    `baudrate` and `flow_control` ("none", "hardware", "software"): as in the stick's firmware.
     """
 
     kind = "zigbee"
