@@ -15,6 +15,7 @@ import structlog
 from gateway.domain.actions import Confirmed, Outcome, Priority, Refused, Unconfirmed
 from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.ids import CredentialId, DeviceId
+from gateway.domain.instant import ClockTrust
 from gateway.domain.schedule import Tombstone
 from gateway.drivers.api import Driver, Latch
 from gateway.errors import (
@@ -47,6 +48,8 @@ log = structlog.get_logger()
 
 STORE_PAUSE_S = 2.0
 
+_MOMENTARY = frozenset({"unlock", "lock"})
+
 Result = dict[str, Value]
 
 
@@ -75,9 +78,11 @@ class Commands:
         self._wake = asyncio.Event()
         self._taken: set[str] = set()
         self._acting: set[asyncio.Task[None]] = set()
+        self._running = False
 
     async def run(self) -> None:
         self._taken.clear()
+        self._running = True
         leave = self._store.subscribe(self._on_change)
         try:
             reaped = False
@@ -94,12 +99,13 @@ class Commands:
                     continue
                 await self._wake.wait()
         finally:
+            self._running = False
             leave()
             for task in self._acting:
                 task.cancel()
 
     async def _look(self) -> None:
-        for row in await self._store.fetch(journal.open_commands()):
+        for row in self._store.peek(journal.open_commands()):
             if row.command_id in self._taken:
                 continue
             self._taken.add(row.command_id)
@@ -108,6 +114,10 @@ class Commands:
             except StoreError:
                 self._taken.discard(row.command_id)  # nothing was done; it is taken again
                 raise
+            except Exception:
+                # One command that meets a defect must not keep every other from being heard.
+                log.exception("could not carry out a command", command=row.command_id)
+                await self._finish(row, {"outcome": "refused", "reason": "internal"})
 
     def _on_change(self, topics: frozenset[str]) -> None:
         if "commands" in topics:
@@ -119,12 +129,19 @@ class Commands:
             if row.state is CommandState.STARTED:
                 self._taken.add(row.command_id)
                 await self._finish(row, _unconfirmed("the gateway restarted while it was acting"))
+            elif row.kind in _MOMENTARY and self._may_be_old(row):
+                await self._finish(row, {"outcome": "refused", "reason": "not_fresh"})
+
+    def _may_be_old(self, row: CommandRow) -> bool:
+        """Of a former life, and nobody can tell how long ago that was."""
+        gone_back = row.received_at > self._clock.now()
+        return gone_back or self._clock.trust is ClockTrust.UNTRUSTED
 
     async def _take(self, row: CommandRow) -> None:
         if row.not_after is not None and row.not_after <= self._clock.now():
             await self._finish(row, {"outcome": "refused", "reason": "expired"})
             return
-        if row.kind in {"unlock", "lock"}:
+        if row.kind in _MOMENTARY:
             await self._momentary(row)
             return
         if row.kind == "remove_device":
@@ -168,7 +185,13 @@ class Commands:
             return
 
         async def act(driver: Driver | None) -> None:
-            result = await self._act(row, driver)
+            try:
+                result = await self._act(row, driver)
+            except asyncio.CancelledError:  # the device was removed in the middle of it
+                if self._running:
+                    cut_off = _unconfirmed("the device was removed meanwhile")
+                    self._spawn(self._finish_in_time(row, cut_off), f"answer {row.command_id}")
+                raise
             if result is not None:
                 # Not awaited: a full disk must not hold up what the lane does next.
                 self._spawn(self._finish_in_time(row, result), f"answer {row.command_id}")
@@ -191,6 +214,8 @@ class Commands:
         operate = driver.unlock if row.kind == "unlock" else driver.lock
         try:
             async with self._arbiter.airtime(Priority.MOMENTARY):
+                if row.not_after is not None and row.not_after <= self._clock.now():
+                    return {"outcome": "refused", "reason": "expired"}  # others had the air
                 outcome = await operate(deadline_s=MOMENTARY_DEADLINE_S)
             result = _result(outcome)
         except Unreachable as error:
@@ -204,6 +229,9 @@ class Commands:
         except GatewayError as error:
             log.exception("a command broke a rule of ours", command=row.command_id)
             result = _unconfirmed(str(error))
+        except Exception as error:
+            log.exception("a command met a defect of ours", command=row.command_id)
+            result = _unconfirmed(type(error).__name__)
         return result
 
     async def _finish_in_time(self, row: CommandRow, result: Result) -> None:
@@ -247,6 +275,8 @@ class Commands:
             await self._lanes.forget(device_id)
         except GatewayError as error:
             log.warning("the device did not leave by itself", device=device_id, cause=str(error))
+        except Exception:
+            log.exception("dismissing a device met a defect of ours", device=device_id)
         now, trust = self._clock.now(), self._clock.trust
 
         def write(tx: Tx) -> None:

@@ -33,6 +33,7 @@ class Readers:
         uri = f"file:{quote(str(path))}?mode=ro"
         for _ in range(READERS):
             self._free.put(_connect(uri))
+        self._near = _connect(uri)
 
     async def read(self, *selects: Select[Any]) -> list[list[Any]]:
         """A cancelled caller leaves; the read itself ends in order and frees its connection."""
@@ -42,8 +43,16 @@ class Readers:
         except sqlite3.Error as error:
             raise translate(error, "read") or error from error
 
+    def peek(self, select: Select[Any]) -> list[Any]:
+        """At once, in the thread of the caller, which is the loop's."""
+        try:
+            return _rows(self._near, select)
+        except sqlite3.Error as error:
+            raise translate(error, "read") or error from error
+
     async def close(self) -> None:
         """After the reads under way."""
+        self._near.close()
         await asyncio.to_thread(self._pool.shutdown)
         for _ in range(self._free.qsize()):
             self._free.get().close()

@@ -88,9 +88,7 @@ class EventSender:
         """What happens from now on, at once."""
         while True:
             await self._fresh.wait()
-            while rows := await self._store.fetch(
-                events.events_after(self._sent_through, BATCH_EVENTS)
-            ):
+            while rows := self._store.peek(events.events_after(self._sent_through, BATCH_EVENTS)):
                 if self._sent_through <= self._watermark:
                     self._patience.progress(self._clock.monotonic())
                 for batch in batches(map(telling.event, rows)):

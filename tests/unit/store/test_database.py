@@ -226,3 +226,19 @@ async def test_scrub_cuts_the_log(store: Store, path: Path) -> None:
     await store.scrub()
     assert log.stat().st_size == 0
     assert await store.fetch_one(COUNT) == 1
+
+
+async def test_a_peek_sees_what_was_just_committed(store: Store) -> None:
+    assert store.peek(COUNT) == [0]
+    await store.submit(put("k1"))
+    assert store.peek(COUNT) == [1]
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        store.peek(scalar("SELECT 1 FROM nowhere"))
+    assert store.peek(COUNT) == [1]
+
+
+async def test_nobody_peeks_into_a_closed_store(path: Path, clock: ManualClock) -> None:
+    async with open_store(path, clock) as store:
+        pass
+    with pytest.raises(StoreClosed):
+        store.peek(COUNT)
