@@ -1,26 +1,26 @@
 """The one tree of errors. Every class answers "try again?" by `retry`; nothing here holds a secret.
 
     GatewayError
-    ├── ConfigError              the operator's: a setting is wrong                     NEVER
+    ├── ConfigError              the operator's: a setting is wrong                 NEVER
     ├── RadioError               our side of the air
-    │   ├── RadioUnavailable     stick missing, port closed, network down               LATER
-    │   ├── RadioBusy            queue full                                             LATER
-    │   └── RadioRefused         the stick said no to a well-formed order               NEVER
+    │   ├── RadioUnavailable     stick missing, port closed, network down           LATER
+    │   ├── RadioBusy            queue full                                         LATER
+    │   └── RadioRefused         the stick said no to a well-formed order           NEVER
     ├── LinkError                the conversation with one device
-    │   ├── Unreachable          nothing was delivered, so nothing was changed          LATER
-    │   └── OutcomeUnknown       perhaps delivered; only a reading can tell        AFTER_READ_BACK
+    │   ├── Unreachable          nothing was delivered, so nothing was changed      LATER
+    │   └── OutcomeUnknown       it may have been delivered; only a reading can tellAFTER_READ_BACK
     ├── ProtocolError
-    │   ├── LocalProtocolError   we asked for something illegal (a defect of ours)      NEVER
-    │   └── PeerProtocolError    the device's answer makes no sense                AFTER_READ_BACK
-    ├── DeviceRefused            the device said no; `refusal` says why                 by refusal
+    │   ├── LocalProtocolError   we asked for something illegal (a defect of ours)  NEVER
+    │   └── PeerProtocolError    the device's answer makes no sense                 AFTER_READ_BACK
+    ├── DeviceRefused            the device said no; `refusal` says why             by refusal
     ├── StoreError
-    │   ├── StoreFull            no space left; nothing was written                     LATER
-    │   ├── StoreBusy            another process or a reader holds it                   LATER
-    │   ├── StoreUnreadable      the database is damaged or from a newer release        NEVER
-    │   └── StoreClosed          shutting down                                          LATER
-    ├── MessageError             the cloud's: a message that cannot be accepted         NEVER
-    ├── CloudUnavailable         broker or cloud away                                   LATER
-    └── RequestError             a local caller's: unknown device, bad argument         NEVER
+    │   ├── StoreFull            no space left; nothing was written                 LATER
+    │   ├── StoreBusy            another process or a reader holds it               LATER
+    │   ├── StoreUnreadable      the database is damaged or from a newer release    NEVER
+    │   └── StoreClosed          shutting down                                      LATER
+    ├── MessageError             the cloud's: a message that cannot be accepted     NEVER
+    ├── CloudUnavailable         broker or cloud away                               LATER
+    └── RequestError             a local caller's: unknown device, bad argument     NEVER
 
 Messages read "could not <verb> <object>: <cause>". Ids travel as attributes, digits and keys never.
 """

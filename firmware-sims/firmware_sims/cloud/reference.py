@@ -14,7 +14,7 @@ import json
 import secrets
 import zlib
 from random import Random
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from firmware_sims.cloud.ledger import Event, Ledger
 from firmware_sims.cloud.wire import Faults, Wire
