@@ -13,7 +13,7 @@ import json
 import signal
 import socket
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bellows.zigbee.application import (  # type: ignore[import-untyped]  # bellows has no types
     ControllerApplication,
@@ -42,13 +42,16 @@ class Bare:
         self._mqtt = Client(
             CallbackAPIVersion.VERSION2, f"bare-{options.name}", protocol=MQTTProtocolVersion.MQTTv5
         )
-        self._mqtt.on_socket_open = lambda _c, _u, sock: sock.setsockopt(  # type: ignore[union-attr]  # a socket
+        self._mqtt.on_socket_open = lambda _c, _u, sock: cast("socket.socket", sock).setsockopt(
             socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
         )
         self._mqtt.on_connect = lambda client, *_: client.subscribe(f"bare/{options.name}/dn", 1)
-        self._mqtt.on_subscribe = lambda *_: self._loop.call_soon_threadsafe(self._tell_ready)
+        self._mqtt.on_subscribe = self._on_subscribe
         self._mqtt.on_message = self._on_message
         self._open_s = 0.0
+
+    def _on_subscribe(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._tell_ready)
 
     async def run(self) -> None:
         began = time.monotonic()

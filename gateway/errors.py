@@ -8,7 +8,7 @@
     │   └── RadioRefused         the stick said no to a well-formed order           NEVER
     ├── LinkError                the conversation with one device
     │   ├── Unreachable          nothing was delivered, so nothing was changed      LATER
-    │   └── OutcomeUnknown       it may have been delivered; only a reading can tellAFTER_READ_BACK
+    │   └── OutcomeUnknown       perhaps delivered; only a reading can tell         AFTER_READ_BACK
     ├── ProtocolError
     │   ├── LocalProtocolError   we asked for something illegal (a defect of ours)  NEVER
     │   └── PeerProtocolError    the device's answer makes no sense                 AFTER_READ_BACK

@@ -159,7 +159,7 @@ def test_settings_cannot_be_changed_later() -> None:
     [
         ("LOCK_GATEWAY_BROKER_PORT", "broker_port is not a setting"),
         ("LOCK_GATEWAY_BROKER", "broker is not a setting"),
-        ("LOCK_GATEWAY_CONFG", "confg is not a setting"),
+        ("LOCK_GATEWAY_SOCKETS", "sockets is not a setting"),
     ],
 )
 def test_a_variable_of_ours_that_is_no_setting_is_told(variable: str, told: str) -> None:

@@ -32,7 +32,8 @@ def row(slots: int) -> DeviceRow:
         removed_at=None, well_known_key=False, simulated=False, reachable=None,
         reachable_since=None, last_heard_at=None, locked=None, door_open=None, jammed=False,
         battery_percent=None, battery_low=None, clock_error_ms=None, clock_bound_ms=None,
-        clock_read_at=None, clock_zone_proven=None, schedules_proven=False, repair_paused=None, recovering=False,
+        clock_read_at=None, clock_zone_proven=None, schedules_proven=False, repair_paused=None,
+        recovering=False,
         inventory_done=False, changed=1,
     )  # fmt: skip
 

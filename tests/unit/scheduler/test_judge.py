@@ -1,4 +1,4 @@
-"""What a reading makes of a slot record: never empty unless the lock says so, never ours by hope."""
+"""What a reading makes of a slot record: empty only on the lock's word, never ours by hope."""
 
 from __future__ import annotations
 
