@@ -85,9 +85,7 @@ def _timed(random: Random) -> Timed:
 
 def _weekly(random: Random) -> Recurring:
     start = random.randrange(0, 20 * 60)
-    rule = Weekly(
-        frozenset(random.sample(range(1, 8), random.randrange(1, 6))), start, start + 120
-    )
+    rule = Weekly(frozenset(random.sample(range(1, 8), random.randrange(1, 6))), start, start + 120)
     return Recurring((rule,), "Europe/Zurich")
 
 
@@ -109,9 +107,7 @@ async def writers(each: int) -> list[Figure]:
             async def write(number: int) -> None:
                 fact = Fact(EventType.LOCK_UNLOCKED, NOW, DeviceId(f"dev_{number}"))
                 for _ in range(each):
-                    await store.submit(
-                        partial(events.append, fact=fact, trust=ClockTrust.TRUSTED)
-                    )
+                    await store.submit(partial(events.append, fact=fact, trust=ClockTrust.TRUSTED))
 
             began = time.perf_counter()
             async with asyncio.TaskGroup() as group:
