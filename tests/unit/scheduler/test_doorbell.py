@@ -95,6 +95,7 @@ async def test_telemetry_is_told_at_its_edges_only(house: World) -> None:
 
 async def test_a_code_changed_at_the_lock_is_no_longer_ours(house: World) -> None:
     await house.want("c1", PIN, Always())
+    await house.advance(60)
     lock = next(iter(house.locks.values()))
     lock.holds[1] = Code(OTHER)
     await ring(house, SlotChanged(1, SlotChange.CHANGED, at_lock=True))
