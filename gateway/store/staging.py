@@ -112,7 +112,10 @@ def staged_lines(revision: int) -> Select[GrantLine]:
 
 
 def staged_changes(revision: int) -> Select[StagedChange]:
-    """Grants in force that applying the snapshot would remove, or whose window or digits differ."""
+    """Grants in force that applying the snapshot would remove, or whose window or digits differ.
+
+    One that was refused is not in force: nobody opens with it, and a changed PIN is its remedy.
+    """
     return Select(
         "SELECT * FROM (SELECT g.credential_id, g.device_id, c.window,"  # noqa: S608 - constant text
         " CASE WHEN n.version > c.version THEN (n.window) END AS new_window,"
@@ -120,7 +123,7 @@ def staged_changes(revision: int) -> Select[StagedChange]:
         f" ({_TOMBSTONED}) OR (n.version >= c.version AND NOT {_LISTED}) AS gone"
         " FROM grants g JOIN credentials c USING (credential_id) LEFT JOIN staged_credentials n"
         " ON n.revision = :revision AND n.credential_id = g.credential_id"
-        " WHERE g.removed IS NULL)"
+        " WHERE g.removed IS NULL AND g.state <> 'rejected')"
         " WHERE gone OR digits_changed OR new_window <> window",
         {"revision": revision},
         lambda row: StagedChange(
@@ -205,7 +208,13 @@ def _merge_credentials(tx: Tx, params: dict[str, Value]) -> tuple[int, int]:
         " WHERE n.revision = :revision AND n.version > c.version)",
         params,
     )
-    # What is named is in force, also when the rest of it is not taken over.
+    # What is named is in force, also when the rest of it is not taken over, and is told so.
+    tx.execute(
+        "UPDATE grants SET changed = :change WHERE credential_id IN"
+        " (SELECT credential_id FROM staged_credentials n JOIN credentials c USING (credential_id)"
+        " WHERE n.revision = :revision AND c.orphaned = 1)",
+        params,
+    )
     tx.execute(
         "UPDATE credentials SET revision = :revision, orphaned = 0 WHERE credential_id IN"
         " (SELECT credential_id FROM staged_credentials n JOIN credentials c USING (credential_id)"

@@ -60,10 +60,11 @@ def put_held(tx: Tx, items: Iterable[Held]) -> None:
 
 
 def in_force(devices: Iterable[DeviceId]) -> Select[InForce]:
-    """Every wanted grant of these devices, whether or not its window is over."""
+    """Every wanted grant of these devices but refused ones, whether or not its window is over."""
     return Select(
         "SELECT g.device_id, c.window FROM grants g JOIN credentials c USING (credential_id)"
-        " WHERE g.removed IS NULL AND g.device_id IN (SELECT value FROM json_each(?))",
+        " WHERE g.removed IS NULL AND g.state <> 'rejected'"
+        " AND g.device_id IN (SELECT value FROM json_each(?))",
         (codec.encode_names(devices),),
         lambda row: InForce(row[0], codec.decode_window(row[1])),
     )
