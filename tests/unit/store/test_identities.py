@@ -1,0 +1,73 @@
+"""Device ids outlive the database: the same hardware is the same door."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gateway.domain.ids import DeviceId
+from gateway.errors import StoreFull
+from gateway.store.identities import Identities
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def ids() -> Callable[[], DeviceId]:
+    numbers = itertools.count(1)
+    return lambda: DeviceId(f"dev_{next(numbers)}")
+
+
+def test_the_same_hardware_keeps_its_id_across_lives(tmp_path: Path) -> None:
+    path = tmp_path / "devices.json"
+    assert Identities(path, ids()).give("zigbee", "00:11", "YRD226", "Front") == "dev_1"
+    known = Identities(path, ids()).known("zigbee", "00:11", "YRD226")
+    assert known is not None
+    assert (known.device_id, known.name) == ("dev_1", "Front")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("radio", "address", "model"),
+    [("zigbee", "00:11", "other"), ("zigbee", "00:12", "YRD226"), ("ble", "00:11", "YRD226")],
+)
+def test_other_hardware_is_never_taken_for_it(
+    tmp_path: Path, radio: str, address: str, model: str
+) -> None:
+    known = Identities(tmp_path / "devices.json", ids())
+    known.give("zigbee", "00:11", "YRD226", "Front")
+    assert known.known(radio, address, model) is None
+
+
+def test_a_removed_device_gets_another_id(tmp_path: Path) -> None:
+    path = tmp_path / "devices.json"
+    known = Identities(path, ids())
+    known.forget(known.give("zigbee", "00:11", "YRD226", "Front"))
+    assert Identities(path, ids()).known("zigbee", "00:11", "YRD226") is None
+    assert known.give("zigbee", "00:11", "YRD226", "Front") == "dev_2"
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[3]", json.dumps([{"device_id": "dev_1"}])])
+def test_a_damaged_file_is_set_aside_and_kept(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "devices.json"
+    path.write_text(damage, encoding="utf-8")
+    known = Identities(path, ids())
+    assert known.known("zigbee", "00:11", "YRD226") is None
+    assert path.with_suffix(".damaged").read_text(encoding="utf-8") == damage
+    known.give("zigbee", "00:11", "YRD226", "Front")
+    assert Identities(path, ids()).known("zigbee", "00:11", "YRD226") is not None
+
+
+def test_a_disk_that_takes_nothing_is_told_and_the_old_file_stays(tmp_path: Path) -> None:
+    path = tmp_path / "devices.json"
+    known = Identities(path, ids())
+    known.give("zigbee", "00:11", "YRD226", "Front")
+    before = path.read_bytes()
+    path.with_suffix(".new").mkdir()  # in the way of the writing
+    with pytest.raises(StoreFull, match=r"could not write devices\.json"):
+        known.give("zigbee", "00:12", "YRD226", "Side")
+    assert path.read_bytes() == before
