@@ -52,9 +52,11 @@ async def _run(line: Timeline, folder: Path, *, keep: bool) -> None:
     async with stage(folder, WORLD) as everything:
         await perform(Demo(everything, line))
         if keep:
+            # Unwrapped, so that it can be pasted into another terminal.
             line.console.print(
-                f"\nStill running. export LOCK_GATEWAY_SOCKET={everything.daemon.socket}"
-                f" LOCK_GATEWAY_SIM={folder / 'doors.sock'}; Ctrl-C ends it."
+                f"\nexport LOCK_GATEWAY_SOCKET={everything.daemon.socket}"
+                f" LOCK_GATEWAY_SIM={folder / 'doors.sock'}  # still running; Ctrl-C ends it",
+                soft_wrap=True,
             )
             await asyncio.Event().wait()
 
