@@ -12,6 +12,7 @@ import os
 import secrets
 import signal
 import ssl
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from random import SystemRandom
@@ -62,12 +63,15 @@ log = structlog.get_logger()
 CONVERSATIONS = 16
 """How many devices may be spoken with at once; the radio queues what exceeds its own window."""
 HOUSEKEEPING_S = 3600.0
+SWITCH_S = 0.001
+"""How long a thread that unpacks, reads or writes may keep the loop waiting (Python: 5 ms)."""
 
 
 def run(path: Path) -> int:
     """Run the daemon until SIGTERM or SIGINT; the exit code. Raises ConfigError."""
     settings = config.load(path)
     logs.configure(settings.logs.level, settings.logs.format)
+    sys.setswitchinterval(SWITCH_S)
     try:
         return asyncio.run(_serve(settings))
     except StoreError as error:

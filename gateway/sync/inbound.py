@@ -25,6 +25,7 @@ from gateway.sync.result_sender import ReplyTo, ResultSender
 from gateway.sync.topics import Topics
 
 if TYPE_CHECKING:
+    from gateway.domain.schedule import CredentialSpec
     from gateway.kit.clock import Clock
     from gateway.store.database import Store
     from gateway.store.keyring import Keyring
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 STORE_RETRY_S: Final = 5.0
-DESIRED_WAITING: Final = 16
+DESIRED_WAITING: Final = 32
 """Schedule messages in memory; while they are stored, commands pass them by."""
 
 REFUSALS_AT_ONCE: Final = 20
@@ -170,9 +171,8 @@ class Inbound:
         )
 
     async def _snapshot(self, message: Snapshot) -> None:
-        models, ignored = inflate(message)
+        specs, ignored = await asyncio.to_thread(_unpacked, message)
         self._ignore(ignored)
-        specs = [translate.credential(item) for item in models]
         stones = [translate.tombstone(item) for item in message.tombstones]
         outcome = await self._store.submit(lambda tx: receiving.wants_chunk(tx, message))
         if outcome is None:
@@ -236,6 +236,12 @@ class Inbound:
         fact = Fact(kind, self._clock.now(), body=body)
         trust = self._clock.trust
         await self._store.submit(lambda tx: events.append(tx, fact, trust))
+
+
+def _unpacked(message: Snapshot) -> tuple[list[CredentialSpec], int]:
+    """A full chunk takes tens of milliseconds: beside the loop, where commands are waiting."""
+    models, ignored = inflate(message)
+    return [translate.credential(item) for item in models], ignored
 
 
 class _Budget:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gateway.store.tx import Tx
     from gateway.sync.messages import Snapshot
 
-PART: Final = 500
+PART: Final = 100
 """Credentials staged in one transaction: commands wait no longer than for one of these."""
 
 _STAGING: Final = "staging"

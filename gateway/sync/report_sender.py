@@ -6,6 +6,7 @@ goes out at once; what follows within the gap goes together.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from gateway.store import devices, meta, reported
@@ -88,7 +89,8 @@ class ReportSender:
         )
         if not (whole or device_rows or grant_rows):
             return False
-        chunks = list(_chunks(device_rows, grant_rows)) or [[]]
+        # Thousands of grants take most of a second: beside the loop.
+        chunks = await asyncio.to_thread(lambda: list(_chunks(device_rows, grant_rows))) or [[]]
         for number, chunk in enumerate(chunks, start=1):
             message = Reported(
                 epoch=self._epoch,
