@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from benchmarks.report import Figure
     from benchmarks.stage import Crowd, Pair
+    from firmware_sims.cloud.broker import Mosquitto
 
 PAIR = ("command", "event", "parallel", "start", "idle")
 CROWD = ("memory", "snapshot")
@@ -43,21 +44,25 @@ class Bench:
         self._began = time.monotonic()
 
     async def run(self) -> None:
-        with tempfile.TemporaryDirectory(prefix="bench-") as name:
-            async with mosquitto() as broker:
-                if self._only & {*PAIR}:
-                    self._note("a bare program and the daemon, ten locks each")
-                    async with pair(Path(name), broker) as two:
-                        await self._pair(two)
-                if self._only & {*CROWD}:
-                    locks = 10 if self._quick else 50
-                    self._note(f"one house with {locks} locks")
-                    async with crowd(Path(name), broker, locks) as house:
-                        await self._crowd(house)
+        if self._only & {*PAIR, *CROWD}:
+            with tempfile.TemporaryDirectory(prefix="bench-") as name:
+                async with mosquitto() as broker:
+                    await self._houses(Path(name), broker)
         if self._wants("windows"):
             self.figures += engine.windows()
         if self._wants("writers"):
             self.figures += await engine.writers(20 if self._quick else 200)
+
+    async def _houses(self, folder: Path, broker: Mosquitto) -> None:
+        if self._only & {*PAIR}:
+            self._note("a bare program and the daemon, ten locks each")
+            async with pair(folder, broker) as two:
+                await self._pair(two)
+        if self._only & {*CROWD}:
+            size = 10 if self._quick else 50
+            self._note(f"one house with {size} locks")
+            async with crowd(folder, broker, size) as house:
+                await self._crowd(house)
 
     async def _pair(self, two: Pair) -> None:
         few = self._quick

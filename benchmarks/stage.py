@@ -289,11 +289,11 @@ class Daemon:
     async def start(self, *, timed: bool = False) -> float:
         """When the process was started; returns before it is ready. `timed`: see `commits`."""
         config = str(self._folder / "config.toml")
-        module = ("benchmarks.daemon", config, str(self._commits))
-        if not timed:
-            module = ("gateway", "run", "--config", config)  # type: ignore[assignment]  # longer
+        words = ["gateway", "run", "--config", config]
+        if timed:
+            words = ["benchmarks.daemon", config, str(self._commits)]
         at = time.monotonic()
-        self._process = await _launch(self._folder / "daemon.log", *module)
+        self._process = await _launch(self._folder / "daemon.log", *words)
         return at
 
     async def stop(self) -> None:
@@ -356,7 +356,7 @@ async def pair(folder: Path, broker: Mosquitto, locks: int = 10) -> AsyncIterato
             await join_all(installer, ours)
         made = await stack.enter_async_context(bare(folder, "plain", plain.radio, broker.port))
         await join_all(made, plain)
-        daemon = await stack.enter_async_context(_daemon(folder, ours.radio, broker))
+        daemon = await stack.enter_async_context(_daemon(folder, "ours", ours.radio, broker))
         await daemon.start(timed=True)
         await daemon.known(locks)
         await ours.settle()
@@ -383,7 +383,7 @@ async def crowd(folder: Path, broker: Mosquitto, locks: int) -> AsyncIterator[Cr
             for number in range(locks):
                 await restarted.order("unlock", device=address_of(number))
             rss = restarted.usage.rss_kb()
-        daemon = await stack.enter_async_context(_daemon(folder, world.radio, broker))
+        daemon = await stack.enter_async_context(_daemon(folder, "crowd", world.radio, broker))
         await daemon.start()
         await daemon.known(locks)
         await world.settle()
@@ -391,8 +391,8 @@ async def crowd(folder: Path, broker: Mosquitto, locks: int) -> AsyncIterator[Cr
 
 
 @asynccontextmanager
-async def _daemon(folder: Path, radio: str, broker: Mosquitto) -> AsyncIterator[Daemon]:
-    name = "crowd" if (folder / "crowd.db").exists() else "ours"
+async def _daemon(folder: Path, name: str, radio: str, broker: Mosquitto) -> AsyncIterator[Daemon]:
+    """Not started; its radio's network is the one a bare program of that name has formed."""
     async with Cloud(broker) as cloud:
         daemon = Daemon(folder / f"{name}-gateway", radio, cloud, broker)
         daemon.adopt(folder / f"{name}.db")
