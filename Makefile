@@ -29,7 +29,7 @@ lint: setup  ## format, lint, types, import rules, spelling, tree
 	@$(BIN)/mypy $(CODE)
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/codespell
-	@$(BIN)/python tools/check_tree.py
+	@$(BIN)/python tools/check_tree.py --strict
 
 format: setup  ## let ruff format and mend what it can
 	@$(BIN)/ruff format .
