@@ -2,7 +2,8 @@
 
 A module of `gateway` or `firmware_sims` without a docstring fails. A module of `gateway` with code
 but without a test module of its name fails under `--strict` and is a note otherwise, unless it is
-listed below with the place where it is tested; one over 400 lines is always a note. Not here: style (ruff) and imports (import-linter).
+listed below with the place where it is tested; one over 400 lines is always a note. Not here: style
+(ruff) and imports (import-linter).
 """
 
 from __future__ import annotations
