@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from gateway.store.tx import Tx
 
 KEY_BYTES = 32
-CREDENTIAL_NAME = "state-key"
+CREDENTIAL_NAME = "store-key"
 """Name of the systemd credential that may bring the key."""
-FILE_NAME = "state.key"
+FILE_NAME = "store.key"
 """Name of the key file in the state directory, made when nothing else brings a key."""
 
 _NONCE_BYTES = 12

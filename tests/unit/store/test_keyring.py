@@ -83,12 +83,12 @@ def test_a_missing_key_is_made_once_for_the_owner_alone(tmp_path: Path) -> None:
     key = load_or_create_key(None, None, state)
     assert len(key) == 32
     assert load_or_create_key(None, None, state) == key
-    assert (state / "state.key").stat().st_mode & 0o777 == 0o600
-    assert [file.name for file in state.iterdir()] == ["state.key"]
+    assert (state / "store.key").stat().st_mode & 0o777 == 0o600
+    assert [file.name for file in state.iterdir()] == ["store.key"]
 
 
 def test_a_creation_cut_short_is_begun_again(tmp_path: Path) -> None:
-    (tmp_path / "state.key.new").write_text("00")
+    (tmp_path / "store.key.new").write_text("00")
     assert len(load_or_create_key(None, None, tmp_path)) == 32
 
 
@@ -101,12 +101,12 @@ def test_the_configured_file_comes_first_and_is_never_made(tmp_path: Path) -> No
     assert load_or_create_key(named, None, tmp_path) == bytes(range(32))
     named.write_text(bytes(range(32)).hex() + "\n")
     assert load_or_create_key(named, None, tmp_path) == bytes(range(32))
-    assert not (tmp_path / "state.key").exists()
+    assert not (tmp_path / "store.key").exists()
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644])
 def test_a_key_that_others_can_read_is_refused_by_name(tmp_path: Path, mode: int) -> None:
-    file = tmp_path / "state.key"
+    file = tmp_path / "store.key"
     file.write_bytes(bytes(32))
     file.chmod(mode)
     with pytest.raises(ConfigError, match=r"state\.key: mode 0.*chmod 0600"):
@@ -117,7 +117,7 @@ def test_a_key_that_others_can_read_is_refused_by_name(tmp_path: Path, mode: int
 def test_a_key_of_another_form_is_refused_without_showing_it(
     tmp_path: Path, content: bytes
 ) -> None:
-    file = tmp_path / "state.key"
+    file = tmp_path / "store.key"
     file.write_bytes(content)
     file.chmod(0o600)
     with pytest.raises(ConfigError, match="must hold 32 bytes") as refused:
@@ -129,12 +129,12 @@ def test_a_key_of_another_form_is_refused_without_showing_it(
 def test_a_systemd_credential_is_taken_with_its_acl(tmp_path: Path, mode: int, fine: bool) -> None:
     lent = tmp_path / "credentials"
     lent.mkdir()
-    (lent / "state-key").write_bytes(bytes(range(32)))
-    (lent / "state-key").chmod(mode)
+    (lent / "store-key").write_bytes(bytes(range(32)))
+    (lent / "store-key").chmod(mode)
     if fine:
         assert load_or_create_key(None, lent, tmp_path) == bytes(range(32))
     else:
-        with pytest.raises(ConfigError, match="state-key"):
+        with pytest.raises(ConfigError, match="store-key"):
             load_or_create_key(None, lent, tmp_path)
 
 
