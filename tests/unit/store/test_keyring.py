@@ -109,7 +109,7 @@ def test_a_key_that_others_can_read_is_refused_by_name(tmp_path: Path, mode: int
     file = tmp_path / "store.key"
     file.write_bytes(bytes(32))
     file.chmod(mode)
-    with pytest.raises(ConfigError, match=r"state\.key: mode 0.*chmod 0600"):
+    with pytest.raises(ConfigError, match=r"store\.key: mode 0.*chmod 0600"):
         load_or_create_key(None, None, tmp_path)
 
 
