@@ -180,7 +180,7 @@ def plan(device: Device, desired: Sequence[DesiredGrant], moment: Moment, policy
             draft.add(Adopt(want.adopts, want.grant.credential_id), None)
             draft.say(want, GrantState.UNCONFIRMED, "found_on_the_lock", None)
         elif want.grant.grant_id.credential_id in losers:
-            evicted = replace(want, present=False, state=GrantState.PENDING, reason="no_free_slot")
+            evicted = replace(want, present=False, state=GrantState.PENDING, reason=NO_FREE_SLOT)
             _leave(draft, evicted, slot, moment)
         elif not want.present:
             _leave(draft, want, slot, moment)
@@ -228,7 +228,8 @@ def _want(
     if moment.trust is ClockTrust.UNTRUSTED and edged and slot is None:
         return _Want(grant, False, GrantState.PENDING, "clock_untrusted", span, (), opens, closes)
     write_at, on_lock_span = _write_at(grant.window, span, bool(schedules), policy)
-    if write_at is not None and now < write_at:
+    early = write_at is not None and now < write_at
+    if early and not _written_since(grant, slot, write_at, moment):
         return _Want(grant, False, GrantState.PENDING, None, span, (), opens, closes, write_at)
     opens_soon = span.opens_at is None or now >= after(span.opens_at, -policy.lead_s)
     turns = span.opens_at if span.opens_at is not None and now < span.opens_at else span.closes_at
@@ -245,6 +246,18 @@ def _want(
         closes,
         turns,
         urgent=opens_soon,
+    )
+
+
+def _written_since(
+    grant: DesiredGrant, slot: Slot | None, write_at: Instant | None, moment: Moment
+) -> bool:
+    """It is on the lock since its time had come; only our clock has forgotten how late it is."""
+    return (
+        moment.trust is ClockTrust.UNTRUSTED
+        and slot is not None
+        and grant.programmed_at is not None
+        and (write_at is None or grant.programmed_at >= write_at)
     )
 
 
@@ -504,12 +517,23 @@ def _slots_by_owner(device: Device) -> dict[CredentialId, Slot]:
     }
 
 
+NO_FREE_SLOT = "no_free_slot"
+_LAST = Instant(2**62)
+
+
 def _leave(draft: _Draft, want: _Want, slot: Slot | None, moment: Moment) -> None:
     """Nothing of this grant may be on the lock."""
     if slot is None:
         draft.say(want, want.state, want.reason, None)
         return
-    draft.add(Erase(slot.number, want.grant.credential_id), slot.observed_at)
+    credential_id = want.grant.credential_id
+    if slot.content == Opaque(OpaqueReason.UNREAD):
+        # The lock may have been reset since, and been given somebody else's code.
+        draft.add(ReadSlot(slot.number, credential_id, Priority.ERASE), slot.observed_at)
+    else:
+        # Who only makes room goes last: an erase before it may have made room enough.
+        due = _LAST if want.reason == NO_FREE_SLOT else slot.observed_at
+        draft.add(Erase(slot.number, credential_id), due)
     reason = want.reason or want.state.value
     draft.say(want, GrantState.ERASING, reason, slot)
 
@@ -546,12 +570,16 @@ def _keep(
             _check_later(draft, grant, slot, policy)
 
 
+_IN_DOUBT = Instant(0)
+"""When a slot is due to be read of which the lock said that somebody changed it."""
+
+
 def _check_later(draft: _Draft, grant: DesiredGrant, slot: Slot, policy: Policy) -> None:
     """Soon after it was written, then daily: what was proven once need not stay."""
     reading = ReadSlot(slot.number, grant.credential_id, Priority.HOUSEKEEPING)
     seen = slot.observed_at
     if seen is None:
-        draft.checks.append((Instant(0), False, reading))
+        draft.checks.append((_IN_DOUBT, False, reading))
         return
     written = grant.programmed_at
     if written is not None and written <= seen < after(written, policy.verify_after_s):
@@ -636,7 +664,7 @@ def _place(
             draft.say(want, GrantState.PROGRAMMING, "looking_for_a_free_slot", None)
         else:
             leaving = any(isinstance(action, Erase) for _, action in draft.actions)
-            reason = "waiting_for_erase" if leaving else "no_free_slot"
+            reason = "waiting_for_erase" if leaving else NO_FREE_SLOT
             draft.say(want, GrantState.PENDING, reason, None)
 
 
@@ -657,14 +685,14 @@ def _housekeep(
     """What can wait: the lock's clock, codes that may have vanished, slots nobody looked into."""
     capabilities = device.capabilities
     working = bool(draft.actions)
-    if capabilities.has_clock and _clock_may_be_set(draft, moment):
+    if capabilities.has_clock and _clock_may_be_set(draft, moment, policy):
         clock = device.clock
         stale = clock is None or moment.effective - clock.read_at >= policy.clock_check_s * 1000
         # A battery lock is not woken for its clock; it is asked when there is other work.
         if stale and (clock is None or not capabilities.sleepy or working):
             draft.add(CheckClock(), None)
     for due, fresh, reading in draft.checks:
-        if capabilities.sleepy and not (working and fresh):
+        if capabilities.sleepy and due != _IN_DOUBT and not (working and fresh):
             continue
         if due <= moment.effective:
             draft.add(reading, due)
@@ -678,10 +706,11 @@ def _housekeep(
             draft.add(ReadSlot(number, None, Priority.HOUSEKEEPING), Instant(DAY))
 
 
-def _clock_may_be_set(draft: _Draft, moment: Moment) -> bool:
+def _clock_may_be_set(draft: _Draft, moment: Moment, policy: Policy) -> bool:
     """Never from a clock of ours that is not believed, nor while an expired code would revive."""
     erasing = any(isinstance(action, Erase) for _, action in draft.actions)
-    return moment.trust is not ClockTrust.UNTRUSTED and not erasing
+    fell_back = moment.floor - moment.now > policy.clock_error_s * 1000
+    return moment.trust is not ClockTrust.UNTRUSTED and not fell_back and not erasing
 
 
 def _unseen(device: Device, limits: CodeLimits, moment: Moment, policy: Policy) -> list[int]:

@@ -25,6 +25,7 @@ from gateway.domain.ids import CredentialId, DeviceId, GrantId
 from gateway.domain.schedule import Tombstone
 from gateway.drivers.api import DeviceEvent, Happening, Measured, SlotChange, SlotChanged
 from gateway.errors import StoreBusy, StoreError, StoreFull
+from gateway.scheduler.fleet import doubt_slots
 from gateway.store import desired, devices, events, history, meta, reported
 
 if TYPE_CHECKING:
@@ -39,7 +40,10 @@ KEEP = 10_000
 """Happenings kept in memory while the disk refuses; beyond that the oldest are given up, aloud."""
 STORE_PAUSE_S = 2.0
 ECHO_MS = 10_000
-"""A lock tells of our own write no later than this after we recorded it."""
+"""A lock tells of our own write no later than this after we recorded it.
+
+Some name the keypad as its source.
+"""
 
 
 _BY_CODE = frozenset({Method.CODE, Method.KEYPAD})
@@ -220,11 +224,12 @@ class Doorbell:
         before = tx.one(reported.slot(device_id, event.slot))
         owner = before.owner if before else None
         if before is not None and before.content == Opaque(OpaqueReason.IN_FLIGHT):
-            return  # we are writing there ourselves; some locks name the wrong source
+            return  # we are writing there ourselves
+        if before is not None and self._just_written(tx, device_id, owner, at):
+            self._look_into(tx, device_id, before)
+            return
         if event.change is SlotChange.REMOVED:
-            reported.put_slot(tx, device_id, Slot(event.slot, Empty(), observed_at=at))
-            if owner is not None:
-                self._taken_away(tx, device_id, event.slot, owner, at)
+            self._emptied(tx, device_id, before or Slot(event.slot, Empty()), at)
             return
         content = Opaque(OpaqueReason.UNREAD)
         if owner is not None:
@@ -237,7 +242,11 @@ class Doorbell:
         self, tx: Tx, device_id: DeviceId, number: int | None, at: Instant
     ) -> None:
         """The echo of our own write, or another controller's: unless it is ours, reading tells."""
-        slot = tx.one(reported.slot(device_id, number)) if number is not None else None
+        if number is None:  # all of them, which we never order
+            doubt_slots(tx, device_id, at)
+            devices.update_device(tx, device_id, inventory_done=False)
+            return
+        slot = tx.one(reported.slot(device_id, number))
         if slot is None or slot.content == Opaque(OpaqueReason.IN_FLIGHT):
             return
         if slot.observed_at is not None and at - slot.observed_at < ECHO_MS:
@@ -247,8 +256,19 @@ class Doorbell:
             reported.put_slot(tx, device_id, unread)
             devices.update_device(tx, device_id, inventory_done=False)
         else:
-            reported.put_slot(tx, device_id, replace(slot, observed_at=None))
-            tx.touch(f"device:{device_id}")
+            self._look_into(tx, device_id, slot)
+
+    def _just_written(
+        self, tx: Tx, device_id: DeviceId, owner: CredentialId | None, at: Instant
+    ) -> bool:
+        row = tx.one(reported.grant(GrantId(owner, device_id))) if owner is not None else None
+        written = row.programmed_at if row is not None else None
+        return written is not None and at - written < ECHO_MS
+
+    def _look_into(self, tx: Tx, device_id: DeviceId, slot: Slot) -> None:
+        """Have the slot read soon; until then what was proven of it stands."""
+        reported.put_slot(tx, device_id, replace(slot, observed_at=None))
+        tx.touch(f"device:{device_id}")
 
     def _taken_away(
         self, tx: Tx, device_id: DeviceId, slot: int, owner: CredentialId, at: Instant
@@ -258,14 +278,26 @@ class Doorbell:
         body: dict[str, Value] = {"slot": slot}
         self._tell(tx, EventType.CREDENTIAL_REMOVED_EXTERNALLY, at, device_id, owner, body)
 
+    def _emptied(self, tx: Tx, device_id: DeviceId, slot: Slot, at: Instant) -> None:
+        """By the lock's own word. One of ours is read before it is believed and reused.
+
+        The number may be another's, and what is in the air may land later: a code that is still
+        there is then taken off.
+        """
+        if slot.owner is None:
+            reported.put_slot(tx, device_id, Slot(slot.number, Empty(), observed_at=at))
+            return
+        if slot.content != Opaque(OpaqueReason.IN_FLIGHT):
+            unread = Slot(slot.number, Opaque(OpaqueReason.UNREAD), slot.owner)
+            reported.put_slot(tx, device_id, unread)
+        self._taken_away(tx, device_id, slot.number, slot.owner, at)
+
     def _purge(self, tx: Tx, device_id: DeviceId, at: Instant) -> None:
         """A clear code was used at the lock: respected, and the cloud is asked."""
         gone = 0
         for slot in tx.all(reported.slots_for(device_id)):
-            reported.put_slot(tx, device_id, Slot(slot.number, Empty(), observed_at=at))
-            if slot.owner is not None:
-                gone += 1
-                self._taken_away(tx, device_id, slot.number, slot.owner, at)
+            gone += slot.owner is not None
+            self._emptied(tx, device_id, slot, at)
         devices.update_device(tx, device_id, repair_paused=PURGED_AT_LOCK)
         self._tell(tx, EventType.CODES_CLEARED_AT_LOCK, at, device_id, None, {"managed": gone})
 

@@ -123,7 +123,7 @@ class Executor:
                 return Ending.DONE
             if isinstance(action, ReadSlot | CheckClock):
                 ending, cause, _ = await self._speak(order)
-                if isinstance(action, ReadSlot) and ending is Ending.REFUSED:
+                if isinstance(action, ReadSlot) and ending in {Ending.REFUSED, Ending.UNCONFIRMED}:
                     await self._note_unreadable(order, action.slot)
             else:
                 ending, cause = await self._write(order)
@@ -211,6 +211,10 @@ class Executor:
         except GatewayError as error:
             log.exception("a conversation broke a rule of ours")
             return Ending.UNCONFIRMED, str(error), None
+        except Exception as error:
+            # A defect met by one action must not hold up the rest of the lane.
+            log.exception("a conversation failed for a defect of ours")
+            return Ending.UNCONFIRMED, type(error).__name__, None
         match result.outcome:
             case Confirmed():
                 return Ending.DONE, "", result

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.domain.actions import Action, CheckClock, Erase, Priority
+from gateway.domain.actions import Action, CheckClock, Erase, Priority, ReadSlot
 from gateway.domain.devices import LockSchedule
 from gateway.domain.instant import DAY, after
 from gateway.domain.reconcile import Moment, Plan, Policy, inventoried, plan
@@ -190,7 +190,8 @@ class Lane:
             return
         self._reachable = rows[0].reachable
         device = device_view(rows[0], slots, self._zone)
-        decided = plan(device, wanted, self._moment(), self._policy)
+        moment = self._moment()
+        decided = plan(device, wanted, moment, self._policy)
         self.situation = Situation(
             device,
             {grant.credential_id: grant for grant in wanted},
@@ -198,11 +199,16 @@ class Lane:
             {verdict.grant_id.credential_id: verdict for verdict in decided.verdicts},
         )
         current = {self._key(action) for action in decided.actions}
-        self._retries = {key: retry for key, retry in self._retries.items() if key in current}
-        seen = inventoried(device, self._moment(), self._policy)
-        now, trust = self._clock.now(), self._clock.trust
+        # A write whose effect is being read is not over: it would start again without a pause.
+        read = {(a.slot, a.credential_id) for a in decided.actions if isinstance(a, ReadSlot)}
+        self._retries = {
+            key: retry
+            for key, retry in self._retries.items()
+            if key in current or (key[1], key[2]) in read
+        }
+        seen = inventoried(device, moment, self._policy)
         try:
-            await publish_verdicts(self._store, device, decided, now, trust, seen=seen)
+            await publish_verdicts(self._store, device, decided, wanted, moment, seen=seen)
         except (StoreFull, StoreBusy) as error:
             # Codes go on and off the lock all the same; what is shown follows when it can.
             if not before:

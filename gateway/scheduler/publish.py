@@ -15,9 +15,12 @@ from gateway.domain.windows import Recurring, ended
 from gateway.store import devices, events, reported
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gateway.domain.devices import Device
+    from gateway.domain.grants import DesiredGrant
     from gateway.domain.ids import DeviceId, GrantId
-    from gateway.domain.reconcile import Plan
+    from gateway.domain.reconcile import Moment, Plan
     from gateway.store.database import Store
     from gateway.store.reported import GrantRow
     from gateway.store.tx import Tx
@@ -30,14 +33,24 @@ _EDGES = {
 
 
 async def publish_verdicts(
-    store: Store, device: Device, decided: Plan, now: Instant, trust: ClockTrust, *, seen: bool
+    store: Store,
+    device: Device,
+    decided: Plan,
+    wanted: Sequence[DesiredGrant],
+    moment: Moment,
+    *,
+    seen: bool,
 ) -> None:
     """Write what the plan says of each grant where it differs from what is shown.
 
+    `wanted`: what was planned upon; what was ordered anew since is left to the next plan.
     `seen`: every slot was looked into.
     """
+    now, trust = moment.now, moment.trust
+    ordered = {grant.grant_id: (grant.version, grant.removed) for grant in wanted}
     rows = {row.grant_id: row for row in await store.fetch(reported.grants_for(device.device_id))}
-    stale = [v for v in decided.verdicts if _differs(rows.get(v.grant_id), v, now)]
+    by = moment.effective
+    stale = [v for v in decided.verdicts if _differs(rows.get(v.grant_id), v, by)]
     inventory = seen and not device.inventory_done
     recovered = (
         device.recovering
@@ -48,11 +61,16 @@ async def publish_verdicts(
     if not stale and not inventory and not recovered:
         return
 
+    edges = [v for v in stale if _only_edges(rows[v.grant_id], v)]
+    whole = [v for v in stale if not _only_edges(rows[v.grant_id], v)]
+
     def write(tx: Tx) -> None:
-        for verdict in stale:
+        if edges:
+            reported.show_edges(tx, [(rows[v.grant_id], v.opens, v.closes) for v in edges])
+        for verdict in whole:
             row = tx.one(reported.grant(verdict.grant_id))
-            if row is not None:
-                _write_verdict(tx, row, verdict, now, trust)
+            if row is not None and (row.version, row.removed) == ordered[row.grant_id]:
+                _write_verdict(tx, row, verdict, by, now, trust)
         if inventory:
             devices.update_device(tx, device.device_id, inventory_done=True)
         if recovered:
@@ -61,22 +79,36 @@ async def publish_verdicts(
     await store.submit(write)
 
 
-def _differs(row: GrantRow | None, verdict: Verdict, now: Instant) -> bool:
+def _differs(row: GrantRow | None, verdict: Verdict, by: Instant) -> bool:
     if row is None:
         return False
     return (
         (row.state, row.reason, row.slot, row.opens, row.closes)
         != (verdict.state, verdict.reason, verdict.slot, verdict.opens, verdict.closes)
-        or row.erase_due_at != _erase_due(row, verdict, now)
+        or row.erase_due_at != _erase_due(row, verdict, by)
         or (verdict.slot is not None and row.evidence != verdict.evidence)
         or (verdict.state is GrantState.REJECTED and row.refused_version != row.version)
     )
 
 
-def _erase_due(row: GrantRow, verdict: Verdict, now: Instant) -> Instant | None:
-    """When what is on the lock must be gone: known while it is there, kept while it is erased."""
+def _only_edges(row: GrantRow, verdict: Verdict) -> bool:
+    """Nothing to tell but who keeps the edges: so it is with thousands after a large schedule."""
+    return (
+        verdict.state in {GrantState.PENDING, GrantState.HELD, GrantState.SUSPENDED}
+        and (row.state, row.reason, row.slot) == (verdict.state, verdict.reason, None)
+        and verdict.slot is None
+        and row.erase_due_at is None
+        and row.erase_alarm_at is None
+    )
+
+
+def _erase_due(row: GrantRow, verdict: Verdict, by: Instant) -> Instant | None:
+    """When what is on the lock must be gone: known while it is there, kept while it is erased.
+
+    In the time that is acted upon (`by`), in which the alarm counts as well.
+    """
     if verdict.state is GrantState.ERASING:
-        return min(row.erase_due_at or now, now)
+        return min(row.erase_due_at or by, by)
     if verdict.slot is None:
         return None
     if isinstance(row.window, Recurring) and verdict.closes is Enforcement.ON_LOCK:
@@ -85,11 +117,11 @@ def _erase_due(row: GrantRow, verdict: Verdict, now: Instant) -> Instant | None:
 
 
 def _write_verdict(
-    tx: Tx, row: GrantRow, verdict: Verdict, now: Instant, trust: ClockTrust
+    tx: Tx, row: GrantRow, verdict: Verdict, by: Instant, now: Instant, trust: ClockTrust
 ) -> None:
     changed = (row.state, row.reason) != (verdict.state, verdict.reason)
-    due = _erase_due(row, verdict, now)
-    if due is None or due > now:
+    due = _erase_due(row, verdict, by)
+    if due is None or due > by:
         reported.update_grant(tx, verdict.grant_id, now, erase_alarm_at=None)
     if verdict.slot is not None:
         reported.update_grant(tx, verdict.grant_id, now, evidence=verdict.evidence)

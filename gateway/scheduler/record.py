@@ -37,7 +37,7 @@ from gateway.domain.secret import KeyedHash
 from gateway.drivers.api import SlotUse
 from gateway.errors import Refusal, Retry
 from gateway.scheduler.judge import Finding, Standing, interpret
-from gateway.store import desired, devices, events, history, reported
+from gateway.store import desired, devices, events, history, meta, reported
 
 if TYPE_CHECKING:
     from gateway.drivers.api import SlotReading, WriteResult
@@ -76,8 +76,13 @@ class Record:
         action = order.action
         assert isinstance(action, Program | Reschedule | Erase)  # noqa: S101 - narrows the type: only writes come here
         before = self._slot(tx, action.slot)
-        if not self._still_right(tx, action, before, order.grant):
+        planned = order.device.slots.get(action.slot)
+        moved = planned is not None and before is not None and not _alike(planned, before)
+        if moved or not self._still_right(tx, action, before, order.grant):
             return None
+        if self.trust is ClockTrust.TRUSTED:
+            # Whoever boots next without a clock knows at least that this was due.
+            meta.set_time_floor(tx, now)
         attempt = history.begin_attempt(
             tx,
             device_id=self.device_id,
@@ -110,9 +115,13 @@ class Record:
         self, tx: Tx, action: Action, before: Slot | None, grant: DesiredGrant | None
     ) -> bool:
         assert isinstance(action, Program | Reschedule | Erase)  # noqa: S101 - narrows the type: only writes come here
-        if isinstance(action, Erase):
-            return before is not None and before.owner == action.credential_id
         current = tx.one(reported.grant(GrantId(action.credential_id, self.device_id)))
+        if isinstance(action, Erase):
+            if grant is not None and current is not None:
+                ordered_anew = (current.version, current.removed) != (grant.version, grant.removed)
+                if ordered_anew:
+                    return False
+            return before is not None and before.owner == action.credential_id
         if grant is None or current is None:
             return False
         if current.version != grant.version or current.removed is not None:
@@ -204,10 +213,13 @@ class Record:
             reported.update_grant(tx, grant_id, now, writes_day=day, writes_today=today)
 
     def unreadable(self, tx: Tx, number: int, now: Instant) -> None:
-        """The lock declined to tell of a slot that is not ours."""
+        """The lock declined to tell of a slot, or told nonsense. What is proven stays so."""
         slot = self._slot(tx, number)
+        failed = Opaque(OpaqueReason.READ_FAILED)
         if slot is None or (slot.owner is None and isinstance(slot.content, Opaque)):
-            self._put(tx, number, Opaque(OpaqueReason.READ_FAILED), None, (), observed_at=now)
+            self._put(tx, number, failed, None, (), observed_at=now)
+        elif slot.content == Opaque(OpaqueReason.UNREAD):
+            self._put(tx, number, failed, slot.owner, slot.schedules, slot.evidence, now)
 
     def adopt(self, tx: Tx, action: Adopt, now: Instant) -> None:
         """What was found on the lock after the database was lost is this credential's again."""
@@ -250,7 +262,7 @@ class Record:
             self._tell(tx, EventType.OTHER_CONTROLLER_SUSPECTED, now, owner, {"slot": reading.slot})
         elif finding.standing is Standing.OURS and grant is not None and row is not None:
             news = row.programmed_at is None or _in_flight(before)
-            if news:
+            if news and not _leaving(order):
                 self._proved(tx, order, finding.slot, now)
 
     def _formerly_ours(self, tx: Tx, before: Slot | None, now: Instant) -> set[KeyedHash]:
@@ -348,7 +360,9 @@ class Record:
             return
         history.quarantine(tx, self.device_id, row.digits_hash, Instant(now + QUARANTINE_MS))
         verdict = order.verdict
-        late = max(0, now - row.erase_due_at) if row.erase_due_at is not None else 0
+        late: int | None = max(0, now - row.erase_due_at) if row.erase_due_at is not None else 0
+        if self.trust is ClockTrust.UNTRUSTED:
+            late = None
         expired = verdict is not None and verdict.reason == "expired"
         on_lock = verdict is not None and verdict.closes is Enforcement.ON_LOCK
         if expired and on_lock and before is not None and before.schedules:
@@ -411,6 +425,8 @@ class Record:
             return
         if refusal.retry is not Retry.NEVER:
             return
+        if refusal is Refusal.DUPLICATE and self._in_doubt_elsewhere(tx, action.slot):
+            return  # it may be a code of ours that is about to go
         reason = refusal.value
         if refusal is Refusal.DUPLICATE:
             reason = self._conflict(tx, order.grant, action.slot)
@@ -451,6 +467,12 @@ class Record:
             and reading.restricted == bool(action.schedules)
         )
 
+    def _in_doubt_elsewhere(self, tx: Tx, number: int) -> bool:
+        return any(
+            slot.number != number and slot.owner is not None and isinstance(slot.content, Opaque)
+            for slot in tx.all(reported.slots_for(self.device_id))
+        )
+
     def _conflict(self, tx: Tx, grant: DesiredGrant, number: int) -> str:
         """Name whose code stands in the way, as far as this lock lets us know."""
         wanted = grant.digits.hash if grant.digits else None
@@ -484,7 +506,12 @@ class Record:
         history.free_slot(tx, self.device_id, before.number, now)
         grant_id = GrantId(owner, self.device_id)
         row = tx.one(reported.grant(grant_id))
-        if row is not None and row.erase_due_at is not None and row.erase_due_at <= now:
+        if row is not None and row.removed_externally and row.removed is None:
+            reported.update_grant(tx, grant_id, now, slot=None, evidence=frozenset())
+            return  # told when the lock said so
+        due = row.erase_due_at if row is not None else None
+        going = row is not None and row.state is GrantState.ERASING
+        if going or (due is not None and due <= now):
             self._erased(tx, order, owner, before.number, frozenset({Evidence.READ_BACK}), now)
         elif isinstance(before.content, Known):
             reported.update_grant(tx, grant_id, now, slot=None)
@@ -546,6 +573,18 @@ def _was_empty(slot: Slot | None) -> bool:
 
 def _in_flight(slot: Slot | None) -> bool:
     return slot is not None and isinstance(slot.content, Opaque)
+
+
+def _alike(planned: Slot, now: Slot) -> bool:
+    return (planned.content, planned.owner) == (now.content, now.owner)
+
+
+def _leaving(order: Order) -> bool:
+    """It was to go when this was ordered: finding it there is no success."""
+    verdict = order.verdict
+    return isinstance(order.action, Erase) or (
+        verdict is not None and verdict.state is GrantState.ERASING
+    )
 
 
 def _over(reason: str | None) -> bool:

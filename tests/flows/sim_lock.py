@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from gateway.domain.actions import Confirmed, Outcome, Refused
+from gateway.domain.actions import Confirmed, Outcome, Refused, Unconfirmed
 from gateway.domain.capabilities import Capabilities, CodeLimits, ScheduleSupport
 from gateway.domain.devices import Evidence, LockClock, LockSchedule, YearDay
 from gateway.domain.instant import Instant, to_datetime
@@ -56,7 +56,9 @@ class SimLock:
     """`faults`: (operation, fault) pairs, each used once by the next such operation.
 
     Faults: `answer_lost` (done, no answer), `not_delivered`, `ack_only` (acknowledged, not done),
-    `say:<refusal>`. `unreachable` and `masked` last until changed.
+    `not_done` (no answer either), `defect` (of our own driver), `say:<refusal>`. `unreachable`,
+    `masked` and `stubborn` (what is erased stays) last until changed, as does
+    `poison`: digits that the driver cannot write for a defect of ours.
     """
 
     clock: Clock
@@ -65,6 +67,8 @@ class SimLock:
     keeps_windows: bool = False
     sleepy: bool = False
     masked: bool = False
+    stubborn: bool = False
+    poison: str = ""
     unreachable: bool = False
     delay_s: float = 0.0
     error_ms: int = 0
@@ -140,6 +144,8 @@ class SimDriver:
     ) -> WriteResult:
         fault = await self._air("program", deadline_s, slot, digits.reveal())
         lock = self.sim
+        if lock.poison == digits.reveal():
+            raise ValueError("nobody thought of this")
         if slot in lock.holds and not overwrite:
             return WriteResult(Refused(Refusal.INVALID), self._reading(slot))
         if any(n != slot and c.digits == digits.reveal() for n, c in lock.holds.items()):
@@ -165,6 +171,8 @@ class SimDriver:
 
     async def erase(self, slot: int, *, deadline_s: float) -> WriteResult:
         fault = await self._air("erase", deadline_s, slot)
+        if self.sim.stubborn:
+            return WriteResult(Unconfirmed("the code is still there"), self._reading(slot))
         if fault != "ack_only":
             self.sim.holds.pop(slot, None)
         self._lose(fault)
@@ -204,6 +212,10 @@ class SimDriver:
                 fault = ordered[1]
                 if fault == "not_delivered":
                     raise Unreachable(f"could not {what}: not delivered")
+                if fault == "not_done":
+                    raise OutcomeUnknown(f"could not {what}: no answer")
+                if fault == "defect":
+                    raise ValueError("nobody thought of this")
                 if fault.startswith("say:"):
                     raise DeviceRefused(f"could not {what}", Refusal(fault.removeprefix("say:")))
                 return fault
