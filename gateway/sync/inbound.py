@@ -219,7 +219,7 @@ class Inbound:
         known = leaf if leaf in forms() else "?"
         if not self._budget.take():
             return
-        log.warning("refused a message", topic=known, code=refusal.code, cause=str(refusal))
+        log.warning("refused a message", topic=known, refusal=refusal.code, cause=str(refusal))
         body: dict[str, Value] = {
             "topic": known,
             "code": refusal.code,

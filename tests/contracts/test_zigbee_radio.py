@@ -69,7 +69,7 @@ async def test_a_network_is_formed_a_lock_joins_and_both_are_there_after_a_resta
         assert (node.manufacturer, node.model) == ("Yale", "YRD256 TSDB")
         assert not node.well_known_key
     async with house(tmp_path, LOCKS, ezsp=ezsp) as home:
-        await home.event(NodeReady)
+        assert not any(isinstance(event, NodeReady) for event in home.events)
         assert [node.address for node in home.radio.nodes()] == [FRONT]
         reply = await home.radio.request(FRONT, get_pin(), deadline_s=5)
         assert reply.fields["user_status"] == 0

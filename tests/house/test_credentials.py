@@ -126,7 +126,9 @@ async def test_digits_no_lock_should_hold_are_refused(
     await house.take(name, "front")
 
 
-@pytest.mark.parametrize("digits", ["７１５９３６", "715 936", "", "7" * 33])
+@pytest.mark.parametrize(
+    "digits", ["\uff17\uff11\uff15\uff19\uff13\uff16", "715 936", "", "7" * 33]
+)
 async def test_what_is_not_digits_at_all_is_refused_by_name(house: House, digits: str) -> None:
     before = house.head
     house.cloud.send(

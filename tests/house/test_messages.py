@@ -125,6 +125,7 @@ async def test_refused_in_words(house: House, name: str) -> None:
     assert (told["body"]["code"], told["body"]["topic"]) == (code, leaf)
     assert told["body"]["bytes"] == len(payload)
     assert told["body"]["detail"]
+    assert f'"refusal": "{code}"' in house.stage.daemon.log.read_text()
     if path is not None:
         assert told["body"]["path"] == path
     assert house.cloud.hello["revision"] in {revision, house.cloud.revision}

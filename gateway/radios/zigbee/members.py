@@ -56,11 +56,11 @@ class Members:
         self._subscribed: WeakSet[Cluster] = WeakSet()
 
     def listen(self) -> None:
-        """From now on; those known from before are told at once."""
+        """From now on. Those known from before are listed, not told: they did not join again."""
         self._application.add_listener(self)
         for device in list(self._application.devices.values()):
             if self._is_node(device) and device.is_initialized:
-                self.device_initialized(device)
+                self._subscribe(device)
 
     def nodes(self) -> tuple[NodeInfo, ...]:
         return tuple(

@@ -189,7 +189,8 @@ class ZigbeeRadio:
 
     def connection_lost(self, error: Exception | None) -> None:
         """Called by the library."""
-        self._keeper.lost(f"connection lost: {error}" if error else "connection lost")
+        cause = "" if error is None else f": {str(error) or type(error).__name__}"
+        self._keeper.lost(f"connection lost{cause}")
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────
 
