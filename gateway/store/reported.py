@@ -313,6 +313,23 @@ def update_grant(tx: Tx, grant_id: GrantId, now: Instant, **columns: Unpack[Gran
     return True
 
 
+def show_edges(tx: Tx, shown: Iterable[tuple[GrantRow, Enforcement, Enforcement]]) -> None:
+    """Who keeps each edge, of many grants at once, unless a grant was changed since it was read.
+
+    Nobody is woken to plan: it is what planning said.
+    """
+    change = tx.next_change()
+    tx.executemany(
+        "UPDATE grants SET opens = ?, closes = ?, changed = ?"
+        " WHERE credential_id = ? AND device_id = ? AND changed = ?",
+        [
+            (opens.value, closes.value, change, *row.grant_id, row.changed)
+            for row, opens, closes in shown
+        ],
+    )
+    tx.touch("grants")
+
+
 # ── rows and values ─────────────────────────────────────────────────────────────────────
 
 
