@@ -85,7 +85,8 @@ class Adopt:
     priority: Priority = Priority.ERASE
 
 
-Action = Adopt | Program | Reschedule | Erase | ReadSlot | CheckClock
+Write = Program | Reschedule | Erase
+Action = Adopt | Write | ReadSlot | CheckClock
 
 
 @dataclass(frozen=True, slots=True)

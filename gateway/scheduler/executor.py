@@ -24,6 +24,7 @@ from gateway.domain.actions import (
     Refused,
     Reschedule,
     Unconfirmed,
+    Write,
 )
 from gateway.domain.devices import Device, Evidence
 from gateway.drivers.api import ClockKeeper, CredentialStore, Driver, WriteResult
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from gateway.domain.grants import DesiredGrant, Verdict
     from gateway.domain.ids import DeviceId
     from gateway.domain.instant import Instant
+    from gateway.domain.secret import DigitsFacts
     from gateway.kit.clock import Clock
     from gateway.radios.arbiter import Arbiter
     from gateway.store.database import Store
@@ -84,6 +86,27 @@ class Order:
     action: Action
     grant: DesiredGrant | None
     verdict: Verdict | None
+
+    @property
+    def write(self) -> Write:
+        """The action, where only writes come. TypeError: a defect of ours."""
+        if not isinstance(self.action, Write):
+            raise TypeError(f"{type(self.action).__name__} is no write")
+        return self.action
+
+    @property
+    def wanted(self) -> DesiredGrant:
+        """The grant, where there must be one. TypeError: a defect of ours."""
+        if self.grant is None:
+            raise TypeError(f"{type(self.action).__name__} without a grant")
+        return self.grant
+
+    @property
+    def facts(self) -> DigitsFacts:
+        """Of the digits that were written. TypeError: a defect of ours."""
+        if self.wanted.digits is None:
+            raise TypeError(f"{type(self.action).__name__} without digits")
+        return self.wanted.digits
 
 
 class _Owed(NamedTuple):

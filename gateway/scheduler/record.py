@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gateway.domain.actions import (
-    Action,
     Adopt,
     Confirmed,
     Erase,
@@ -18,6 +17,7 @@ from gateway.domain.actions import (
     Refused,
     Reschedule,
     Unconfirmed,
+    Write,
 )
 from gateway.domain.devices import (
     Empty,
@@ -73,8 +73,7 @@ class Record:
 
     def begin(self, tx: Tx, order: Order, now: Instant) -> Begun | None:
         """Commit to an attempt, or None when the world has moved on since the plan."""
-        action = order.action
-        assert isinstance(action, Program | Reschedule | Erase)  # noqa: S101 - narrows the type: only writes come here
+        action = order.write
         before = self._slot(tx, action.slot)
         planned = order.device.slots.get(action.slot)
         moved = planned is not None and before is not None and not _alike(planned, before)
@@ -112,9 +111,8 @@ class Record:
         return Begun(attempt, before, writes, wanted in known)
 
     def _still_right(
-        self, tx: Tx, action: Action, before: Slot | None, grant: DesiredGrant | None
+        self, tx: Tx, action: Write, before: Slot | None, grant: DesiredGrant | None
     ) -> bool:
-        assert isinstance(action, Program | Reschedule | Erase)  # noqa: S101 - narrows the type: only writes come here
         current = tx.one(reported.grant(GrantId(action.credential_id, self.device_id)))
         if isinstance(action, Erase):
             if grant is not None and current is not None:
@@ -141,7 +139,7 @@ class Record:
             history.quarantine(tx, self.device_id, written, until)
 
     def _count(
-        self, tx: Tx, action: Program | Reschedule | Erase, now: Instant
+        self, tx: Tx, action: Write, now: Instant
     ) -> tuple[int | None, int] | None:
         grant_id = GrantId(action.credential_id, self.device_id)
         row = tx.one(reported.grant(grant_id))
@@ -155,7 +153,7 @@ class Record:
         return row.writes_day, row.writes_today
 
     def _as_before(
-        self, tx: Tx, action: Program | Reschedule | Erase, begun: Begun, now: Instant
+        self, tx: Tx, action: Write, begun: Begun, now: Instant
     ) -> None:
         """Nothing was changed on the lock: what was known of the slot still holds."""
         slot = self._slot(tx, action.slot)
@@ -173,8 +171,7 @@ class Record:
         self, tx: Tx, order: Order, begun: Begun | None, result: WriteResult, now: Instant
     ) -> None:
         """The lock answered: judge and tell. No `begun`: an erase that could not be journaled."""
-        action = order.action
-        assert isinstance(action, Program | Reschedule | Erase)  # noqa: S101 - narrows the type: only writes come here
+        action = order.write
         if begun is None:
             slot = self._slot(tx, action.slot)
             if slot is None or slot.owner != action.credential_id:
@@ -200,8 +197,7 @@ class Record:
 
         Any other word means that nothing was delivered.
         """
-        action = order.action
-        assert isinstance(action, Program | Reschedule | Erase)  # noqa: S101 - narrows the type: only writes come here
+        action = order.write
         history.finish_attempt(tx, begun.attempt, word, now)
         if word == "unconfirmed":
             self._unconfirmed(tx, action, cause, now)
@@ -253,7 +249,7 @@ class Record:
             at=now,
         )
         reported.put_slot(tx, self.device_id, finding.slot)
-        if owner is None:
+        if owner is None or before is None:
             self._unmanaged(tx, before, finding, now)
         elif finding.standing is Standing.NOTHING:
             self._found_empty(tx, order, owner, before, now)
@@ -296,19 +292,15 @@ class Record:
         evidence: frozenset[Evidence],
         now: Instant,
     ) -> None:
-        grant = order.grant
-        assert grant is not None  # noqa: S101 - narrows the type: only writes come here
-        assert grant.digits is not None  # noqa: S101 - narrows the type: only writes come here
         slot = self._put(
-            tx, action.slot, Known(grant.digits.hash), action.credential_id, action.schedules,
+            tx, action.slot, Known(order.facts.hash), action.credential_id, action.schedules,
             evidence, now,
         )  # fmt: skip
         self._proved(tx, order, slot, now)
 
     def _proved(self, tx: Tx, order: Order, slot: Slot, now: Instant) -> None:
         """It is on the lock: say so, and say how early."""
-        assert order.grant is not None  # noqa: S101 - narrows the type: only writes come here
-        grant_id = order.grant.grant_id
+        grant_id = order.wanted.grant_id
         verdict = order.verdict
         opens_at = verdict.opens_at if verdict else None
         row = tx.one(reported.grant(grant_id))
@@ -402,8 +394,7 @@ class Record:
         reading: SlotReading | None,
         now: Instant,
     ) -> None:
-        action = order.action
-        assert isinstance(action, Program | Reschedule | Erase)  # noqa: S101 - narrows the type: only writes come here
+        action = order.write
         occupied = reading is not None and reading.use is not SlotUse.AVAILABLE
         proof = refusal is Refusal.DUPLICATE and self._counts_as_proof(order, begun, reading)
         if proof and isinstance(action, Program):
@@ -484,7 +475,7 @@ class Record:
         return "conflicts_with:unmanaged"
 
     def _unconfirmed(
-        self, tx: Tx, action: Program | Reschedule | Erase, cause: str, now: Instant
+        self, tx: Tx, action: Write, cause: str, now: Instant
     ) -> None:
         """The first of a row of failures is told; the state shows that it goes on."""
         row = tx.one(reported.grant(GrantId(action.credential_id, self.device_id)))
@@ -499,10 +490,9 @@ class Record:
         )
 
     def _found_empty(
-        self, tx: Tx, order: Order, owner: CredentialId, before: Slot | None, now: Instant
+        self, tx: Tx, order: Order, owner: CredentialId, before: Slot, now: Instant
     ) -> None:
         """The lock says a slot of ours is empty: an erase proven late, or a code that vanished."""
-        assert before is not None  # noqa: S101 - narrows the type: only writes come here
         history.free_slot(tx, self.device_id, before.number, now)
         grant_id = GrantId(owner, self.device_id)
         row = tx.one(reported.grant(grant_id))
