@@ -138,9 +138,7 @@ class Record:
         if written is not None:
             history.quarantine(tx, self.device_id, written, until)
 
-    def _count(
-        self, tx: Tx, action: Write, now: Instant
-    ) -> tuple[int | None, int] | None:
+    def _count(self, tx: Tx, action: Write, now: Instant) -> tuple[int | None, int] | None:
         grant_id = GrantId(action.credential_id, self.device_id)
         row = tx.one(reported.grant(grant_id))
         if row is None:
@@ -152,9 +150,7 @@ class Record:
             reported.update_grant(tx, grant_id, now, writes_day=day, writes_today=today)
         return row.writes_day, row.writes_today
 
-    def _as_before(
-        self, tx: Tx, action: Write, begun: Begun, now: Instant
-    ) -> None:
+    def _as_before(self, tx: Tx, action: Write, begun: Begun, now: Instant) -> None:
         """Nothing was changed on the lock: what was known of the slot still holds."""
         slot = self._slot(tx, action.slot)
         flying = slot is not None and slot.content == Opaque(OpaqueReason.IN_FLIGHT)
@@ -474,9 +470,7 @@ class Record:
                 return f"conflicts_with:unmanaged:slot_{slot.number}"
         return "conflicts_with:unmanaged"
 
-    def _unconfirmed(
-        self, tx: Tx, action: Write, cause: str, now: Instant
-    ) -> None:
+    def _unconfirmed(self, tx: Tx, action: Write, cause: str, now: Instant) -> None:
         """The first of a row of failures is told; the state shows that it goes on."""
         row = tx.one(reported.grant(GrantId(action.credential_id, self.device_id)))
         if row is not None and row.attempts > 1:
