@@ -149,8 +149,8 @@ class Case:
 
     @property
     def slot(self) -> int:
-        """One that no test leaves occupied."""
-        return 3
+        """One that no test leaves occupied and no model keeps for a master code."""
+        return 4
 
     @property
     def keeps_windows(self) -> bool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib
 import re
+import shutil
+import subprocess
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -154,6 +156,30 @@ def test_paths_of_the_tree_exist(document: Path) -> None:
 @every_document
 def test_no_path_of_one_machine_is_named(document: Path) -> None:
     assert not re.search(r"/(?:work|home|root|Users)/", text(document))
+
+
+def test_sources_are_ones_that_a_reader_can_open() -> None:
+    """A citation is a public document, a measurement or an assumption; no note of ours."""
+    ours = {path.name for path in tracked() if path.suffix == ".md"}
+    for path in tracked():
+        content = text(path)
+        for note in re.findall(r"(?<![\w./-])(?:[\w-]+/)*([\w-]+\.md)\b", content):
+            assert note in ours, f"{named(path)}: {note}"
+        assert not re.search(r"/(?:work|home|root|Users)/[a-z]", content), named(path)
+
+
+@cache
+def tracked() -> list[Path]:
+    """Texts of the repository: what is not ignored, whether it is committed yet or not."""
+    git = shutil.which("git")
+    assert git is not None
+    listed = subprocess.run(
+        [git, "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    foreign = {".svg", ".lock"}
+    paths = [ROOT / line for line in listed.stdout.splitlines()]
+    return [path for path in paths if path.is_file() and path.suffix not in foreign]
 
 
 def test_the_import_rules_are_quoted_word_for_word() -> None:

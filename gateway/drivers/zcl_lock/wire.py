@@ -166,6 +166,7 @@ POWER_ALARM_BATTERY_LOW: Final = 0x10
 
 NO_USER: Final = 0xFFFF
 ALL_USERS: Final = frozenset({0xFF, 0xFFFF})
-"""0xFF is seen in the field besides the specified 0xFFFF (facts/zigbee.md)."""
+"""0xFF is taken for "all deleted" besides the specified 0xFFFF by SmartThings' zigbee-lock driver
+(init.lua, programming events)."""
 NO_TIME: Final = 0xFFFFFFFF
 EVERY_EVENT: Final = 0xFFFF

@@ -58,7 +58,7 @@ def check_device(device: str) -> None:
         local = host == "localhost"
     if parts.scheme not in _NETWORK_SCHEMES or not local:
         raise ConfigError(
-            f"radios.zigbee.device: {device!r} must be a serial port or a socket:// on this machine"
+            f"zigbee.device: {device!r} must be a serial port or a socket:// on this machine"
         )
 
 

@@ -33,6 +33,7 @@ def node(
         ("Schlage", "BE468", "schlage", -1, 30),
         ("Datek Wireless AS", "ID Lock 150", "id-lock", 0, 109),
         ("Onesti Products AS", "NimlyPRO", "nimly", -1, 1000),
+        ("Onesti Products AS", "easyCodeTouch_v1", "easycode", -1, 1000),
         ("Danalock", "V3-BTZB", "danalock", -1, 20),
     ],
 )
@@ -40,6 +41,11 @@ def test_models(manufacturer: str, model: str, name: str, offset: int, slots: in
     facts = facts_for(node(manufacturer, model))
     assert facts.names[0] == name
     assert (facts.slot_offset, facts.slots) == (offset, slots)
+
+
+@pytest.mark.parametrize("model", ["NimlyPRO", "EasyFingerTouch"])
+def test_user_ids_of_master_codes_are_left_alone(model: str) -> None:
+    assert facts_for(node("Onesti Products AS", model)).reserved_slots == {1, 2, 3}
 
 
 def test_an_unknown_model_is_spoken_to_by_the_specification() -> None:
