@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from gateway.domain.grants import DesiredGrant, Verdict
     from gateway.domain.ids import CredentialId, DeviceId
     from gateway.kit.clock import Clock
+    from gateway.scheduler.turns import Turns
     from gateway.store.database import Store
 
 log = structlog.get_logger()
@@ -88,6 +89,7 @@ class Lane:
         zone: str,
         moment: Callable[[], Moment],
         driver: Callable[[], Driver | None],
+        turns: Turns,
     ) -> None:
         self.device_id = device_id
         self._store = store
@@ -97,6 +99,7 @@ class Lane:
         self._zone = zone
         self._moment = moment
         self._driver = driver
+        self._turns = turns
         self._wake = asyncio.Event()
         self._dirty = True
         self._heard = False
@@ -150,6 +153,7 @@ class Lane:
         """Queue a momentary command; it goes before everything but an erase."""
         self._momentary.append(act)
         self._wake.set()
+        self._turns.hurry(self.device_id)
 
     def leftovers(self) -> list[Momentary]:
         """Take out what will not be acted upon because the lane ends."""
@@ -181,10 +185,13 @@ class Lane:
         self._dirty = False
         before = self._unsaid
         self._unsaid = not await self._executor.settle_up(self.device_id)
-        day = self._clock.now() // DAY
-        rows, slots, wanted = await self._store.snapshot(
-            device_row(self.device_id), slots_for(self.device_id), desired_for(self.device_id, day)
-        )
+        async with self._turns.turn(self.device_id, hurried=bool(self._momentary)):
+            day = self._clock.now() // DAY
+            rows, slots, wanted = await self._store.snapshot(
+                device_row(self.device_id),
+                slots_for(self.device_id),
+                desired_for(self.device_id, day),
+            )
         if not rows or rows[0].removed_at is not None:
             self.situation = None
             return

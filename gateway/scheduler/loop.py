@@ -25,6 +25,7 @@ from gateway.scheduler.executor import Executor
 from gateway.scheduler.fleet import Fleet, reap_attempts
 from gateway.scheduler.lane import Lane, Momentary
 from gateway.scheduler.publish import next_alarm, publish_strays, raise_overdue_erases
+from gateway.scheduler.turns import Turns
 from gateway.store import events, reported
 from gateway.store.desired import desired_for
 from gateway.store.devices import device as device_row
@@ -47,6 +48,8 @@ ALARM_PACE_S = 1.0
 STRAYS_S = 3600.0
 JUMP_S = 2.0
 """A difference between wall and monotonic time beyond this is a step of the clock."""
+PLANS_AT_ONCE = 2
+"""As many as the store has readers."""
 STORE_PAUSE_S = 5.0
 
 
@@ -86,6 +89,7 @@ class Scheduler:
         self._alarm_wake = asyncio.Event()
         self._strays_wake = asyncio.Event()
         self._lanes: dict[DeviceId, Lane] = {}
+        self._turns = Turns(PLANS_AT_ONCE)
         self._tasks: asyncio.TaskGroup | None = None
         self._runs: dict[DeviceId, asyncio.Task[None]] = {}
         self._radio_up: dict[str, bool] = {}
@@ -163,6 +167,7 @@ class Scheduler:
             zone=self._settings.zone,
             moment=self._moment,
             driver=lambda: self._fleet.driver(device_id),
+            turns=self._turns,
         )
         self._lanes[device_id] = lane
         self._runs[device_id] = self._tasks.create_task(self._guard(lane), name=f"lane {device_id}")

@@ -197,3 +197,30 @@ async def test_reading_a_lock_anew_forgets_only_what_is_not_ours(store: Store) -
     await store.submit(put_slots)
     await store.submit(lambda tx: reported.forget_unmanaged(tx, FRONT))
     assert await store.fetch(reported.slots_for(FRONT)) == SLOTS[1:]
+
+
+async def test_edges_of_many_grants_wake_nobody_who_plans(store: Store, keyring: Keyring) -> None:
+    await order(store, keyring)
+    row = await the_grant(store)
+    heard: list[frozenset[str]] = []
+    store.subscribe(heard.append)
+    shown = [(row, Enforcement.BY_GATEWAY, Enforcement.ON_LOCK)]
+    await store.submit(lambda tx: reported.show_edges(tx, shown))
+    after = await the_grant(store)
+    assert (after.opens, after.closes) == (Enforcement.BY_GATEWAY, Enforcement.ON_LOCK)
+    assert after.changed > row.changed
+    assert heard == [frozenset({"grants"})]
+
+
+async def test_edges_of_a_grant_that_was_changed_since_are_not_shown(
+    store: Store, keyring: Keyring
+) -> None:
+    await order(store, keyring)
+    row = await the_grant(store)
+    await store.submit(
+        lambda tx: reported.update_grant(tx, row.grant_id, NOW, state=GrantState.HELD)
+    )
+    held = await the_grant(store)
+    shown = [(row, Enforcement.BY_GATEWAY, Enforcement.BY_GATEWAY)]
+    await store.submit(lambda tx: reported.show_edges(tx, shown))
+    assert await the_grant(store) == held
