@@ -22,9 +22,12 @@ from firmware_sims.cloud.broker import find_mosquitto
 from firmware_sims.demo.stage import stage
 from firmware_sims.demo.steps import WAIT_S, Demo, Document, join, start
 from firmware_sims.demo.timeline import Timeline
+from gateway.domain.instant import ClockTrust, to_datetime
+from gateway.kit.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
+    from datetime import datetime
     from pathlib import Path
 
     from firmware_sims.cloud.ledger import Event
@@ -75,6 +78,11 @@ def world(folder: Path, doors: tuple[Door, ...]) -> Path:
 
 
 _numbers = itertools.count(1)
+_clock = SystemClock(ClockTrust.TRUSTED)
+
+
+def now() -> datetime:
+    return to_datetime(_clock.now())
 
 
 class House(Demo):
@@ -108,6 +116,9 @@ class House(Demo):
         except TimeoutError:
             seen = [e["type"] for e in self.cloud.events() if e["seq"] > after][-20:]
             raise TimeoutError(f"no {kind} {fields}; last came {seen}") from None
+
+    async def until_time(self, moment: datetime) -> None:
+        await _clock.sleep((moment - now()).total_seconds())
 
     async def give(self, name: str, *doors: str, window: Document = ALWAYS, **more: Any) -> None:
         """Order a code and see it work: on the lock, and known to the cloud as active."""

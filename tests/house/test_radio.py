@@ -1,4 +1,4 @@
-"""A stick that is missing, unplugged, reset or silent: the rest goes on, and it comes back alone."""
+"""A stick that is missing, unplugged, reset or silent: the house goes on, and it comes back."""
 
 from __future__ import annotations
 

@@ -65,6 +65,7 @@ class House:
         async with asyncio.timeout(5):
             while self.keeper.state.status is not status:
                 await settle()
+        await settle()  # until it waits for the clock again
 
 
 @asynccontextmanager
