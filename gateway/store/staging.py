@@ -64,6 +64,8 @@ class StagedChange:
     digits_changed: bool
     window: Window
     new_window: Window | None
+    paused: bool = False
+    """It would be suspended or held, and was not."""
 
 
 def stage_chunk(
@@ -120,11 +122,12 @@ def staged_changes(revision: int) -> Select[StagedChange]:
         "SELECT * FROM (SELECT g.credential_id, g.device_id, c.window,"  # noqa: S608 - constant text
         " CASE WHEN n.version > c.version THEN (n.window) END AS new_window,"
         " n.version > c.version AND n.digits_hash <> c.digits_hash AS digits_changed,"
+        " n.version > c.version AND (n.suspended > c.suspended OR n.held > c.held) AS paused,"
         f" ({_TOMBSTONED}) OR (n.version >= c.version AND NOT {_LISTED}) AS gone"
         " FROM grants g JOIN credentials c USING (credential_id) LEFT JOIN staged_credentials n"
         " ON n.revision = :revision AND n.credential_id = g.credential_id"
         " WHERE g.removed IS NULL AND g.state <> 'rejected')"
-        " WHERE gone OR digits_changed OR new_window <> window",
+        " WHERE gone OR digits_changed OR paused OR new_window <> window",
         {"revision": revision},
         lambda row: StagedChange(
             row["credential_id"],
@@ -133,6 +136,7 @@ def staged_changes(revision: int) -> Select[StagedChange]:
             bool(row["digits_changed"]),
             codec.decode_window(row["window"]),
             codec.decode_window(row["new_window"]) if row["new_window"] else None,
+            bool(row["paused"]),
         ),
     )
 

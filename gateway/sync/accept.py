@@ -11,7 +11,7 @@ a command revoked, so that neither makes the cloud and the gateway disagree for 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from gateway.domain.events import EventType, Fact, Value
@@ -20,7 +20,7 @@ from gateway.domain.schedule import CredentialSpec, GrantLine, Tombstone, schedu
 from gateway.store import desired, events, meta, staging, withhold
 from gateway.store.withhold import Held
 from gateway.sync import receiving
-from gateway.sync.guard import held_changes
+from gateway.sync.guard import held_changes, takes_away
 from gateway.sync.messages import Delta, Snapshot
 from gateway.sync.receiving import Outcome
 
@@ -68,6 +68,8 @@ def delta(
     staging.stage_chunk(tx, keyring, message.revision, 1, specs, stones)
     single = len(stones) == 1 and not specs
     held = [] if single else _held(tx, message, at.now)
+    if len(specs) == 1 and not stones:  # one code suspended by itself is meant, like one revoked
+        held = [change for change in held if takes_away(replace(change, paused=False), at.now)]
     staging.clear_staged(tx)
     receiving.forget(tx)
     withheld = {change.credential_id for change in held if not _by_tombstone(change, stones)}

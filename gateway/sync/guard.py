@@ -39,6 +39,7 @@ def takes_away(change: StagedChange, now: Instant) -> bool:
     return (
         change.gone
         or change.digits_changed
+        or change.paused
         or (change.new_window is not None and shortened(change.window, change.new_window))
     )
 

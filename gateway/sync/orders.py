@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 MOMENTARY_MS: Final = 30 * SECOND
 """How long a momentary command without `not_after` is good for, from when it was received."""
 
+MOST_MOMENTARY_MS: Final = 120 * SECOND
+"""However late its `not_after`, and whatever the sender's clock: no door is opened later."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -111,9 +114,11 @@ def _body(command: Command, kind: Kind | None) -> dict[str, Any]:
 def _deadline(command: Command, kind: Kind | None, now: Instant) -> Instant | None:
     if kind is not None and kind.lasting:
         return None
-    if command.not_after is None and kind is not None and kind.momentary:
+    if kind is None or not kind.momentary:
+        return command.not_after
+    if command.not_after is None:
         return Instant(now + MOMENTARY_MS)
-    return command.not_after
+    return min(command.not_after, Instant(now + MOST_MOMENTARY_MS))
 
 
 def _refusal(command: Command, kind: Kind | None, at: Reception) -> Result | None:

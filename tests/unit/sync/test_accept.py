@@ -224,6 +224,26 @@ async def test_shortening_an_open_window_waits_for_a_word(cloud: Cloud, store: S
     assert await held(store) == set()
 
 
+async def test_suspending_every_code_of_a_lock_waits_for_a_word(cloud: Cloud, store: Store) -> None:
+    await cloud.delta([spec("a"), spec("b"), spec("c", window=OPEN)])
+    off = [replace(spec(name, 2), suspended=True) for name in ("a", "b")]
+    off.append(replace(spec("c", 2, window=OPEN), suspended=True))
+    assert await cloud.delta(off) is Outcome.APPLIED
+    assert {(name, version) for name, _, version in await held(store)} == {
+        ("a", 2), ("b", 2), ("c", 2),
+    }  # fmt: skip
+    assert await in_store(store) == {("a", "d1"): 1, ("b", "d1"): 1, ("c", "d1"): 1}
+
+
+async def test_suspending_one_code_by_itself_is_meant(cloud: Cloud, store: Store) -> None:
+    await cloud.delta([spec("a", window=OPEN), spec("b")])
+    await cloud.delta([replace(spec("a", 2, window=OPEN), suspended=True)])
+    assert not await held(store)
+    assert await in_store(store) == {("a", "d1"): 2, ("b", "d1"): 1}
+    await cloud.delta([replace(spec("a", 3, window=OPEN, digits="719204"), suspended=True)])
+    assert await held(store) == {("a", "d1", 3)}
+
+
 async def test_lengthening_an_open_window_does_not(cloud: Cloud, store: Store) -> None:
     await cloud.delta([spec("c1", window=OPEN), spec("c2")])
     await cloud.delta([spec("c1", 2, window=Always())])

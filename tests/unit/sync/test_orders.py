@@ -77,6 +77,11 @@ async def test_deadlines(store: Store) -> None:
     assert row.not_after == NOW + 30 * SECOND
 
 
+async def test_no_door_is_opened_long_after_it_was_asked_for(store: Store) -> None:
+    row = await give(store, kind="unlock", device_id="d", not_after="2100-01-01T00:00:00Z")
+    assert row.not_after == NOW + 120 * SECOND
+
+
 async def test_some_orders_are_never_too_late(store: Store) -> None:
     row = await give(
         store, kind="revoke", args={"credential_id": "x"}, not_after="2000-01-01T00:00:00Z"
