@@ -63,7 +63,7 @@ log = structlog.get_logger()
 CONVERSATIONS = 16
 """How many devices may be spoken with at once; the radio queues what exceeds its own window."""
 HOUSEKEEPING_S = 3600.0
-SWITCH_S = 0.001
+SWITCH_S = 0.0005
 """How long a thread that unpacks, reads or writes may keep the loop waiting (Python: 5 ms)."""
 
 
