@@ -80,12 +80,15 @@ class Store:
         self._readers = Readers(path)
 
     async def close(self) -> None:
-        """Run what was submitted, let reads end, close everything."""
+        """Run what was submitted, let reads end, close everything.
+
+        The writer's connection goes last: only then does SQLite leave one whole file behind.
+        """
         self._closed = True
-        if self._writing:
-            await self._writer.stop()
         if self._readers is not None:
             await self._readers.close()
+        if self._writing:
+            await self._writer.stop()
 
     async def submit(self, fn: Callable[[Tx], T]) -> T:
         """Run `fn` whole in the writer's thread; return its result once it is on the disk.
