@@ -1,6 +1,6 @@
 """The command tree, and the commands that only look. Each imports what it needs when it runs.
 
-Elsewhere: commands that act (`operate`), that start processes (`run`), the simulators' (`sim`).
+Elsewhere: commands that act (`operate`, `manage`), start processes (`run`), simulators (`sim`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import operate, run, sim
+from gateway.cli import manage, operate, run, sim
 from gateway.cli.options import SOCKET_ENV, Device, Json, Socket, connect, reporting
 
 app = typer.Typer(
@@ -170,5 +170,6 @@ def events(
 
 
 operate.add_to(app)
+manage.add_to(app)
 run.add_to(app)
 app.add_typer(sim.app, name="sim")

@@ -1,6 +1,6 @@
-"""Commands that change something: unlock, lock, join, remove. Each enters the journal as a command.
+"""Commands at a door: unlock, lock, join, probe, remove; and how a command's result is told.
 
-Not here: commands that only look (`main`).
+Not here: commands about records and codes (`manage`), commands that only look (`main`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gateway.cli.probe import probe
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gateway.cli.client import Document
+    from gateway.cli.client import Client, Document
 
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is written to the audit.")]
 CommandId = Annotated[
@@ -28,7 +28,7 @@ CommandId = Annotated[
     typer.Option("--id", help="The command's id: the same id never acts twice.", hidden=True),
 ]
 
-_WAIT_S = 45.0
+WAIT_S = 45.0
 
 _REFUSALS = {
     "unreachable": ("the lock did not hear it", "Check its batteries and the distance."),
@@ -42,6 +42,8 @@ _REFUSALS = {
         "Revoke them first, or use --force: then they stay on the lock and keep opening it.",
     ),
     "jammed": ("the bolt is jammed", "Free it at the door."),
+    "unknown_credential": ("nothing of it is left to revoke", "See `lock-gateway codes --all`."),
+    "invalid_name": ("a name has 1 to 64 letters", ""),
 }
 
 
@@ -79,19 +81,23 @@ def _momentary(
     kind: str, device: str, reason: str, socket: Any, as_json: bool, command_id: str | None
 ) -> None:
     with reporting(as_json):
-        document = connect(socket).post(
-            "commands",
-            body={
-                "command_id": command_id or new_id(),
-                "kind": kind,
-                "device": device,
-                "reason": reason,
-                "wait_s": _WAIT_S,
-            },
-            timeout_s=_WAIT_S + 10,
-        )
+        document = order(connect(socket), kind, reason, command_id, device=device)
         name = document["device_name"]
         answer(document, f"{kind} {name}", f"{name}: {kind}ed", as_json)
+
+
+def order(
+    client: Client, kind: str, reason: str, command_id: str | None = None, **more: Any
+) -> Document:
+    """Give a command and wait for its end; `more` says what it is about."""
+    body = {
+        "command_id": command_id or new_id(),
+        "kind": kind,
+        "reason": reason,
+        "wait_s": WAIT_S,
+        **more,
+    }
+    return client.post("commands", body=body, timeout_s=WAIT_S + 10)
 
 
 def new_id() -> str:
@@ -148,12 +154,7 @@ def remove(
         found = client.get("devices", device)["device"]
         name, device_id = found["name"], found["device_id"]
         if not yes:
-            if not sys.stdin.isatty():
-                raise Failure(
-                    f"could not remove {name}: nobody to ask", Exit.USAGE, next_step="Use --yes."
-                )
-            if not typer.confirm(f"Remove {name} ({device_id}) from this gateway?", err=True):
-                raise Failure(f"{name} was not removed", Exit.FAILED, "declined")
+            ask(f"Remove {name} ({device_id}) from this gateway?", f"remove {name}")
         document = client.delete(
             "devices",
             device_id,
@@ -161,11 +162,21 @@ def remove(
                 "command_id": new_id(),
                 "force": force,
                 "reason": reason,
-                "wait_s": _WAIT_S,
+                "wait_s": WAIT_S,
             },
-            timeout_s=_WAIT_S + 10,
+            timeout_s=WAIT_S + 10,
         )
         answer(document, f"remove {name}", f"{name}: removed", json)
+
+
+def ask(question: str, what: str) -> None:
+    """Go on only if somebody says so; `Failure` otherwise."""
+    from gateway.cli.output import printable
+
+    if not sys.stdin.isatty():
+        raise Failure(f"could not {what}: nobody to ask", Exit.USAGE, next_step="Use --yes.")
+    if not typer.confirm(printable(question), err=True):
+        raise Failure(f"did not {what}", Exit.FAILED, "declined")
 
 
 def join(

@@ -21,7 +21,7 @@ from gateway.domain.ids import CredentialId, DeviceId
 from gateway.errors import RequestError
 from gateway.local import attention, documents, queries, streams
 from gateway.local.access import Access, Role
-from gateway.local.commands import CommandDesk
+from gateway.local.commands import CommandDesk, Target
 from gateway.local.explain import explain
 from gateway.local.facts import gather
 from gateway.local.queries import Code, Named
@@ -203,13 +203,17 @@ class LocalApi:
     async def _why(self, request: web.Request) -> web.Response:
         request[CALLER].needs(Role.STATUS, "explain a code")
         credential_id = await self._credential_id(request.match_info["credential"])
+        code = await self._granted(credential_id, request.match_info["device"])
+        facts = await self._facts(code)
+        return web.json_response({**self._head(), **documents.explanation(explain(facts))})
+
+    async def _granted(self, credential_id: CredentialId, reference: str) -> Code:
+        """The credential's grant for the device that `reference` means."""
         grants = await self._store.fetch(reported.grants_of(credential_id))
         codes = list(map(await self._namer(), grants))
         known = [Named(code.row.device_id, code.device_name or "") for code in codes]
-        device_id = await self._granted_device(request.match_info["device"], known)
-        code = next(code for code in codes if code.row.device_id == device_id)
-        facts = await self._facts(code)
-        return web.json_response({**self._head(), **documents.explanation(explain(facts))})
+        device_id = await self._granted_device(reference, known)
+        return next(code for code in codes if code.row.device_id == device_id)
 
     async def _granted_device(self, reference: str, granted: list[Named]) -> str:
         """Among the credential's own devices first; else say that it is not for that device."""
@@ -297,8 +301,20 @@ class LocalApi:
         caller = request[CALLER]
         caller.needs(Role.OPERATOR, "give a command")
         body = await _body(request)
-        row = await self._find_device(_text(body, "device"))
-        return await self._desk.give(row, _text(body, "kind"), body, caller.actor)
+        kind = _text(body, "kind")
+        if kind == "revoke":
+            target = await self._revoked(body)
+        else:
+            target = _whole(await self._find_device(_text(body, "device")))
+        return await self._desk.give(target, kind, body, caller.actor)
+
+    async def _revoked(self, body: Document) -> Target:
+        """A credential everywhere, or on one device, which need not have joined."""
+        credential_id = await self._credential_id(_text(body, "credential"))
+        if body.get("device") is None:
+            return Target(None, "", credential_id)
+        found = await self._granted(credential_id, _text(body, "device"))
+        return Target(DeviceId(found.row.device_id), found.door, credential_id)
 
     async def _stored_command(self, request: web.Request) -> web.Response:
         request[CALLER].needs(Role.STATUS, "read a command")
@@ -309,7 +325,7 @@ class LocalApi:
         caller.needs(Role.OPERATOR, "remove a device")
         body = await _body(request)
         row = await self._find_device(request.match_info["device"])
-        return await self._desk.give(row, "remove_device", body, caller.actor)
+        return await self._desk.give(_whole(row), "remove_device", body, caller.actor)
 
     async def _join(self, request: web.Request) -> web.StreamResponse:
         caller = request[CALLER]
@@ -339,6 +355,10 @@ class LocalApi:
     async def _credential_id(self, reference: str) -> CredentialId:
         names = await self._store.fetch(queries.credential_names())
         return CredentialId(resolve(reference, names, "credential"))
+
+
+def _whole(row: DeviceRow) -> Target:
+    return Target(row.device_id, row.name)
 
 
 async def _body(request: web.Request) -> Document:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from gateway.domain.ids import CommandId, is_id
+from gateway.domain.ids import CommandId, CredentialId, DeviceId, is_id
 from gateway.domain.instant import after
 from gateway.errors import RequestError
 from gateway.local import documents
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from gateway.kit.clock import Clock
     from gateway.store.database import Store
-    from gateway.store.devices import DeviceRow
     from gateway.store.journal import CommandRow
     from gateway.store.tx import Tx
 
@@ -48,7 +47,17 @@ KINDS: Mapping[str, Kind] = {
     "rename": Kind(args=(("name", str),)),
     "refresh": Kind(),
     "resume_repair": Kind(),
+    "revoke": Kind(),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a command is about. `device_id` None: every device; `credential_id` None: no code."""
+
+    device_id: DeviceId | None
+    device_name: str
+    credential_id: CredentialId | None = None
 
 
 class CommandDesk:
@@ -59,7 +68,7 @@ class CommandDesk:
         self._clock = clock
 
     async def give(
-        self, device: DeviceRow, name: str, body: Mapping[str, Any], actor: str
+        self, target: Target, name: str, body: Mapping[str, Any], actor: str
     ) -> web.Response:
         """200 with the result, or 202 when `wait_s` passed first; the same id never acts twice."""
         kind = KINDS.get(name)
@@ -71,6 +80,8 @@ class CommandDesk:
             )
         command_id = _command_id(body)
         arguments = _arguments(kind, body) | {"reason": _reason(body)}
+        if target.credential_id is not None:
+            arguments["credential_id"] = target.credential_id
         wait_s = _wait(body)
         now = self._clock.now()
         not_after = None if kind.expires_s is None else after(now, kind.expires_s)
@@ -82,7 +93,7 @@ class CommandDesk:
                     tx,
                     command_id=command_id,
                     kind=name,
-                    device_id=device.device_id,
+                    device_id=target.device_id,
                     body=arguments,
                     actor=actor,
                     now=now,
@@ -91,11 +102,14 @@ class CommandDesk:
             return known
 
         known = await self._store.submit(write)
-        if known is not None and (known.kind, known.device_id) != (name, device.device_id):
+        if known is not None and (
+            (known.kind, known.device_id, known.body.get("credential_id"))
+            != (name, target.device_id, target.credential_id)
+        ):
             raise RequestError(
                 f"could not take the command: {command_id} was given for something else", "conflict"
             )
-        return self._answer(await self._await(command_id, wait_s), device.name)
+        return self._answer(await self._await(command_id, wait_s), target.device_name)
 
     async def look_up(self, command_id: str) -> web.Response:
         row = None

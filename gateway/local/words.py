@@ -59,7 +59,7 @@ _REASONS = {
     ),
     PURGED_AT_LOCK: Words(
         "the codes were cleared at the lock itself, which is respected",
-        "Ask who cleared it; then send the codes again from the cloud.",
+        "Ask who cleared it; `lock-gateway resume` puts the codes back.",
     ),
     "tombstone": Words("the cloud removed it"),
     "revoked": Words("it was revoked"),

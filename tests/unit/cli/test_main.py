@@ -327,7 +327,8 @@ async def test_help_names_every_command_and_the_exit_codes() -> None:
     assert ran.code == 0
     for word in (
         "status", "devices", "device", "codes", "plan", "why", "events", "unlock", "lock", "join",
-        "remove", "run", "check-config", "demo", "sim", "Exit codes",
+        "remove", "revoke", "resume", "rename", "refresh", "run", "check-config", "demo", "sim",
+        "Exit codes",
     ):  # fmt: skip
         assert word in ran.out
 
