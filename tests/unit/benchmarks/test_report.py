@@ -46,11 +46,12 @@ def test_the_table_shows_everything_of_a_figure() -> None:
     )
     first = next(line for line in text.splitlines() if "order" in line)
     assert [cell.strip() for cell in first.split("│")[1:-1]] == [
-        "order", "3.3 ms", "3 ms", "1.10", "≤ 1.5 ×", "yes", "200 times",
+        "order", "3.3 ms", "3 ms", "1.10", "≤ 1.5 ×", "yes",
     ]  # fmt: skip
+    assert "200 times" in text
     second = next(line for line in text.splitlines() if "events" in line)
     assert [cell.strip() for cell in second.split("│")[1:-1]] == [
-        "events", "999 /s", "", "", "≥ 1,500 /s", "no", "",
+        "events", "999 /s", "", "", "≥ 1,500 /s", "no",
     ]  # fmt: skip
 
 
