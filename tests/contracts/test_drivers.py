@@ -441,7 +441,7 @@ async def test_through_bad_air_the_end_is_right_and_the_way_is_safe(case: Case, 
     """As the scheduler does it: after a doubt, read; then go on."""
     window = around_now(hours_before=48, hours_after=-24)
     schedules = (window,) if case.keeps_windows else ()
-    deadline_s = 0.4 if air == "lossy" else DEADLINE_S
+    deadline_s = 0.8 if air == "lossy" else DEADLINE_S
 
     async def until_proven(order: Callable[[bool], Awaitable[WriteResult]]) -> None:
         for attempt in range(30):
