@@ -23,10 +23,11 @@ import structlog
 from gateway import __version__, config, logs
 from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.ids import CredentialId, DeviceId
-from gateway.domain.instant import DAY, ClockTrust, Instant
+from gateway.domain.instant import ClockTrust, Instant
 from gateway.domain.reconcile import Policy
 from gateway.drivers.catalog import driver_for
 from gateway.errors import ConfigError, StoreError
+from gateway.housekeeping import Housekeeper, Kept
 from gateway.kit.clock import SystemClock
 from gateway.local.access import Access
 from gateway.local.api import LocalApi, Site
@@ -41,7 +42,7 @@ from gateway.scheduler.loop import Scheduler
 from gateway.scheduler.loop import Settings as SchedulerSettings
 from gateway.scheduler.probe import Prober
 from gateway.sdnotify import Notifier
-from gateway.store import desired, events, history, journal, meta
+from gateway.store import events, meta
 from gateway.store.database import Store, open_store
 from gateway.store.identities import Identities
 from gateway.store.keyring import Keyring, bind_key, load_or_create_key
@@ -52,7 +53,7 @@ from gateway.sync.presence import Identity
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
-    from gateway.config import BrokerSection, EventsSection, Settings
+    from gateway.config import BrokerSection, Settings
     from gateway.domain.actions import Action
     from gateway.domain.probe import ProbeProgress
     from gateway.radios.api import JoinOrder, JoinProgress, RadioState
@@ -62,7 +63,6 @@ log = structlog.get_logger()
 
 CONVERSATIONS = 16
 """How many devices may be spoken with at once; the radio queues what exceeds its own window."""
-HOUSEKEEPING_S = 3600.0
 SWITCH_S = 0.0005
 """How long a thread that unpacks, reads or writes may keep the loop waiting (Python: 5 ms)."""
 
@@ -150,9 +150,9 @@ async def _build(settings: Settings, store: Store, keyring: Keyring, clock: Syst
         supervisor.add(each.name, each.run, OnEnd.RESTART)
     supervisor.add("local api", local.run)
     supervisor.add("cloud", link.run, OnEnd.RESTART)
-    supervisor.add(
-        "housekeeping", lambda: _keep_house(store, clock, settings.events), OnEnd.RESTART
-    )
+    kept = Kept(settings.events.keep_days, settings.events.keep_rows)
+    keeping = Housekeeper(store, clock, settings.gateway.state_dir, kept)
+    supervisor.add("housekeeping", keeping.run, OnEnd.RESTART)
     supervisor.add("watchdog", lambda: notifier.watchdog(clock), OnEnd.MAY_FINISH)
     return House(gateway_id, supervisor, local, notifier)
 
@@ -299,22 +299,6 @@ def _new_device_id() -> DeviceId:
 
 def _new_probe_id() -> CredentialId:
     return CredentialId(f"probe_{secrets.token_hex(6)}")
-
-
-async def _keep_house(store: Store, clock: SystemClock, kept: EventsSection) -> None:
-    """Forget what nobody may need any more, hourly and a little at a time."""
-    while True:
-        now = clock.now()
-
-        def write(tx: Tx, now: Instant = now) -> None:
-            events.prune(tx, Instant(now - kept.keep_days * DAY), kept.keep_rows)
-            journal.prune(tx, now)
-            history.prune_attempts(tx, Instant(now - kept.keep_days * DAY))
-            history.prune_quarantine(tx, now)
-            desired.forget(tx, Instant(now - kept.keep_days * DAY))
-
-        await store.submit(write)
-        await clock.sleep(HOUSEKEEPING_S)
 
 
 class _Operations:

@@ -130,13 +130,18 @@ def prune(tx: Tx, before_at: Instant, keep_rows: int) -> int:
     return tx.execute("DELETE FROM events WHERE seq <= ? AND at < ?", (last, before_at)).rowcount
 
 
+def rows() -> Select[int]:
+    """How many events are kept."""
+    return Select("SELECT COUNT(*) FROM events", (), lambda row: int(row[0]))
+
+
 def shed(tx: Tx, keep_rows: int, now: Instant, trust: ClockTrust) -> int:
     """When storage must give: come down to `keep_rows` rows, declaring what the cloud never saw.
 
     What the cloud has goes first, then telemetry, then everything, each oldest first. Returns how
     many rows went.
     """
-    before = excess = _count(tx) - keep_rows
+    before = excess = (tx.one(rows()) or 0) - keep_rows
     known = tx.one(watermark()) or 0
     if excess > 0:
         excess -= tx.execute(
@@ -182,10 +187,6 @@ def _thin(tx: Tx, known: int, condition: str, excess: int, now: Instant, trust: 
     )
     tx.touch("events")
     return len(rows) - 1
-
-
-def _count(tx: Tx) -> int:
-    return int(tx.execute("SELECT COUNT(*) FROM events").fetchone()[0])
 
 
 def _row(row: sqlite3.Row) -> EventRow:
