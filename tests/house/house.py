@@ -117,6 +117,14 @@ class House(Demo):
             seen = [e["type"] for e in self.cloud.events() if e["seq"] > after][-20:]
             raise TimeoutError(f"no {kind} {fields}; last came {seen}") from None
 
+    async def up(self) -> None:
+        """Start the daemon, and wait until the cloud sees it: what is sent sooner is lost."""
+        before = self.cloud.presence
+        await self.stage.daemon.start()
+        await self.cloud.until(
+            lambda: self.cloud.presence is not before and self.cloud.presence["online"], WAIT_S
+        )
+
     async def until_time(self, moment: datetime) -> None:
         await _clock.sleep((moment - now()).total_seconds())
 

@@ -225,7 +225,7 @@ async def test_what_is_retained_is_refused(house: House) -> None:
 
     await house.stage.daemon.stop()
     before = house.head
-    await house.stage.daemon.start()
+    await house.up()
     told = await house.event("gateway.message_refused", before)
     assert told["body"]["code"] == "retained"
 

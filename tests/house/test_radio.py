@@ -77,7 +77,7 @@ async def test_missing_at_the_start(house: House) -> None:
     await house.stage.daemon.stop()
     await house.stage.sims.stop()
     before = house.head
-    await house.stage.daemon.start()
+    await house.up()
     await house.event("gateway.started", before)
     await house.event("gateway.radio_down", before)
     await _live_meanwhile(house, "start")

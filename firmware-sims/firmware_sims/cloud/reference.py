@@ -295,9 +295,13 @@ class ReferenceCloud:
         self._changed.set()
 
     def _on_presence(self, message: Json) -> None:
-        if message["connection"] < self.presence.get("connection", 0):
-            return  # the will of a former connection
-        if message["epoch"] != self.presence.get("epoch"):
+        known = self.presence
+        if known and message["epoch"] == known["epoch"]:
+            if message["connection"] < known["connection"]:
+                return  # the will of a former connection
+        elif known and not message["online"]:
+            return  # the will of a former database; a new one counts its connections anew
+        else:
             self._reported_through = 0
         self.presence = message
         if message["online"] and self._acknowledge:
