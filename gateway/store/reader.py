@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 READERS = 2
 """One for a long listing, one for whoever must not wait for it."""
 
+CACHE_KIB = 512
+"""For each connection. The kernel keeps the file's pages as well, once for all of them."""
+
 
 class Readers:
     """Made on the loop, after the database exists. StoreError where SQLite refuses."""
@@ -74,7 +77,12 @@ class Readers:
 def _connect(uri: str) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     connection.row_factory = sqlite3.Row
-    for pragma in ("busy_timeout = 5000", "trusted_schema = OFF", "mmap_size = 0"):
+    for pragma in (
+        "busy_timeout = 5000",
+        "trusted_schema = OFF",
+        "mmap_size = 0",
+        f"cache_size = -{CACHE_KIB}",
+    ):
         connection.execute(f"PRAGMA {pragma}")
     return connection
 
