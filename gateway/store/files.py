@@ -29,6 +29,26 @@ if TYPE_CHECKING:
 COMPANIONS = ("", "-wal", "-shm", "-journal")
 _COPY_SUFFIX = ".before-migration"
 
+NO_ROOM = frozenset(
+    {
+        sqlite3.SQLITE_IOERR_WRITE,
+        sqlite3.SQLITE_IOERR_FSYNC,
+        sqlite3.SQLITE_IOERR_DIR_FSYNC,
+        sqlite3.SQLITE_IOERR_TRUNCATE,
+        sqlite3.SQLITE_IOERR_SHMSIZE,
+    }
+)
+"""How a full disk shows besides SQLITE_FULL, on file systems that allocate late."""
+
+_BAD_SECTOR = frozenset(
+    {
+        sqlite3.SQLITE_IOERR_READ,
+        sqlite3.SQLITE_IOERR_SHORT_READ,
+        sqlite3.SQLITE_IOERR_CORRUPTFS,
+        sqlite3.SQLITE_IOERR_DATA,
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class OpenReport:
@@ -100,11 +120,13 @@ def prepare(
         damaged = epoch is None and any(_beside(path, part).exists() for part in COMPANIONS)
     except _Damaged:
         epoch, damaged = None, True
-    set_aside = _set_aside(path, now) if damaged else None
     try:
         if epoch is None:
             epoch = new_epoch()
-            _create(path, scripts, epoch)
+            whole = _create(path, scripts, epoch)  # first: without a new one, the old one stays
+            set_aside = _set_aside(path, now) if damaged else None
+            whole.rename(path)
+            _sync_folder(path)
             return OpenReport(fresh=True, set_aside=set_aside, epoch=epoch)
         path.chmod(0o600)
         _migrate(path, scripts)
@@ -118,8 +140,9 @@ def _beside(path: Path, suffix: str) -> Path:
 
 
 def _refusal(path: Path, error: Exception) -> StoreError:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL or getattr(error, "errno", None) == errno.ENOSPC:
+    code = getattr(error, "sqlite_errorcode", 0)
+    full = code & 0xFF == sqlite3.SQLITE_FULL or code in NO_ROOM
+    if full or getattr(error, "errno", None) == errno.ENOSPC:
         return StoreFull(f"could not open {path}: no space left")
     return StoreUnreadable(f"could not open {path}: {error}")
 
@@ -145,8 +168,8 @@ def _check(path: Path, newest: int) -> str:
                 raise _Damaged
             return str(row[0])
     except sqlite3.OperationalError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_IOERR}:  # no table meta; unreadable sector
+        code = getattr(error, "sqlite_errorcode", 0)
+        if code & 0xFF == sqlite3.SQLITE_ERROR or code in _BAD_SECTOR:  # the former: no table meta
             raise _Damaged from error
         raise _refusal(path, error) from error
     except sqlite3.DatabaseError as error:
@@ -170,7 +193,8 @@ def _set_aside(path: Path, now: Instant) -> Path:
     return target
 
 
-def _create(path: Path, scripts: list[str], epoch: str) -> None:
+def _create(path: Path, scripts: list[str], epoch: str) -> Path:
+    """A database under another name, complete and closed."""
     unfinished = _beside(path, ".new")
     for part in COMPANIONS:
         _beside(unfinished, part).unlink(missing_ok=True)
@@ -179,8 +203,7 @@ def _create(path: Path, scripts: list[str], epoch: str) -> None:
         for number, script in enumerate(scripts, start=1):
             _apply(connection, number, script)
         connection.execute("INSERT INTO meta (key, value) VALUES ('epoch', ?)", (epoch,))
-    unfinished.rename(path)
-    _sync_folder(path)
+    return unfinished
 
 
 def _migrate(path: Path, scripts: list[str]) -> None:

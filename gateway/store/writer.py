@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.errors import StoreBusy, StoreClosed, StoreError, StoreFull, StoreUnreadable
-from gateway.store.files import connect
+from gateway.store.files import NO_ROOM, connect
 from gateway.store.tx import Tx
 
 if TYPE_CHECKING:
@@ -68,18 +68,6 @@ class Writer(Protocol):
         ...
 
 
-_WRITING = frozenset(
-    {
-        sqlite3.SQLITE_IOERR_WRITE,
-        sqlite3.SQLITE_IOERR_FSYNC,
-        sqlite3.SQLITE_IOERR_DIR_FSYNC,
-        sqlite3.SQLITE_IOERR_TRUNCATE,
-        sqlite3.SQLITE_IOERR_SHMSIZE,
-    }
-)
-"""How a full disk shows besides SQLITE_FULL, on file systems that allocate late."""
-
-
 def translate(error: sqlite3.Error, verb: str) -> StoreError | None:
     """SQLite's word as ours, or None when the statement itself was at fault."""
     code = getattr(error, "sqlite_errorcode", None)
@@ -88,7 +76,7 @@ def translate(error: sqlite3.Error, verb: str) -> StoreError | None:
     match code & 0xFF:
         case sqlite3.SQLITE_FULL:
             return StoreFull(f"could not {verb} the store: no space left")
-        case sqlite3.SQLITE_IOERR if code in _WRITING:
+        case sqlite3.SQLITE_IOERR if code in NO_ROOM:
             return StoreFull(f"could not {verb} the store: {error}")
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return StoreBusy(f"could not {verb} the store: another process holds it")
