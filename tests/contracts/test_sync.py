@@ -145,6 +145,21 @@ async def test_a_lost_last_delta_is_healed_by_the_hello(
     assert len(await gateway.store.fetch(desired.grant_lines())) == 2
 
 
+async def test_a_lost_revocation_is_carried_out_all_the_same(
+    cloud: ReferenceCloud, gateway: House
+) -> None:
+    cloud.push([pin("c1", "48392017", ["dev1"]), pin("c2", "58392017", ["dev1"])])
+    await cloud.wait_applied()
+    cloud.faults.drop = 1.0
+    cloud.push([], [{"credential_id": "c1"}])
+    cloud.faults.drop = 0.0
+    await cloud.wait_grant("c1", "dev1", "erased")
+    await cloud.wait_applied()
+    assert cloud.graves == []
+    lines = await gateway.store.fetch(desired.grant_lines())
+    assert {line.credential_id for line in lines} == {"c2"}
+
+
 async def test_a_wrong_hash_applies_nothing_and_asks_for_the_whole(
     cloud: ReferenceCloud, gateway: House
 ) -> None:

@@ -46,6 +46,8 @@ class ReferenceCloud:
         self.revision = 0
         self.schedule: dict[str, Json] = {}
         """What is wanted: credentials by id, as on the wire."""
+        self.graves: list[tuple[Json, bool]] = []
+        """Tombstones not yet seen applied; True where the removal needs no further word."""
         self.ledgers: dict[str, Ledger] = {}
         """By epoch."""
         self.devices: dict[str, Json] = {}
@@ -125,6 +127,8 @@ class ReferenceCloud:
         gone = list(tombstones)
         for stone in gone:
             self._bury(stone)
+        single = len(gone) == 1 and not changed
+        self.graves += [(stone, confirm_removals or single) for stone in gone]
         self._pushed_at = self._loop.time()
         self.send(
             "desired",
@@ -174,6 +178,7 @@ class ReferenceCloud:
         known = self.schedule.get(credential["credential_id"], {})
         full = {"version": known.get("version", 0) + 1, "kind": "pin"} | credential
         self.schedule[full["credential_id"]] = full
+        self.graves = [g for g in self.graves if g[0]["credential_id"] != full["credential_id"]]
         return full
 
     def _bury(self, stone: Json) -> None:
@@ -317,13 +322,22 @@ class ReferenceCloud:
             self._heal(message)
 
     def _heal(self, message: Json) -> None:
-        """Send the whole schedule if the gateway asks for it or shows another one."""
+        """Send the whole schedule if the gateway asks for it or shows another one.
+
+        What was taken back meanwhile goes with it: absence never revokes.
+        """
         ours, theirs = (self.revision, self.hash), (message["revision"], message["hash"])
         settled = self._loop.time() - self._pushed_at >= HEAL_AFTER_S
+        if theirs == ours:
+            self.graves.clear()
         if message.get("want") == "snapshot" or (theirs != ours and settled):
             if theirs[0] > ours[0]:  # this cloud lost its memory: its word must come after
                 self.revision = theirs[0] + 1
-            self.push_snapshot()
+            certain = [stone for stone, sure in self.graves if sure]
+            self.graves = [grave for grave in self.graves if not grave[1]]
+            self.push_snapshot(tombstones=[stone for stone, _ in self.graves])
+            for stone in certain:  # one by one, so that nobody asks about them
+                self.push([], [stone])
 
     def _reported_epoch(self, message: Json) -> None:
         if not self.presence:
