@@ -11,7 +11,6 @@ import asyncio
 import os
 import secrets
 import signal
-import ssl
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,10 +46,12 @@ from gateway.store.database import Store, open_store
 from gateway.store.identities import Identities
 from gateway.store.keyring import Keyring, bind_key, load_or_create_key
 from gateway.supervisor import OnEnd, Supervisor
+from gateway.sync import tls
 from gateway.sync.link import Broker, CloudLink, Pace
 from gateway.sync.presence import Identity
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
     from gateway.config import BrokerSection, Settings
@@ -260,17 +261,8 @@ def _broker(chosen: BrokerSection) -> Broker:
 
 
 def _tls(chosen: BrokerSection) -> ssl.SSLContext | None:
-    if chosen.tls is None:
-        return None
-    try:
-        context = ssl.create_default_context(
-            cafile=str(chosen.tls.ca_file) if chosen.tls.ca_file else None
-        )
-        if chosen.tls.cert_file is not None:
-            context.load_cert_chain(str(chosen.tls.cert_file), str(chosen.tls.key_file))
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"could not use the files of broker.tls: {error}") from error
-    return context
+    files = chosen.tls
+    return None if files is None else tls.build(files.ca_file, files.cert_file, files.key_file)
 
 
 def _link(

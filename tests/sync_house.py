@@ -21,6 +21,7 @@ from gateway.sync.link import Broker, CloudLink, Pace
 from gateway.sync.presence import Identity
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator
     from pathlib import Path
 
@@ -56,12 +57,13 @@ async def house(
     accept_unsigned: bool = True,
     trust: ClockTrust = ClockTrust.TRUSTED,
     pace: Pace = PACE,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[House]:
     """A gateway named `GATEWAY`, linked to the broker on `port` while the context lasts."""
     clock = SystemClock(trust)
     async with open_store(folder / "state.db", clock) as store:
         link = CloudLink(
-            Broker("127.0.0.1", port),
+            Broker("127.0.0.1", port, tls),
             Identity(GATEWAY, store.opened.epoch, "test"),
             store=store,
             keyring=KEY,

@@ -25,6 +25,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.errors import CloudUnavailable
+from gateway.sync import tls
 from gateway.sync.connection import (
     MAX_PAYLOAD,
     Connection,
@@ -163,8 +164,9 @@ class _PahoConnection:
         except asyncio.CancelledError:
             dial.add_done_callback(self._abandon)
             raise
-        except (OSError, ssl.CertificateError) as error:
-            raise CloudUnavailable(f"could not connect to {self._where}: {error}") from error
+        except (OSError, ValueError) as error:  # ValueError: a host that no name can have
+            why = tls.explain(error) if self._endpoint.tls else str(error)
+            raise CloudUnavailable(f"could not connect to {self._where}: {why}") from error
         self._attach()
         self._timer = asyncio.create_task(self._housekeeping(), name="mqtt-timer")
         await self._ready
@@ -198,7 +200,8 @@ class _PahoConnection:
         client.connect_timeout = endpoint.connect_timeout_s
         client.max_inflight_messages_set(0)  # no limit of its own: `_window` is the limit
         if endpoint.tls is not None:
-            client.tls_set_context(endpoint.tls)
+            handshake = tls.Handshake(endpoint.tls, endpoint.connect_timeout_s)
+            client.tls_set_context(handshake)  # type: ignore[arg-type]  # it asks for no more
         if endpoint.username is not None:
             client.username_pw_set(endpoint.username, endpoint.password)
         delay = _properties(PacketTypes.WILLMESSAGE)
@@ -241,12 +244,21 @@ class _PahoConnection:
         if sock is None:
             raise CloudUnavailable(f"could not connect to {self._where}: closed at once")
         self._attached = True
-        self._peer = str(sock.getpeername()[0])  # type: ignore[attr-defined]  # a socket, not a websocket
+        try:
+            self._peer = str(sock.getpeername()[0])  # type: ignore[attr-defined]  # a socket, not a websocket
+        except OSError as error:
+            raise CloudUnavailable(self._hung_up(str(error))) from error
         # Small packets must not wait for the peer's acknowledgement of the last one (40 ms).
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # type: ignore[attr-defined]  # as above
         self._loop.add_reader(sock.fileno(), self._readable)
         if self._client.want_write():
             self._loop.add_writer(sock.fileno(), self._writable)
+
+    def _hung_up(self, why: str) -> str:
+        """TLS 1.3 tells a client only after its handshake that its certificate was refused."""
+        if self._ready.done() or self._endpoint.tls is None:
+            return f"lost {self._where}: {why}"
+        return f"could not connect to {self._where}: it hung up; does it accept our certificate?"
 
     def _lose(self, why: str) -> None:
         """The end: every waiter learns at once. Idempotent."""
@@ -386,7 +398,7 @@ class _PahoConnection:
     def _on_disconnect(
         self, _c: Client, _u: Any, _f: DisconnectFlags, reason: ReasonCode, _p: Properties | None
     ) -> None:
-        self._refuse_later(f"lost {self._where}: {reason}")
+        self._refuse_later(self._hung_up(str(reason)))
 
     def _on_socket_close(self, _c: Client, _u: Any, sock: Any) -> None:
         self._detach(sock.fileno())

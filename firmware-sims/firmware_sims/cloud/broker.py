@@ -52,12 +52,13 @@ def free_port() -> int:
 class Mosquitto:
     """One broker process. `stop` and `start` keep the port; `kill` gives it no time to say bye."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, settings: str = "") -> None:
         self.host = HOST
         self.port = port
         self._config = folder / "mosquitto.conf"
         self._log = folder / "mosquitto.log"
-        self._config.write_text(_CONFIG.format(port=port, host=HOST), encoding="utf-8")
+        text = _CONFIG.format(port=port, host=HOST) + settings
+        self._config.write_text(text, encoding="utf-8")
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -107,10 +108,10 @@ class Mosquitto:
 
 
 @asynccontextmanager
-async def mosquitto(port: int | None = None) -> AsyncIterator[Mosquitto]:
-    """A running broker on `port`, or on a free one."""
+async def mosquitto(port: int | None = None, settings: str = "") -> AsyncIterator[Mosquitto]:
+    """A running broker on `port`, or on a free one. `settings`: more lines of its configuration."""
     with tempfile.TemporaryDirectory(prefix="mosquitto-") as folder:
-        broker = Mosquitto(Path(folder), port or free_port())
+        broker = Mosquitto(Path(folder), port or free_port(), settings)
         try:
             await broker.start()
             yield broker
