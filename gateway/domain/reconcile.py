@@ -86,6 +86,8 @@ class Policy:
     clock_error_s: float = 30.0
     inventory_slots_sleepy: int = 30
     """How many slots of a battery lock are read for the inventory after joining."""
+    read_again_s: float = 300.0
+    """How long a slot that refused to be read is left alone when a free one is looked for."""
     verify_after_s: float = 120.0
     """When a fresh code is read once more: some locks acknowledge, and delete minutes later."""
     verify_every_s: float = 86_400.0
@@ -179,7 +181,7 @@ def plan(device: Device, desired: Sequence[DesiredGrant], moment: Moment, policy
         if want.adopts is not None:
             draft.add(Adopt(want.adopts, want.grant.credential_id), None)
             draft.say(want, GrantState.UNCONFIRMED, "found_on_the_lock", None)
-        elif want.grant.grant_id.credential_id in losers:
+        elif slot is not None and want.grant.credential_id in losers:
             evicted = replace(want, present=False, state=GrantState.PENDING, reason=NO_FREE_SLOT)
             _leave(draft, evicted, slot, moment)
         elif not want.present:
@@ -188,7 +190,7 @@ def plan(device: Device, desired: Sequence[DesiredGrant], moment: Moment, policy
             seekers.append(want)
         else:
             _keep(draft, device, want, slot, moment, policy)
-    _place(draft, device, seekers, limits, moment, policy)
+    _place(draft, device, seekers, losers, limits, moment, policy)
     _housekeep(draft, device, limits, moment, policy)
 
     draft.actions.sort(key=lambda pair: pair[0])
@@ -517,6 +519,15 @@ def _slots_by_owner(device: Device) -> dict[CredentialId, Slot]:
     }
 
 
+def _may_be_anothers(slot: Slot) -> bool:
+    """The lock was reset since, or our first write into an empty slot may never have arrived.
+
+    A reading that fails leaves the slot READ_FAILED: then it is erased all the same.
+    """
+    unproven = slot.content == Opaque(OpaqueReason.IN_FLIGHT) and Evidence.ASSUMED in slot.evidence
+    return unproven or slot.content == Opaque(OpaqueReason.UNREAD)
+
+
 NO_FREE_SLOT = "no_free_slot"
 _LAST = Instant(2**62)
 
@@ -527,8 +538,7 @@ def _leave(draft: _Draft, want: _Want, slot: Slot | None, moment: Moment) -> Non
         draft.say(want, want.state, want.reason, None)
         return
     credential_id = want.grant.credential_id
-    if slot.content == Opaque(OpaqueReason.UNREAD):
-        # The lock may have been reset since, and been given somebody else's code.
+    if _may_be_anothers(slot):
         draft.add(ReadSlot(slot.number, credential_id, Priority.ERASE), slot.observed_at)
     else:
         # Who only makes room goes last: an erase before it may have made room enough.
@@ -628,21 +638,33 @@ def _place(
     draft: _Draft,
     device: Device,
     seekers: list[_Want],
+    losers: frozenset[CredentialId],
     limits: CodeLimits,
     moment: Moment,
     policy: Policy,
 ) -> None:
-    """Find a slot for each: proven empty ones first; one that was never read is read first."""
+    """Find a slot for each: proven empty ones first; one that was never read is read first.
+
+    For the `losers`, for whom there is no room as far as is known, what could not be read before
+    is read again: it may be empty.
+    """
     if not seekers:
         return
     usable = sorted(_usable(limits, policy))
     empty = [n for n in usable if n in device.slots and _is_free(device.slots[n])]
     unread = [n for n in usable if n not in device.slots or _is_unread(device.slots[n])]
-    # A slot that could not be read comes last, so that it cannot hide the ones behind it.
-    unread.sort(key=lambda n: (n in device.slots and device.slots[n].observed_at) or 0)
+    # A slot that could not be read comes last, so that it cannot hide the ones behind it, and
+    # is given a pause, because several of them would be asked in turn without one.
+    asked = {n: (n in device.slots and device.slots[n].observed_at) or 0 for n in unread}
+    unread.sort(key=lambda n: asked[n])
+    pause_ms = round(policy.read_again_s * 1000)
+    resting = [n for n in unread if asked[n] > moment.effective - pause_ms]
+    draft.looks.extend(Instant(asked[n] + pause_ms) for n in resting)
+    unread = [n for n in unread if n not in resting]
     seekers = sorted(
         seekers,
         key=lambda w: (
+            w.grant.credential_id in losers,
             not w.urgent,
             (w.span.opens_at if w.span else None) or 0,
             w.grant.accepted_at,
@@ -652,7 +674,7 @@ def _place(
     for want in seekers:
         if want.blocked is not None:
             draft.say(want, GrantState.PENDING, want.blocked, None)
-        elif empty:
+        elif empty and want.grant.credential_id not in losers:
             _write(draft, device, want, None, moment, policy, number=empty.pop(0))
         elif unread:
             draft.add(
@@ -662,6 +684,8 @@ def _place(
                 want.span.opens_at if want.span else None,
             )
             draft.say(want, GrantState.PROGRAMMING, "looking_for_a_free_slot", None)
+        elif resting:
+            draft.say(want, GrantState.PENDING, "looking_for_a_free_slot", None)
         else:
             leaving = any(isinstance(action, Erase) for _, action in draft.actions)
             reason = "waiting_for_erase" if leaving else NO_FREE_SLOT

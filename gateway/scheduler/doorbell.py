@@ -46,6 +46,11 @@ Some name the keypad as its source.
 """
 
 
+_IN_DOUBT = {
+    Opaque(OpaqueReason.IN_FLIGHT),
+    Opaque(OpaqueReason.UNREAD),
+    Opaque(OpaqueReason.READ_FAILED),
+}
 _BY_CODE = frozenset({Method.CODE, Method.KEYPAD})
 
 
@@ -223,9 +228,13 @@ class Doorbell:
             return
         before = tx.one(reported.slot(device_id, event.slot))
         owner = before.owner if before else None
-        if before is not None and before.content == Opaque(OpaqueReason.IN_FLIGHT):
-            return  # we are writing there ourselves
-        if before is not None and self._just_written(tx, device_id, owner, at):
+        if owner is not None and before is not None and before.content in _IN_DOUBT:
+            return  # we are writing there ourselves, or shall read what is there
+        if (
+            owner is not None
+            and before is not None
+            and self._just_written(tx, device_id, event.slot, at)
+        ):
             self._look_into(tx, device_id, before)
             return
         if event.change is SlotChange.REMOVED:
@@ -258,11 +267,8 @@ class Doorbell:
         else:
             self._look_into(tx, device_id, slot)
 
-    def _just_written(
-        self, tx: Tx, device_id: DeviceId, owner: CredentialId | None, at: Instant
-    ) -> bool:
-        row = tx.one(reported.grant(GrantId(owner, device_id))) if owner is not None else None
-        written = row.programmed_at if row is not None else None
+    def _just_written(self, tx: Tx, device_id: DeviceId, number: int, at: Instant) -> bool:
+        written = tx.one(history.last_attempt_at(device_id, number))
         return written is not None and at - written < ECHO_MS
 
     def _look_into(self, tx: Tx, device_id: DeviceId, slot: Slot) -> None:

@@ -210,7 +210,7 @@ class Record:
         failed = Opaque(OpaqueReason.READ_FAILED)
         if slot is None or (slot.owner is None and isinstance(slot.content, Opaque)):
             self._put(tx, number, failed, None, (), observed_at=now)
-        elif slot.content == Opaque(OpaqueReason.UNREAD):
+        elif slot.content in {Opaque(OpaqueReason.UNREAD), Opaque(OpaqueReason.IN_FLIGHT)}:
             self._put(tx, number, failed, slot.owner, slot.schedules, slot.evidence, now)
 
     def adopt(self, tx: Tx, action: Adopt, now: Instant) -> None:

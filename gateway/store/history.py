@@ -67,6 +67,16 @@ def open_attempts() -> Select[AttemptRow]:
     return Select("SELECT * FROM attempts WHERE finished_at IS NULL ORDER BY attempt_id", (), _row)
 
 
+def last_attempt_at(device_id: DeviceId, slot: int) -> Select[Instant | None]:
+    """When a slot was last written to, or was tried to; one row."""
+    return Select(
+        "SELECT MAX(COALESCE(finished_at, started_at)) FROM attempts"
+        " WHERE device_id = ? AND slot = ?",
+        (device_id, slot),
+        lambda row: row[0],
+    )
+
+
 def prune_attempts(tx: Tx, before: Instant) -> int:
     """Delete finished attempts that began earlier."""
     return tx.execute(

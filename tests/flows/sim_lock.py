@@ -142,12 +142,13 @@ class SimDriver:
         deadline_s: float,
         overwrite: bool = False,
     ) -> WriteResult:
-        fault = await self._air("program", deadline_s, slot, digits.reveal())
         lock = self.sim
+        if slot in lock.holds and not overwrite:
+            await self._air("look", deadline_s, slot)  # a driver reads before it writes
+            return WriteResult(Refused(Refusal.INVALID), self._reading(slot))
+        fault = await self._air("program", deadline_s, slot, digits.reveal())
         if lock.poison == digits.reveal():
             raise ValueError("nobody thought of this")
-        if slot in lock.holds and not overwrite:
-            return WriteResult(Refused(Refusal.INVALID), self._reading(slot))
         if any(n != slot and c.digits == digits.reveal() for n, c in lock.holds.items()):
             return WriteResult(Refused(Refusal.DUPLICATE), self._reading(slot))
         if fault == "ack_only":

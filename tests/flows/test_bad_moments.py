@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING
 
 from gateway.domain.events import EventType
 from gateway.domain.grants import GrantState
+from gateway.domain.ids import DeviceId
 from gateway.domain.instant import ClockTrust, after
+from gateway.domain.reconcile import Moment, plan
 from gateway.domain.windows import Always, Timed
 from gateway.drivers.api import SlotChange, SlotChanged
+from gateway.scheduler.publish import publish_verdicts
+from gateway.store import desired, devices, reported
 from tests.flows.world import Code, world
 
 if TYPE_CHECKING:
@@ -187,6 +191,30 @@ async def test_a_stay_extended_during_the_erase_at_its_end_keeps_its_code(tmp_pa
         assert (await house.grant("c1")).state is GrantState.ACTIVE
 
 
+async def test_what_was_planned_upon_an_older_order_says_nothing_of_a_newer_one(
+    tmp_path: Path,
+) -> None:
+    """A conflict found for one version must not refuse the version that resolves it."""
+    async with world(tmp_path) as house:
+        lock = house.add_lock()
+        lock.holds[3] = Code(PIN)
+        await house.start()
+        await house.kill()
+        await house.want("c1", PIN, Always())
+        rows, slots, wanted = await house.store.snapshot(
+            devices.device(DeviceId("dev_1")),
+            reported.slots_for(DeviceId("dev_1")),
+            desired.desired_for(DeviceId("dev_1"), 0),
+        )
+        device = reported.device_view(rows[0], slots, "UTC")
+        moment = Moment(house.clock.now())
+        decided = plan(device, wanted, moment, house.policy)
+        await house.want("c1", OTHER, Always(), version=2)
+        await publish_verdicts(house.store, device, decided, wanted, moment, seen=True)
+        await house.start()
+        assert lock.opens(OTHER)
+
+
 async def test_the_same_digits_for_the_next_guest_survive_a_lost_answer_of_the_erase(
     tmp_path: Path,
 ) -> None:
@@ -251,6 +279,36 @@ async def test_a_slot_that_cannot_be_read_after_joining_again_is_erased_all_the_
         await house.revoke("c1")
         await house.advance(300)
         assert lock.slot_of(PIN) is None
+
+
+async def test_a_code_keyed_in_where_our_write_never_arrived_is_not_erased_for_it(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as house:
+        lock = house.add_lock()
+        await house.start()
+        await house.advance(60)
+        lock.faults.extend([("program", "not_done"), ("read", "not_delivered")])
+        await house.want("c1", PIN, Always())
+        lock.holds[1] = Code(THIRD)
+        await house.revoke("c1")
+        await house.advance(600)
+        assert lock.holds == {1: Code(THIRD)}
+        assert (await house.grant("c1")).state is GrantState.ERASED
+
+
+async def test_slots_that_would_not_be_read_are_asked_again_for_a_guest_without_one(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as house:
+        lock = house.add_lock(slots=3)
+        lock.faults.extend([("read", "say:failed")] * 6)
+        await house.start()
+        for number in range(3):
+            await house.want(f"c{number}", f"30{number}718", Always())
+        await house.advance(1200)
+        assert [lock.opens(f"30{number}718") for number in range(3)] == [True] * 3
+        assert lock.count("read") < 20
 
 
 # ── defects below us ────────────────────────────────────────────────────────────────────

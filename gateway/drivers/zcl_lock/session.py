@@ -36,6 +36,7 @@ from gateway.errors import (
     DeviceRefused,
     LinkError,
     OutcomeUnknown,
+    PeerProtocolError,
     ProtocolError,
     RadioError,
     Refusal,
@@ -72,7 +73,10 @@ def program(
         return WriteResult(Refused(Refusal.INVALID))
     if len(schedules) > dialect.count(kind) and kind is not UserType.UNRESTRICTED:
         return WriteResult(Refused(Refusal.UNSUPPORTED))
-    before = yield from read_slot(dialect, slot)
+    try:
+        before = yield from read_slot(dialect, slot)
+    except PeerProtocolError:
+        return WriteResult(Refused(Refusal.FAILED))  # nothing was written yet
     if before.use is not SlotUse.AVAILABLE and not overwrite:
         return WriteResult(Refused(Refusal.INVALID), before)
     if kind is UserType.UNRESTRICTED:

@@ -63,6 +63,16 @@ def program(
     return converse(session.program(DIALECT, slot, digits, schedules, overwrite=overwrite), lock)
 
 
+def test_nonsense_before_a_write_is_no_doubtful_write() -> None:
+    """Nothing was sent yet, so nothing of it can be on the lock."""
+
+    dialogue = session.program(DIALECT, 4, DIGITS, ())
+    next(dialogue)
+    with pytest.raises(StopIteration) as end:
+        dialogue.throw(PeerProtocolError("could not read"))
+    assert end.value.value == WriteResult(Refused(Refusal.FAILED))
+
+
 class TestUnrestricted:
     def test_is_enabled_and_read_back(self) -> None:
         lock = LockDouble()
@@ -285,8 +295,8 @@ class TestOccupied:
 
     def test_an_answer_about_another_user_is_not_believed(self) -> None:
         lock = LockDouble(override=answering(Command.GET_PIN_CODE, 1, occupied("1", user_id=5)))
-        with pytest.raises(PeerProtocolError):
-            program(lock)
+        assert program(lock).outcome == Refused(Refusal.FAILED)
+        assert lock.users == {}
 
     def test_occupancy_by_user_status_where_codes_cannot_be_asked(self) -> None:
         lock = LockDouble(refuses=frozenset({Command.GET_PIN_CODE}))
