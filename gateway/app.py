@@ -23,7 +23,7 @@ from gateway import __version__, config, logs
 from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.ids import CredentialId, DeviceId
 from gateway.domain.instant import ClockTrust, Instant
-from gateway.domain.reconcile import Policy
+from gateway.domain.wants import Policy
 from gateway.drivers.catalog import driver_for
 from gateway.errors import ConfigError, StoreError
 from gateway.housekeeping import Housekeeper, Kept

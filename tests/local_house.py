@@ -23,9 +23,10 @@ from gateway.domain.grants import Enforcement, GrantState
 from gateway.domain.ids import CommandId, CredentialId, DeviceId, GrantId
 from gateway.domain.instant import DAY, HOUR, ClockTrust, Instant, from_rfc3339
 from gateway.domain.probe import ProbeProgress, ProbeStage
-from gateway.domain.reconcile import Moment, Policy, plan
+from gateway.domain.reconcile import plan
 from gateway.domain.schedule import CredentialSpec
 from gateway.domain.secret import Secret
+from gateway.domain.wants import Moment, Policy
 from gateway.domain.windows import Always, Recurring, Timed, Weekly, Window
 from gateway.errors import RequestError
 from gateway.kit.clock import ManualClock

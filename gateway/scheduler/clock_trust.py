@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 import structlog
 
 from gateway.domain.instant import ClockTrust, Instant, after
-from gateway.domain.reconcile import Moment
+from gateway.domain.wants import Moment
 from gateway.errors import StoreBusy, StoreFull
 from gateway.store import meta
 

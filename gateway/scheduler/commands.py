@@ -176,6 +176,10 @@ class Commands:
         if row.device_id is None:
             await self._finish(row, {"outcome": "refused", "reason": "no_device"})
             return
+        if row.body.get("subject_id") is not None:
+            # On behalf of a person it would have to be checked against that person's eKey.
+            await self._finish(row, {"outcome": "refused", "reason": "unsupported"})
+            return
         device_id = DeviceId(row.device_id)
         if not self._lanes.radio_ready(device_id):
             stored = await self._store.fetch_one(devices.device(device_id))

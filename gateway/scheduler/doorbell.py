@@ -24,7 +24,7 @@ from gateway.domain.grants import Origin
 from gateway.domain.ids import CredentialId, DeviceId, GrantId
 from gateway.domain.schedule import Tombstone
 from gateway.drivers.api import DeviceEvent, Happening, Measured, SlotChange, SlotChanged
-from gateway.errors import StoreBusy, StoreError, StoreFull
+from gateway.errors import StoreClosed, StoreError
 from gateway.scheduler.fleet import doubt_slots
 from gateway.store import desired, devices, events, history, meta, reported
 
@@ -76,7 +76,9 @@ class Doorbell:
             batch, self._waiting = self._waiting, []
             try:
                 await self._store.submit(lambda tx, batch=batch: self._write(tx, batch))  # type: ignore[misc]
-            except (StoreFull, StoreBusy) as error:
+            except StoreClosed:
+                return
+            except StoreError as error:
                 if not refused:
                     log.error("events wait in memory", cause=str(error), waiting=len(batch))
                 refused = True
@@ -86,8 +88,6 @@ class Doorbell:
                     del self._waiting[:-KEEP]
                 await self._clock.sleep(STORE_PAUSE_S)
                 self._wake.set()
-            except StoreError as error:
-                log.error("could not write down events", cause=str(error), count=len(batch))
             except Exception:
                 log.exception("an event of these cannot be written down", count=len(batch))
                 await self._one_by_one(batch)
@@ -101,7 +101,7 @@ class Doorbell:
         for item in batch:
             try:
                 await self._store.submit(lambda tx, item=item: self._write(tx, [item]))  # type: ignore[misc]  # bound early
-            except (StoreFull, StoreBusy):
+            except StoreError:
                 self._waiting.append(item)
                 self._wake.set()
             except Exception:

@@ -18,7 +18,7 @@ import structlog
 from gateway.domain.actions import Action, CheckClock, Erase, Priority, ReadSlot
 from gateway.domain.devices import LockSchedule
 from gateway.domain.instant import DAY, after
-from gateway.domain.reconcile import Moment, Plan, Policy, inventoried, plan
+from gateway.domain.reconcile import Plan, inventoried, plan
 from gateway.drivers.api import Driver
 from gateway.errors import StoreBusy, StoreFull
 from gateway.kit.tasks import wait_or_sleep
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from gateway.domain.devices import Device
     from gateway.domain.grants import DesiredGrant, Verdict
     from gateway.domain.ids import CredentialId, DeviceId
+    from gateway.domain.wants import Moment, Policy
     from gateway.kit.clock import Clock
     from gateway.scheduler.turns import Turns
     from gateway.store.database import Store

@@ -16,7 +16,7 @@ import structlog
 from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.ids import DeviceId
 from gateway.domain.instant import DAY
-from gateway.domain.reconcile import Moment, Plan, Policy, plan
+from gateway.domain.reconcile import Plan, plan
 from gateway.errors import RequestError, StoreError
 from gateway.kit.tasks import wait_or_sleep
 from gateway.scheduler.commands import Commands
@@ -33,6 +33,7 @@ from gateway.store.devices import device as device_row
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gateway.domain.wants import Moment, Policy
     from gateway.drivers.api import DeviceEvent
     from gateway.kit.clock import Clock
     from gateway.radios.arbiter import Arbiter

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from gateway.domain.devices import Device
     from gateway.domain.grants import DesiredGrant
     from gateway.domain.ids import DeviceId, GrantId
-    from gateway.domain.reconcile import Moment, Plan
+    from gateway.domain.reconcile import Plan
+    from gateway.domain.wants import Moment
     from gateway.store.database import Store
     from gateway.store.reported import GrantRow
     from gateway.store.tx import Tx

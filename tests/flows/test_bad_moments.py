@@ -8,7 +8,8 @@ from gateway.domain.events import EventType
 from gateway.domain.grants import GrantState
 from gateway.domain.ids import DeviceId
 from gateway.domain.instant import ClockTrust, after
-from gateway.domain.reconcile import Moment, plan
+from gateway.domain.reconcile import plan
+from gateway.domain.wants import Moment
 from gateway.domain.windows import Always, Timed
 from gateway.drivers.api import SlotChange, SlotChanged
 from gateway.scheduler.publish import publish_verdicts

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.domain.ids import CommandId, CredentialId, DeviceId, GrantId
 from gateway.domain.instant import Instant, after, from_datetime
-from gateway.domain.reconcile import Moment, Policy
 from gateway.domain.schedule import CredentialSpec, Tombstone
 from gateway.domain.secret import Secret
+from gateway.domain.wants import Moment, Policy
 from gateway.errors import StoreClosed, StoreFull
 from gateway.kit.clock import ManualClock, settle
 from gateway.radios.api import (

@@ -28,8 +28,9 @@ from gateway.domain.grants import DesiredGrant, GrantState, Origin
 from gateway.domain.ids import CredentialId, DeviceId
 from gateway.domain.instant import DAY, HOUR, MINUTE, ClockTrust, Instant
 from gateway.domain.probe import PROBE_SCHEDULE
-from gateway.domain.reconcile import Moment, Plan, Policy, plan
+from gateway.domain.reconcile import Plan, plan
 from gateway.domain.secret import DigitsFacts, KeyedHash
+from gateway.domain.wants import Moment, Policy
 from gateway.domain.windows import Always, Recurring, Timed, Weekly, span_from
 
 NOW = Instant(1_790_000_000_000)

@@ -28,7 +28,8 @@ from gateway.domain.devices import (
 from gateway.domain.grants import DesiredGrant, GrantState
 from gateway.domain.ids import CredentialId
 from gateway.domain.instant import DAY, HOUR, Instant, to_datetime
-from gateway.domain.reconcile import Moment, Plan, plan
+from gateway.domain.reconcile import Plan, plan
+from gateway.domain.wants import Moment
 from gateway.domain.windows import Timed, span_from
 from tests.properties.test_reconcile import (
     NOW,

@@ -107,3 +107,17 @@ async def test_an_answered_command_is_left_alone_by_the_next_life(tmp_path: Path
         row = await house.store.fetch_one(journal.command(CommandId("k1")))
         assert row is not None
         assert row.state is journal.CommandState.DONE
+
+
+async def test_nobody_is_let_in_on_behalf_of_a_person_whose_right_cannot_be_checked(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as house:
+        lock = house.add_lock()
+        await house.start()
+        said = len(lock.spoken)
+        await house.command("k1", "unlock", subject_id="person-1")
+        result = await house.result("k1")
+        assert result is not None
+        assert (result["outcome"], result["reason"]) == ("refused", "unsupported")
+        assert len(lock.spoken) == said

@@ -1,0 +1,91 @@
+"""When a lock may be believed to keep a window, and what of a grant belongs on it when."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from gateway.domain.capabilities import Capabilities, CodeLimits, ScheduleSupport
+from gateway.domain.devices import Device, LockClock, WeekDay, YearDay
+from gateway.domain.grants import DesiredGrant, Enforcement, GrantState
+from gateway.domain.ids import CredentialId, DeviceId
+from gateway.domain.instant import DAY, HOUR, ClockTrust, Instant
+from gateway.domain.secret import DigitsFacts, KeyedHash
+from gateway.domain.wants import Moment, Policy, enforces_windows, want_of
+from gateway.domain.windows import Always, Recurring, Timed, Weekly
+
+NOW = Instant(1_790_000_000_000)
+DEVICE = DeviceId("dev_1")
+POLICY = Policy()
+KEEPER = Device(
+    DEVICE,
+    Capabilities(codes=CodeLimits(3), schedules=ScheduleSupport(1, 1), has_clock=True),
+    zone="Europe/Berlin",
+    clock=LockClock(0, 100, NOW, True),
+    schedules_proven=True,
+)
+GRANT = DesiredGrant(
+    CredentialId("c"), DEVICE, 1, DigitsFacts(KeyedHash("h"), 6, True), Always(), NOW
+)
+
+
+def test_a_proven_lock_with_a_right_clock_keeps_windows() -> None:
+    assert enforces_windows(KEEPER, Moment(NOW), POLICY)
+
+
+@pytest.mark.parametrize(
+    "worse",
+    [
+        replace(KEEPER, schedules_proven=False),
+        replace(KEEPER, clock=None),
+        replace(KEEPER, clock=LockClock(31_000, 0, NOW, True)),
+        replace(KEEPER, clock=LockClock(29_950, 100, NOW, True)),
+        replace(KEEPER, clock=LockClock(0, 100, NOW, False)),
+        replace(KEEPER, clock=LockClock(0, 100, Instant(NOW - 27 * HOUR), True)),
+    ],
+    ids=["unproven", "no clock", "wrong", "wrong within its bound", "zone", "read long ago"],
+)
+def test_anything_less_is_not_believed(worse: Device) -> None:
+    assert not enforces_windows(worse, Moment(NOW), POLICY)
+
+
+def test_a_timed_window_is_kept_on_whole_seconds_inwards() -> None:
+    window = Timed(Instant(NOW + 1), Instant(NOW + HOUR + 999))
+    want = want_of(KEEPER, replace(GRANT, window=window), Moment(NOW), POLICY, None)
+    assert want.present
+    assert want.schedules == (YearDay(Instant(NOW + 1000), Instant(NOW + HOUR)),)
+    assert (want.opens, want.closes) == (Enforcement.ON_LOCK, Enforcement.ON_LOCK)
+
+
+@pytest.mark.parametrize(
+    ("rule", "zone", "kept"),
+    [
+        (Weekly(frozenset({1}), 540, 780), "Europe/Berlin", True),
+        (Weekly(frozenset({1}), 540, 780), "Europe/Lisbon", False),
+        (Weekly(frozenset({1}), 1320, 120), "Europe/Berlin", False),
+        (Weekly(frozenset({1}), 540, 1440), "Europe/Berlin", False),
+    ],
+    ids=["plain", "other zone than the lock", "past midnight", "until 24:00"],
+)
+def test_which_weekly_windows_a_lock_can_express(rule: Weekly, zone: str, kept: bool) -> None:
+    want = want_of(
+        KEEPER, replace(GRANT, window=Recurring((rule,), zone)), Moment(NOW), POLICY, None
+    )
+    expected = (WeekDay(rule.weekdays, rule.start_minute, rule.end_minute),) if kept else ()
+    assert want.schedules == expected
+
+
+def test_far_ahead_nothing_is_written_and_the_day_is_named() -> None:
+    window = Timed(Instant(NOW + 20 * DAY), Instant(NOW + 21 * DAY))
+    want = want_of(KEEPER, replace(GRANT, window=window), Moment(NOW), POLICY, None)
+    assert not want.present
+    assert want.state is GrantState.PENDING
+    assert want.next_at == NOW + 6 * DAY
+
+
+def test_an_unproven_clock_starts_nothing_that_has_an_edge() -> None:
+    moment = Moment(NOW, ClockTrust.UNTRUSTED, NOW)
+    timed = replace(GRANT, window=Timed(Instant(NOW - HOUR), Instant(NOW + HOUR)))
+    assert want_of(KEEPER, timed, moment, POLICY, None).reason == "clock_untrusted"
+    assert want_of(KEEPER, GRANT, moment, POLICY, None).present
