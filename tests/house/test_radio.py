@@ -100,8 +100,13 @@ async def test_a_stick_that_hangs_is_noticed(house: House) -> None:
     await house.give("leaving_mute", "front")
     before = house.head
     await house.stage.sims.control.call("radio", action="mute_ezsp")
+    house.cloud.push(
+        [house.credential("newcomer_mute", ["front"], ALWAYS)],
+        [{"credential_id": "leaving_mute"}],
+        confirm_removals=True,
+    )
+    await house.event("credential.erase_overdue", before, credential_id="leaving_mute")
     await house.event("gateway.radio_down", before)
-    await _live_meanwhile(house, "mute")
     await house.stage.sims.control.call("radio", action="unmute")
     await _back_again(house, "mute", before)
 

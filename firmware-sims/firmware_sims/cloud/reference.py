@@ -310,7 +310,8 @@ class ReferenceCloud:
             self._reported_through = 0
         self.presence = message
         if message["online"] and self._acknowledge:
-            self.ask(want_reported=self._reported_through == 0)
+            # The hello says how many events there are: some may have passed while we were away.
+            self.ask(want_reported=self._reported_through == 0, want_hello=True)
 
     def _on_hello(self, message: Json) -> None:
         self.hello = message
