@@ -15,9 +15,9 @@ from benchmarks.report import Figure
 from gateway.domain.events import EventType, Fact
 from gateway.domain.ids import DeviceId
 from gateway.domain.instant import DAY, HOUR, MINUTE, ClockTrust, Instant
+from gateway.domain.spans import SpanCache
 from gateway.domain.windows import Recurring, Timed, Weekly, span_from
 from gateway.kit.clock import SystemClock
-from gateway.scheduler.timeline import SpanCache, Timeline
 from gateway.store import events
 from gateway.store.database import open_store
 from gateway.store.writer import ThreadWriter, Transactor
@@ -32,16 +32,14 @@ NOW = Instant(1_790_000_000_000)
 
 
 def windows() -> list[Figure]:
-    """Every window looked at anew, and the one instant that comes next."""
+    """Every window looked at anew, as planning does; a plan itself names the next transition."""
     random = Random(1)
     timed = [_timed(random) for _ in range(GRANTS)]
     weekly = [_weekly(random) for _ in range(200)]
     recurring = [weekly[number % len(weekly)] for number in range(GRANTS)]
     cache: SpanCache[int] = SpanCache()
-    timeline: Timeline[int] = Timeline()
-    for number, (stay, window) in enumerate(zip(timed, recurring, strict=True)):
+    for number, window in enumerate(recurring):
         cache.span_from(number, window, NOW)
-        timeline.put(number, stay.opens_at)
     later = Instant(NOW + MINUTE)
 
     def all_timed() -> None:
@@ -52,20 +50,12 @@ def windows() -> list[Figure]:
         for number, window in enumerate(recurring):
             cache.span_from(number, window, later)
 
-    def next_and_again() -> None:
-        """What a transition costs: asked for, taken out, put back."""
-        instant = timeline.next_transition()
-        assert instant is not None
-        for key in timeline.due(instant):
-            timeline.put(key, Instant(instant + DAY * 30))
-
     return [
         Figure("50,000 timed windows re-evaluated", 1000 * _median_s(all_timed, 9), "ms", 50),
         Figure(
             "50,000 recurring windows, from cached spans",
             1000 * _median_s(all_recurring, 9), "ms", 50,
         ),
-        Figure("next transition of 50,000", 1e6 * _median_s(next_and_again, 999), "µs", 100),
     ]  # fmt: skip
 
 

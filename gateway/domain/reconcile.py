@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from gateway.domain.capabilities import CodeLimits
     from gateway.domain.ids import CredentialId
+    from gateway.domain.spans import SpanCache
 
 
 from gateway.domain.rivals import over_capacity, usable, without_conflicts
@@ -92,8 +93,17 @@ class _Draft:
         )
 
 
-def plan(device: Device, desired: Sequence[DesiredGrant], moment: Moment, policy: Policy) -> Plan:
-    """Decide. `desired` holds this device's grants only, tombstoned ones included until erased."""
+def plan(
+    device: Device,
+    desired: Sequence[DesiredGrant],
+    moment: Moment,
+    policy: Policy,
+    spans: SpanCache[CredentialId] | None = None,
+) -> Plan:
+    """Decide. `desired` holds this device's grants only, tombstoned ones included until erased.
+
+    `spans` remembers recurring spans from one plan to the next; it changes no answer.
+    """
     draft = _Draft()
     limits = device.capabilities.codes
     ordered = sorted(desired, key=lambda g: (g.accepted_at, g.credential_id))
@@ -106,7 +116,8 @@ def plan(device: Device, desired: Sequence[DesiredGrant], moment: Moment, policy
 
     held = _slots_by_owner(device)
     wants = [
-        want_of(device, grant, moment, policy, held.get(grant.credential_id)) for grant in ordered
+        want_of(device, grant, moment, policy, held.get(grant.credential_id), spans)
+        for grant in ordered
     ]
     wants = without_conflicts(device, wants, policy)
     losers = over_capacity(device, wants, held, limits, policy)

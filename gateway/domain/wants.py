@@ -7,6 +7,7 @@ Time, trust, windows and a site's policy become `Want`s here. Not here: who must
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gateway.domain.devices import (
     Device,
@@ -19,7 +20,11 @@ from gateway.domain.devices import (
 from gateway.domain.grants import DesiredGrant, Enforcement, GrantState, Origin
 from gateway.domain.instant import SECOND, ClockTrust, Instant, after
 from gateway.domain.probe import PROBE_SCHEDULE
-from gateway.domain.windows import Always, Recurring, Span, Timed, Window, span_from
+from gateway.domain.spans import SpanCache
+from gateway.domain.windows import Always, Recurring, Span, Timed, Window
+
+if TYPE_CHECKING:
+    from gateway.domain.ids import CredentialId
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +89,16 @@ class Want:
 
 
 def want_of(
-    device: Device, grant: DesiredGrant, moment: Moment, policy: Policy, slot: Slot | None
+    device: Device,
+    grant: DesiredGrant,
+    moment: Moment,
+    policy: Policy,
+    slot: Slot | None,
+    spans: SpanCache[CredentialId] | None = None,
 ) -> Want:
+    """`spans` only saves work."""
     now = moment.effective
-    span = span_from(grant.window, now)
+    span = (spans or SpanCache()).span_from(grant.credential_id, grant.window, now)
     absent = _reason_to_be_absent(device, grant, span)
     is_open = absent is None and span is not None and span.holds(now)
     if grant.origin is Origin.PROBE:

@@ -1,7 +1,7 @@
 """When a grant is valid. Windows are half-open `[opens_at, closes_at)`.
 
 `span_from` is the one question everything else is derived from. The rule for daylight saving is
-written down there and nowhere else. Not here: when to look again (`gateway.scheduler.timeline`)
+written down there and nowhere else. Not here: when to look again (a lane of `gateway.scheduler`)
 and how a lock is told (drivers).
 
 Zones are those of the `tzdata` package, never the host's: two gateways of one release agree on

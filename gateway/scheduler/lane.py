@@ -19,6 +19,7 @@ from gateway.domain.actions import Action, CheckClock, Erase, Priority, ReadSlot
 from gateway.domain.devices import LockSchedule
 from gateway.domain.instant import DAY, after
 from gateway.domain.reconcile import Plan, inventoried, plan
+from gateway.domain.spans import SpanCache
 from gateway.drivers.api import Driver
 from gateway.errors import StoreBusy, StoreFull
 from gateway.kit.tasks import wait_or_sleep
@@ -103,6 +104,7 @@ class Lane:
         self._turns = turns
         self._wake = asyncio.Event()
         self._dirty = True
+        self._spans: SpanCache[CredentialId] = SpanCache()
         self._heard = False
         self._gone = False
         self._momentary: deque[Momentary] = deque()
@@ -199,7 +201,8 @@ class Lane:
         self._reachable = rows[0].reachable
         device = device_view(rows[0], slots, self._zone)
         moment = self._moment()
-        decided = plan(device, wanted, moment, self._policy)
+        self._spans.keep(grant.credential_id for grant in wanted)
+        decided = plan(device, wanted, moment, self._policy, self._spans)
         self.situation = Situation(
             device,
             {grant.credential_id: grant for grant in wanted},

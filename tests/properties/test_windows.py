@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.domain.instant import DAY, MINUTE, Instant, from_datetime
+from gateway.domain.spans import SpanCache
 from gateway.domain.windows import Recurring, Span, Timed, Weekly, Window, ended, span_from
-from gateway.scheduler.timeline import SpanCache
 
 PLACES = [
     ("Europe/Berlin", date(2026, 3, 29)),
