@@ -46,7 +46,7 @@ async def test_ten_kills_while_twenty_codes_come_and_go(house: House) -> None:
         await pause(random.uniform(0, 0.15))
         await house.stage.daemon.kill()
         await house.stage.daemon.launch()
-        await pause(random.uniform(0.7, 1.6))
+        await pause(random.uniform(0.6, 1.2))
     await house.stage.daemon.kill()
     await house.up()
     await house.cloud.wait_applied(90)
