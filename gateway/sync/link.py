@@ -180,6 +180,7 @@ class CloudLink:
 
     async def _work(self, connection: Connection, number: int, *, unsigned: bool) -> None:
         """Until the connection ends; the first failure ends every part."""
+        lost: CloudUnavailable | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._inbound.run(connection, unsigned=unsigned), name="inbound")
@@ -187,8 +188,11 @@ class CloudLink:
                 group.create_task(self._events.run(connection), name="events")
                 group.create_task(self._reports.run(connection), name="reported")
                 group.create_task(self._results.run(connection), name="results")
-        except* CloudUnavailable as lost:
-            raise _first(lost) from None
+        except* CloudUnavailable as group_of_losses:
+            lost = _first(group_of_losses)
+        # Raised here: before 3.11.4 Python wraps what leaves `except*` (python/cpython#103590).
+        if lost is not None:
+            raise lost
 
     def _up(self, connection: Connection, *, unsigned: bool) -> None:
         self._state = LinkState(connected=True, since=self._clock.now(), reason="")

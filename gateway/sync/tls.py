@@ -24,6 +24,7 @@ def build(ca: Path | None, certificate: Path | None, key: Path | None) -> ssl.SS
         context = ssl.create_default_context(cafile=None if ca is None else str(ca))
     except OSError as error:
         raise ConfigError(f"could not use broker.tls.ca_file {ca}: {_cause(error)}") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # left to the system's settings otherwise
     if certificate is None or key is None:
         return context
     for setting, path in (("cert_file", certificate), ("key_file", key)):
