@@ -112,18 +112,6 @@ def events_between(first: int, last: int, limit: int = -1) -> Select[EventRow]:
     )
 
 
-def recent(
-    limit: int, device_id: DeviceId | None = None, credential_id: CredentialId | None = None
-) -> Select[EventRow]:
-    """Newest first."""
-    return Select(
-        "SELECT * FROM events WHERE (:device IS NULL OR device_id = :device)"
-        " AND (:credential IS NULL OR credential_id = :credential) ORDER BY seq DESC LIMIT :limit",
-        {"device": device_id, "credential": credential_id, "limit": limit},
-        _row,
-    )
-
-
 def prune(tx: Tx, before_at: Instant, keep_rows: int) -> int:
     """Delete what the cloud has, is older than `before_at`, and is not among the newest rows."""
     last = min(tx.one(watermark()) or 0, (tx.one(head()) or 0) - keep_rows)

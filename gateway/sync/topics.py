@@ -37,11 +37,3 @@ class Topics:
         """`desired` of `lockgw/v1/{us}/dn/desired`; None for a topic that is not ours."""
         prefix = self.down("")
         return topic.removeprefix(prefix) if topic.startswith(prefix) else None
-
-
-def up_leaf(topic: str) -> tuple[str, str] | None:
-    """`(gateway id, leaf)` of an upward topic, for the cloud's end; None for any other topic."""
-    parts = topic.split("/")
-    if len(parts) != 5 or "/".join(parts[:2]) != ROOT or parts[3] != "up":
-        return None
-    return parts[2], parts[4]
