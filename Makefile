@@ -23,13 +23,14 @@ test: lint unit  ## lint, types, import rules, then all tests
 unit: setup  ## only the tests; ARGS="-k windows" narrows them, ARGS="-n 0" runs them in one process
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
 
-lint: setup  ## format, lint, types, import rules, spelling, tree
+lint: setup  ## format, lint, types, import rules, spelling, tree, determinism
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy $(CODE)
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/codespell
 	@$(BIN)/python tools/check_tree.py --strict
+	@$(BIN)/python tools/check_determinism.py
 
 format: setup  ## let ruff format and mend what it can
 	@$(BIN)/ruff format .

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
-import secrets
+import secrets  # noqa: TID251 - this is where chance and ids are handed out
 import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from random import SystemRandom
+from random import SystemRandom  # noqa: TID251 - this is where chance is handed out
 from typing import TYPE_CHECKING
 
 import structlog

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
+import secrets  # noqa: TID251 - nonces of a real connection, which nobody repeats
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial

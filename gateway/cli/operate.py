@@ -6,7 +6,7 @@ Not here: commands about records and codes (`manage`), commands that only look (
 from __future__ import annotations
 
 import re
-import secrets
+import secrets  # noqa: TID251 - a process of its own, which nobody repeats
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 

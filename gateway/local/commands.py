@@ -6,7 +6,7 @@ Not here: carrying them out (the scheduler does), and who may give them (`api`).
 from __future__ import annotations
 
 import asyncio
-import secrets
+import secrets  # noqa: TID251 - ids of orders that people give on site
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 

@@ -77,7 +77,7 @@ class Commands:
         self._lanes = lanes
         self._wake = asyncio.Event()
         self._taken: set[str] = set()
-        self._acting: set[asyncio.Task[None]] = set()
+        self._acting: dict[asyncio.Task[None], str] = {}
         self._running = False
 
     async def run(self) -> None:
@@ -167,8 +167,8 @@ class Commands:
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
-        self._acting.add(task)
-        task.add_done_callback(self._acting.discard)
+        self._acting[task] = name
+        task.add_done_callback(self._acting.pop)
 
     # ── momentary ───────────────────────────────────────────────────────────────────────
 

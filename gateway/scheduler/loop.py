@@ -223,7 +223,7 @@ class Scheduler:
             self._alarm_wake.set()
             self.look_again()
             return
-        for topic in topics:
+        for topic in sorted(topics):
             if topic.startswith("device:"):
                 self._alarm_wake.set()
                 self.look_again(DeviceId(topic.removeprefix("device:")))

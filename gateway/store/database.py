@@ -7,7 +7,7 @@ files and migrations (`files`), and the meaning of any table (its own module).
 from __future__ import annotations
 
 import asyncio
-import secrets
+import secrets  # noqa: TID251 - the default of a parameter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, overload

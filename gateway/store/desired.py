@@ -154,7 +154,8 @@ def forget(tx: Tx, before: Instant) -> int:
             "SELECT credential_id FROM credentials c WHERE sealed IS NULL"
             " AND NOT EXISTS (SELECT 1 FROM slots WHERE owner = c.credential_id)"
             " AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.credential_id = c.credential_id"
-            " AND (g.removed IS NULL OR g.state <> 'erased' OR g.since >= ?))",
+            " AND (g.removed IS NULL OR g.state <> 'erased' OR g.since >= ?))"
+            " ORDER BY credential_id",
             (before,),
         )
     ]
@@ -188,7 +189,8 @@ def grant_lines() -> Select[GrantLine]:
     return Select(
         "SELECT g.credential_id, g.device_id, c.version FROM grants g"
         " JOIN credentials c USING (credential_id)"
-        " WHERE g.removed IS NULL AND c.orphaned = 0 AND c.origin NOT IN ('local', 'probe')",
+        " WHERE g.removed IS NULL AND c.orphaned = 0 AND c.origin NOT IN ('local', 'probe')"
+        " ORDER BY g.credential_id, g.device_id",
         (),
         lambda row: GrantLine(row[0], row[1], row[2]),
     )
@@ -197,7 +199,8 @@ def grant_lines() -> Select[GrantLine]:
 def wanted_counts() -> Select[WantedCount]:
     """Grants in force on each device, for the guard against mass deletion."""
     return Select(
-        "SELECT device_id, COUNT(*) FROM grants WHERE removed IS NULL GROUP BY device_id",
+        "SELECT device_id, COUNT(*) FROM grants WHERE removed IS NULL GROUP BY device_id"
+        " ORDER BY device_id",
         (),
         lambda row: WantedCount(row[0], row[1]),
     )
@@ -256,7 +259,7 @@ def _named(credential_id: CredentialId, revision: int) -> tuple[str, tuple[int, 
 def _touch_credential(tx: Tx, credential_id: CredentialId) -> None:
     tx.touch("schedule")
     for row in tx.execute(
-        "SELECT device_id FROM grants WHERE credential_id = ?", (credential_id,)
+        "SELECT device_id FROM grants WHERE credential_id = ? ORDER BY device_id", (credential_id,)
     ).fetchall():
         tx.touch(f"device:{row[0]}")
 

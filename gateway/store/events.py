@@ -143,7 +143,7 @@ def shed(tx: Tx, keep_rows: int, now: Instant, trust: ClockTrust) -> int:
     return max(0, before - excess) if before > 0 else 0
 
 
-_IS_TELEMETRY = f"type IN ({', '.join(repr(kind.value) for kind in sorted(TELEMETRY, key=str))})"
+_IS_TELEMETRY = f"type IN ({', '.join(map(repr, sorted(kind.value for kind in TELEMETRY)))})"
 
 
 def _thin(tx: Tx, known: int, condition: str, excess: int, now: Instant, trust: ClockTrust) -> int:

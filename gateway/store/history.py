@@ -92,7 +92,8 @@ def hold_slot(
 ) -> None:
     """From `at` on the slot is this credential's; whoever held it until now leaves it."""
     holder = tx.execute(
-        "SELECT credential_id FROM slot_history WHERE device_id = ? AND slot = ? AND to_at IS NULL",
+        "SELECT credential_id FROM slot_history WHERE device_id = ? AND slot = ? AND to_at IS NULL"
+        " ORDER BY from_at DESC LIMIT 1",
         (device_id, slot),
     ).fetchone()
     if holder is not None and holder[0] == credential_id:
@@ -138,7 +139,8 @@ def quarantine(tx: Tx, device_id: DeviceId, digits_hash: KeyedHash, until: Insta
 
 def quarantined(device_id: DeviceId, now: Instant) -> Select[KeyedHash]:
     return Select(
-        "SELECT digits_hash FROM quarantine WHERE device_id = ? AND until_at > ?",
+        "SELECT digits_hash FROM quarantine WHERE device_id = ? AND until_at > ?"
+        " ORDER BY digits_hash",
         (device_id, now),
         lambda row: KeyedHash(row[0]),
     )

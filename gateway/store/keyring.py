@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-import secrets
+import secrets  # noqa: TID251 - the default of a parameter, and the making of a key
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidTag
@@ -23,6 +23,7 @@ from gateway.errors import ConfigError, StoreUnreadable
 from gateway.store import meta
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from gateway.domain.ids import CredentialId
@@ -46,14 +47,17 @@ def credential_context(credential_id: CredentialId) -> str:
 class Keyring:
     """Seals and hashes. Neither its repr nor its errors hold anything secret."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(
+        self, key: bytes, random_bytes: Callable[[int], bytes] = secrets.token_bytes
+    ) -> None:
         if len(key) != KEY_BYTES:
             raise ValueError(f"a key has {KEY_BYTES} bytes")
         self._aead = AESGCM(_derive(key, b"lock-gateway seal 1"))
         self._hash_key = _derive(key, b"lock-gateway hash 1")
+        self._random_bytes = random_bytes
 
     def seal(self, secret: Secret, *, context: str) -> bytes:
-        nonce = secrets.token_bytes(_NONCE_BYTES)
+        nonce = self._random_bytes(_NONCE_BYTES)
         sealed = self._aead.encrypt(nonce, secret.reveal().encode(), context.encode())
         return _FORMAT + nonce + sealed
 

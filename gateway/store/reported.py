@@ -257,7 +257,8 @@ def grants_changed_since(change: int, limit: int = -1) -> Select[GrantRow]:
 def overdue_erases(due_before: Instant) -> Select[GrantRow]:
     """Grants whose code should have been off the lock at or before this instant and is not."""
     return Select(
-        f"{_GRANTS} WHERE g.erase_due_at <= ? AND g.state <> 'erased' ORDER BY g.erase_due_at",
+        f"{_GRANTS} WHERE g.erase_due_at <= ? AND g.state <> 'erased'"
+        " ORDER BY g.erase_due_at, g.device_id, g.credential_id",
         (due_before,),
         _grant,
     )

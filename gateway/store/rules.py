@@ -50,7 +50,7 @@ def drop(tx: Tx, condition: str, params: dict[str, Value]) -> list[GrantId]:
 
     Parameters besides the condition's: reason, now, change.
     """
-    rows = tx.execute(
+    rows = tx.execute(  # any order: sorted below
         "UPDATE grants AS g SET removed = :reason, changed = :change, next_attempt_at = NULL,"  # noqa: S608 - constant text
         f" reason = CASE WHEN {ON_LOCK} THEN reason ELSE :reason END,"
         f" since = CASE WHEN {ON_LOCK} OR state = 'erased' THEN since ELSE :now END,"
@@ -58,7 +58,7 @@ def drop(tx: Tx, condition: str, params: dict[str, Value]) -> list[GrantId]:
         f" WHERE removed IS NULL AND ({condition}) RETURNING credential_id, device_id",
         params,
     ).fetchall()
-    return [GrantId(row[0], row[1]) for row in rows]
+    return sorted(GrantId(row[0], row[1]) for row in rows)
 
 
 def mark_orphans(tx: Tx, revision: int) -> int:
@@ -66,7 +66,7 @@ def mark_orphans(tx: Tx, revision: int) -> int:
 
     Absence never revokes. Credentials made on site were never in a snapshot and are left out.
     """
-    marked = tx.execute(
+    marked = tx.execute(  # any order: all get the same mark
         "UPDATE credentials SET orphaned = 1"
         " WHERE revision < ? AND orphaned = 0 AND origin NOT IN (?, ?)"
         " AND EXISTS (SELECT 1 FROM grants g WHERE g.credential_id = credentials.credential_id"

@@ -107,7 +107,8 @@ def staged_lines(revision: int) -> Select[GrantLine]:
     """What the snapshot wants, for its hash."""
     return Select(
         "SELECT credential_id, device_id, version FROM staged_grants"
-        " JOIN staged_credentials USING (revision, credential_id) WHERE revision = ?",
+        " JOIN staged_credentials USING (revision, credential_id) WHERE revision = ?"
+        " ORDER BY credential_id, device_id",
         (revision,),
         lambda row: GrantLine(row[0], row[1], row[2]),
     )
@@ -127,7 +128,8 @@ def staged_changes(revision: int) -> Select[StagedChange]:
         " FROM grants g JOIN credentials c USING (credential_id) LEFT JOIN staged_credentials n"
         " ON n.revision = :revision AND n.credential_id = g.credential_id"
         " WHERE g.removed IS NULL AND g.state <> 'rejected')"
-        " WHERE gone OR digits_changed OR paused OR new_window <> window",
+        " WHERE gone OR digits_changed OR paused OR new_window <> window"
+        " ORDER BY credential_id, device_id",
         {"revision": revision},
         lambda row: StagedChange(
             row["credential_id"],
@@ -174,24 +176,25 @@ def apply_staged(tx: Tx, revision: int, now: Instant) -> AppliedSnapshot:
         for row in tx.execute(
             "SELECT credential_id FROM staged_credentials n WHERE revision = ? AND NOT EXISTS"
             " (SELECT 1 FROM staged_grants l WHERE l.revision = n.revision"
-            " AND l.credential_id = n.credential_id)",
+            " AND l.credential_id = n.credential_id) ORDER BY credential_id",
             (revision,),
         )
     }
     _merge_grants(tx, params)
     removed = drop(tx, f"NOT {_LISTED} AND {_TAKEN}", {**params, "reason": DEVICE_DROPPED})
     removed += drop(tx, f"{_STONED} AND {_TOMBSTONED}", {**params, "reason": "tombstone"})
-    for credential_id in {grant_id.credential_id for grant_id in removed} | nowhere:
+    for credential_id in sorted({grant_id.credential_id for grant_id in removed} | nowhere):
         destroy_digits(tx, credential_id)
     orphans = mark_orphans(tx, revision)
     clear_staged(tx)
     devices = frozenset(
         DeviceId(row[0])
         for row in tx.execute(
-            "SELECT DISTINCT device_id FROM grants WHERE changed = ?", (params["change"],)
+            "SELECT DISTINCT device_id FROM grants WHERE changed = ? ORDER BY device_id",
+            (params["change"],),
         )
     )
-    for device_id in devices:
+    for device_id in sorted(devices):
         tx.touch(f"device:{device_id}")
     if _changes(tx) != before:
         tx.touch("schedule")

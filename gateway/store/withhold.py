@@ -64,7 +64,8 @@ def in_force(devices: Iterable[DeviceId]) -> Select[InForce]:
     return Select(
         "SELECT g.device_id, c.window FROM grants g JOIN credentials c USING (credential_id)"
         " WHERE g.removed IS NULL AND g.state <> 'rejected'"
-        " AND g.device_id IN (SELECT value FROM json_each(?))",
+        " AND g.device_id IN (SELECT value FROM json_each(?))"
+        " ORDER BY g.device_id, g.credential_id",
         (codec.encode_names(devices),),
         lambda row: InForce(row[0], codec.decode_window(row[1])),
     )
@@ -75,7 +76,8 @@ def revoked_lines() -> Select[GrantLine]:
     return Select(
         "SELECT g.credential_id, g.device_id, c.version FROM grants g"
         " JOIN credentials c USING (credential_id)"
-        " WHERE g.removed = ? AND c.orphaned = 0 AND c.origin NOT IN ('local', 'probe')",
+        " WHERE g.removed = ? AND c.orphaned = 0 AND c.origin NOT IN ('local', 'probe')"
+        " ORDER BY g.credential_id, g.device_id",
         (REVOKED,),
         lambda row: GrantLine(row[0], row[1], row[2]),
     )

@@ -261,7 +261,7 @@ def _take_out(tx: Tx, revision: int, held: Sequence[StagedChange]) -> list[Held]
         if line.credential_id in names
     }
     edited = {name for name, _ in edits}
-    for name in names:
+    for name in sorted(names):
         if name in edited:
             withhold.unstage_credential(tx, revision, name)
         else:
@@ -294,7 +294,7 @@ def _held(tx: Tx, message: Delta | Snapshot, now: Instant) -> list[StagedChange]
     if message.confirm_removals and isinstance(message, Delta):
         return []
     changes = tx.all(staging.staged_changes(message.revision))
-    devices = {change.device_id for change in changes}
+    devices = sorted({change.device_id for change in changes})
     return held_changes(changes, tx.all(withhold.in_force(devices)), now)
 
 

@@ -97,7 +97,12 @@ class ZigbeeRadio:
         self._register = Register(database.with_suffix(".register.json"))
         self._joining = Joining(clock, self._register, lambda: self._in_use()[0])
         self._keeper = Keeper(
-            name, self, self._state_changed, clock, rng or random.SystemRandom(), pace or Pace()
+            name,
+            self,
+            self._state_changed,
+            clock,
+            rng or random.SystemRandom(),  # noqa: TID251 - the default of a parameter
+            pace or Pace(),
         )
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,6 +31,14 @@ def test_sealing_twice_shows_no_likeness(keyring: Keyring) -> None:
     blobs = {keyring.seal(SECRET, context=CONTEXT) for _ in range(50)}
     assert len(blobs) == 50
     assert not any(CANARY.encode() in blob for blob in blobs)
+
+
+def test_the_same_source_of_chance_seals_alike() -> None:
+    def ring(seed: int) -> Keyring:
+        return Keyring(bytes(32), Random(seed).randbytes)
+
+    assert ring(1).seal(SECRET, context=CONTEXT) == ring(1).seal(SECRET, context=CONTEXT)
+    assert ring(1).seal(SECRET, context=CONTEXT) != ring(2).seal(SECRET, context=CONTEXT)
 
 
 def test_a_blob_opens_only_where_it_belongs_unaltered_with_its_key(keyring: Keyring) -> None:
