@@ -40,20 +40,20 @@ class Keypad:
         """Forget wrong tries, as a power cut does."""
         self._wrong, self._locked_until = 0, 0.0
 
-    def type_code(self, code: str) -> KeypadResult:
-        """Somebody types a code and presses enter."""
+    def verdict(self, code: str) -> KeypadResult:
+        """What the lock would say to the code at this moment; nothing happens by asking.
+
+        Whether the bolt then moves, and the lockout after wrong tries, are no part of it.
+        """
         lock = self._lock
         if not lock.powered:
             return KeypadResult(opened=False, reason="dead")
-        if self.locked_out:
-            return KeypadResult(opened=False, reason="locked_out")
         slot = lock.users.holder(code)
-        user = None if slot is None else lock.users.users[slot]
-        if user is None or slot is None or user.status is not UserStatus.ENABLED:
-            self._count_wrong(code)
-            reason = "unknown_code" if user is None else "disabled"
-            return KeypadResult(opened=False, reason=reason, slot=slot)
-        self._wrong = 0
+        if slot is None:
+            return KeypadResult(opened=False, reason="unknown_code")
+        user = lock.users.users[slot]
+        if user.status is not UserStatus.ENABLED:
+            return KeypadResult(opened=False, reason="disabled", slot=slot)
         mode = lock.operating_mode
         if (
             mode in (OperatingMode.VACATION, OperatingMode.PRIVACY)
@@ -61,15 +61,34 @@ class Keypad:
         ):
             return KeypadResult(opened=False, reason=mode.name.lower(), slot=slot)
         if user.type is UserType.NON_ACCESS:
-            lock.emit(Kind.NON_ACCESS_USER, Source.KEYPAD, slot)
             return KeypadResult(opened=False, reason="non_access", slot=slot)
         kept = lock.profile.schedules == "kept"
         if kept and not lock.schedules.permits(user.type, slot, lock.clock.local()):
-            lock.emit(Kind.UNLOCK_INVALID_SCHEDULE, Source.KEYPAD, slot)
             return KeypadResult(opened=False, reason="outside_schedule", slot=slot)
-        if not lock.move(BoltState.UNLOCKED, Kind.UNLOCKED, Source.KEYPAD, slot):
-            return KeypadResult(opened=False, reason="jammed", slot=slot)
         return KeypadResult(opened=True, reason="opened", slot=slot)
+
+    def type_code(self, code: str) -> KeypadResult:
+        """Somebody types a code and presses enter."""
+        lock = self._lock
+        if lock.powered and self.locked_out:
+            return KeypadResult(opened=False, reason="locked_out")
+        verdict = self.verdict(code)
+        match verdict.reason:
+            case "dead":
+                return verdict
+            case "unknown_code" | "disabled":
+                self._count_wrong(code)
+                return verdict
+            case "non_access":
+                lock.emit(Kind.NON_ACCESS_USER, Source.KEYPAD, verdict.slot)
+            case "outside_schedule":
+                lock.emit(Kind.UNLOCK_INVALID_SCHEDULE, Source.KEYPAD, verdict.slot)
+        self._wrong = 0
+        if verdict.opened and not lock.move(
+            BoltState.UNLOCKED, Kind.UNLOCKED, Source.KEYPAD, verdict.slot
+        ):
+            return KeypadResult(opened=False, reason="jammed", slot=verdict.slot)
+        return verdict
 
     def one_touch(self) -> bool:
         """Somebody outside presses the lock button."""

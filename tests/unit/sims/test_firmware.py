@@ -280,6 +280,19 @@ def test_wrong_tries_lock_the_keypad_for_everybody_for_a_while() -> None:
     assert bench.reason("482913") == "opened"
 
 
+def test_asking_for_a_verdict_does_nothing_and_minds_no_lockout() -> None:
+    bench = Bench(wrong_code_limit=1)
+    bench.give(5, "482913")
+    told = len(bench.events)
+    assert [bench.lock.keypad.verdict("000000").reason for _ in range(3)] == ["unknown_code"] * 3
+    assert not bench.lock.keypad.locked_out
+    assert bench.reason("000000") == "unknown_code"
+    assert bench.reason("482913") == "locked_out"
+    assert bench.lock.keypad.verdict("482913").opened
+    assert bench.lock.bolt.state is BoltState.LOCKED
+    assert bench.kinds()[told:] == [Kind.UNLOCK_INVALID_CODE, Kind.WRONG_CODE_LIMIT]
+
+
 def test_a_right_code_forgets_the_wrong_tries() -> None:
     bench = Bench(wrong_code_limit=2)
     bench.give(5, "482913")
