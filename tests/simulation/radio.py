@@ -65,7 +65,7 @@ READ_AT_ONCE = 5
 _PROBE_NEVER_S = 1e8
 """A stick that is pulled says so at once here, and probing costs time in a month of nothing."""
 
-REFUSALS = {
+_REFUSALS = {
     0x7E: Refusal.NOT_AUTHORISED,
     0x82: Refusal.UNSUPPORTED,
     0x84: Refusal.UNSUPPORTED,
@@ -176,7 +176,7 @@ class SimRadio:
             answer = zcl.parse(said)
             default = zcl.default_response(answer)
             if default is not None:
-                raise _refused("read attributes", default)
+                raise refused("read attributes", default["status"])
             values = _readable(zcl.values, answer, what=what)
             found.update((str(number), value) for number, value in values.items())
         return ClusterReply(0x01, found)
@@ -435,16 +435,12 @@ def _readable(decode: Callable[..., Any], *args: object, what: str) -> Any:
 def _accepted(said: bytes, what: str) -> None:
     answer = zcl.parse(said)
     default = zcl.default_response(answer)
-    if default is not None:
-        raise _refused(what, default)
-    status = zcl.failed(answer)
+    status = default["status"] if default is not None else zcl.failed(answer)
     if status:
-        raise _refused(what, {"status": status})
+        raise refused(what, status)
 
 
-def _refused(what: str, fields: Mapping[str, object]) -> DeviceRefused:
-    status = fields["status"]
-    assert isinstance(status, int)
+def refused(what: str, status: int) -> DeviceRefused:
     return DeviceRefused(
-        f"could not {what}: status 0x{status:02x}", REFUSALS.get(status, Refusal.FAILED)
+        f"could not {what}: status 0x{status:02x}", _REFUSALS.get(status, Refusal.FAILED)
     )

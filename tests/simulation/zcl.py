@@ -19,7 +19,7 @@ POWER, ALARMS, TIME, DOOR_LOCK = 0x0001, 0x0009, 0x000A, 0x0101
 
 _NOTIFICATIONS = frozenset({(DOOR_LOCK, 0x20), (DOOR_LOCK, 0x21), (ALARMS, 0x00)})
 
-_SPECIFIC, _FROM_SERVER = 0x01, 0x08
+_SPECIFIC = 0x01
 
 
 class Unspeakable(Exception):
@@ -30,7 +30,6 @@ class Answer(NamedTuple):
     """A frame taken apart: its header, and what follows it."""
 
     specific: bool
-    from_server: bool
     sequence: int
     command: int
     body: bytes
@@ -53,7 +52,7 @@ _USER, _SCHEDULE, _STATUS = "user_id:2", "schedule_id:1 user_id:2", "status:1"
 _WEEK = "days_mask:1 start_hour:1 start_minute:1 end_hour:1 end_minute:1"
 _YEAR = "local_start_time:4 local_end_time:4"
 
-_REQUESTS: dict[tuple[int, int], Layout] = {
+REQUESTS: dict[tuple[int, int], Layout] = {
     (DOOR_LOCK, command): _layout(text)
     for command, text in {
         0x00: "pin_code:s?",
@@ -81,8 +80,8 @@ _REQUESTS: dict[tuple[int, int], Layout] = {
 _OPTIONAL_WEEK = " ".join(f"{word}?" for word in _WEEK.split())
 _OPTIONAL_YEAR = " ".join(f"{word}?" for word in _YEAR.split())
 
-_ANSWERS: dict[tuple[int, int], Layout] = {
-    **{(DOOR_LOCK, command): _layout(_STATUS) for _, command in _REQUESTS},
+ANSWERS: dict[tuple[int, int], Layout] = {
+    **{(DOOR_LOCK, command): _layout(_STATUS) for _, command in REQUESTS},
     **{
         (DOOR_LOCK, command): _layout(text)
         for command, text in {
@@ -102,7 +101,7 @@ _ANSWERS: dict[tuple[int, int], Layout] = {
     (ALARMS, 0x00): _layout("alarm_code:1 cluster_id:2"),
 }
 
-_ATTRIBUTE_TYPES: dict[int, dict[int, int]] = {
+ATTRIBUTE_TYPES: dict[int, dict[int, int]] = {
     DOOR_LOCK: {
         0x0000: types.Type.ENUM8,
         0x0003: types.Type.ENUM8,
@@ -125,7 +124,7 @@ _ATTRIBUTE_TYPES: dict[int, dict[int, int]] = {
 
 def command(cluster: int, number: int, sequence: int, fields: Mapping[str, object]) -> bytes:
     """A cluster command. `Unspeakable` where zigpy would refuse it as well."""
-    layout = _REQUESTS.get((cluster, number))
+    layout = REQUESTS.get((cluster, number))
     if layout is None:
         raise Unspeakable("unknown here")
     out = bytearray((_SPECIFIC, sequence, number))
@@ -179,7 +178,7 @@ def report_me(cluster: int, sequence: int, wishes: Mapping[int, tuple[int, int, 
 
 def _type_of(cluster: int, number: int) -> int:
     try:
-        return _ATTRIBUTE_TYPES[cluster][number]
+        return ATTRIBUTE_TYPES[cluster][number]
     except KeyError:
         raise Unspeakable(f"attribute 0x{number:04x} is unknown here") from None
 
@@ -189,19 +188,12 @@ def _type_of(cluster: int, number: int) -> int:
 
 def parse(payload: bytes) -> Answer:
     """The header. Locks of this house have no manufacturer-specific frames."""
-    control = payload[0]
-    return Answer(
-        bool(control & _SPECIFIC),
-        bool(control & _FROM_SERVER),
-        payload[1],
-        payload[2],
-        payload[3:],
-    )
+    return Answer(bool(payload[0] & _SPECIFIC), payload[1], payload[2], payload[3:])
 
 
 def fields(cluster: int, answer: Answer) -> dict[str, object] | None:
     """By name, those that came; None for an unknown command. `Malformed` when it is cut short."""
-    layout = _ANSWERS.get((cluster, answer.command))
+    layout = ANSWERS.get((cluster, answer.command))
     if layout is None:
         return None
     found: dict[str, object] = {}
@@ -222,7 +214,7 @@ def fields(cluster: int, answer: Answer) -> dict[str, object] | None:
     return found
 
 
-def default_response(answer: Answer) -> dict[str, object] | None:
+def default_response(answer: Answer) -> dict[str, int] | None:
     """Its command id and status; None when the frame is another."""
     if answer.specific or answer.command != General.DEFAULT_RESPONSE:
         return None
