@@ -1,26 +1,24 @@
 """The gateway's radio for one of its lives: `ClusterRadio` and `Commissioning` on simulated air.
 
-Field names, refusals, the five attributes a frame holds, and the choice between `Unreachable` and
-`OutcomeUnknown` are those of `gateway.radios.zigbee`; the keeper is the product's. Not here: what
+Field names, refusals and the choice between `Unreachable` and `OutcomeUnknown` are those of
+`gateway.radios.zigbee`; the keeper is the product's. Not here: what
 happens to a frame (`air`), what a lock is (`door`), and bytes (`zcl`).
 """
 
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from typing import TYPE_CHECKING
 
 from firmware_sims.zigbee.door_lock_commands import COMMANDS
-from firmware_sims.zigbee.zcl import Malformed
 from gateway.domain.instant import ClockTrust, Instant
 from gateway.errors import (
-    DeviceRefused,
     LocalProtocolError,
     OutcomeUnknown,
     PeerProtocolError,
     RadioRefused,
     RadioUnavailable,
-    Refusal,
     Unreachable,
 )
 from gateway.radios.api import (
@@ -38,10 +36,11 @@ from gateway.radios.keeper import Keeper, Pace
 from tests.simulation import zcl
 from tests.simulation.air import Air, Exchange
 from tests.simulation.door import BIND, BIND_ANSWER, DoorEvent, SimDoor, Write
+from tests.simulation.plain import accepted, readable, refused, speakable
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from gateway.radios.api import (
         BindAndReport,
@@ -65,19 +64,7 @@ READ_AT_ONCE = 5
 _PROBE_NEVER_S = 1e8
 """A stick that is pulled says so at once here, and probing costs time in a month of nothing."""
 
-_REFUSALS = {
-    0x7E: Refusal.NOT_AUTHORISED,
-    0x82: Refusal.UNSUPPORTED,
-    0x84: Refusal.UNSUPPORTED,
-    0x85: Refusal.INVALID,
-    0x86: Refusal.UNSUPPORTED,
-    0x87: Refusal.INVALID,
-    0x88: Refusal.UNSUPPORTED,
-    0x89: Refusal.FULL,
-    0x8C: Refusal.UNSUPPORTED,
-    0x8D: Refusal.INVALID,
-}
-"""ZCL status -> why, as `gateway.radios.zigbee.plain` has it; what is missing is FAILED."""
+_Frame = tuple[str, int, bytes]
 
 
 class SimRadio:
@@ -95,7 +82,8 @@ class SimRadio:
         self._listeners: list[RadioListener] = []
         self._sequence = 0
         self._pending: dict[tuple[str, int, int], Exchange] = {}
-        self._seen: dict[tuple[str, int, bytes], float] = {}
+        self._seen: set[_Frame] = set()
+        self._fading: deque[tuple[float, _Frame]] = deque()
         pace = Pace(probe_interval_s=_PROBE_NEVER_S)
         rng = random.Random(air.rng.getrandbits(64))
         self._keeper = Keeper(name, self, self._state_changed, _Clock(air), rng, pace)
@@ -139,11 +127,9 @@ class SimRadio:
         cluster, number = request.cluster_id, request.command_id
         door = self._door(address, request.endpoint, cluster)
         place = f"command 0x{number:02x} of cluster 0x{cluster:04x}"
-        try:
-            payload = zcl.command(cluster, number, self._next(), request.fields)
-        except zcl.Unspeakable as error:
-            raise LocalProtocolError(f"could not send {place}: {error}") from None
-        exchange = Exchange(self, door, cluster, payload, f"send {place} to {address}")
+        what = f"send {place} to {address}"
+        payload = speakable(zcl.command, cluster, number, self._next(), request.fields, what=what)
+        exchange = Exchange(self, door, cluster, payload, what)
         exchange.changes, exchange.bolt = not request.asks_only, request.acts_twice
         spec = COMMANDS.get(number)
         slot = request.fields.get("user_id")
@@ -154,10 +140,10 @@ class SimRadio:
             return ClusterReply(number, default, is_default_response=True)
         if not answer.specific or answer.command != number:
             lost = OutcomeUnknown if exchange.changes else Unreachable
-            raise lost(f"could not {exchange.what}: something else was answered")
-        fields = _readable(zcl.fields, cluster, answer, what=exchange.what)
+            raise lost(f"could not {what}: something else was answered")
+        fields = readable(zcl.fields, cluster, answer, what=what)
         if fields is None:
-            raise PeerProtocolError(f"could not {exchange.what}: the answer is unknown")
+            raise PeerProtocolError(f"could not {what}: the answer is unknown")
         return ClusterReply(number, fields)
 
     async def read(
@@ -177,16 +163,16 @@ class SimRadio:
             default = zcl.default_response(answer)
             if default is not None:
                 raise refused("read attributes", default["status"])
-            values = _readable(zcl.values, answer, what=what)
+            values = readable(zcl.values, answer, what=what)
             found.update((str(number), value) for number, value in values.items())
         return ClusterReply(0x01, found)
 
     async def write(self, address: str, request: WriteAttributes, *, deadline_s: float) -> None:
         door = self._door(address, request.endpoint, request.cluster_id)
         what = f"write cluster 0x{request.cluster_id:04x} of {address}"
-        payload = _speakable(zcl.write, request.cluster_id, self._next(), request.values, what=what)
+        payload = speakable(zcl.write, request.cluster_id, self._next(), request.values, what=what)
         exchange = Exchange(self, door, request.cluster_id, payload, what)
-        _accepted(await self._ask(exchange, deadline_s, "write", None), what)
+        accepted(await self._ask(exchange, deadline_s, "write", None), what)
 
     async def bind(self, address: str, request: BindAndReport, *, deadline_s: float) -> None:
         cluster = request.cluster_id
@@ -197,12 +183,10 @@ class SimRadio:
         exchange = Exchange(self, door, BIND, payload, what)
         await self._ask(exchange, deadline_s, "bind", None)
         if request.attributes:
-            payload = _speakable(
-                zcl.report_me, cluster, self._next(), request.attributes, what=what
-            )
+            payload = speakable(zcl.report_me, cluster, self._next(), request.attributes, what=what)
             exchange = Exchange(self, door, cluster, payload, what)
             left_s = until - self.loop.time()
-            _accepted(await self._ask(exchange, left_s, "configure_reporting", None), what)
+            accepted(await self._ask(exchange, left_s, "configure_reporting", None), what)
 
     # ── commissioning ───────────────────────────────────────────────────────────────────────
 
@@ -341,15 +325,13 @@ class SimRadio:
         return True
 
     def _seen_before(self, door: SimDoor, cluster: int, payload: bytes) -> bool:
-        now, seen = self.loop.time(), self._seen
-        for old, until in tuple(seen.items()):
-            if until > now:
-                break
-            del seen[old]
-        frame = (door.address, cluster, payload)
-        if frame in seen:
+        now, frame = self.loop.time(), (door.address, cluster, payload)
+        while self._fading and self._fading[0][0] <= now:
+            self._seen.discard(self._fading.popleft()[1])
+        if frame in self._seen:
             return True
-        seen[frame] = now + DEBOUNCE_S
+        self._seen.add(frame)
+        self._fading.append((now + DEBOUNCE_S, frame))
         return False
 
     def _door(self, address: str, endpoint: int, cluster: int) -> SimDoor:
@@ -414,33 +396,3 @@ async def _pause(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
         await over
     finally:
         timer.cancel()
-
-
-def _speakable(
-    encode: Callable[..., bytes], cluster: int, number: int, values: Mapping[int, Any], *, what: str
-) -> bytes:
-    try:
-        return encode(cluster, number, values)
-    except zcl.Unspeakable as error:
-        raise LocalProtocolError(f"could not {what}: {error}") from None
-
-
-def _readable(decode: Callable[..., Any], *args: object, what: str) -> Any:
-    try:
-        return decode(*args)
-    except Malformed as error:
-        raise PeerProtocolError(f"could not {what}: the answer cannot be read") from error
-
-
-def _accepted(said: bytes, what: str) -> None:
-    answer = zcl.parse(said)
-    default = zcl.default_response(answer)
-    status = default["status"] if default is not None else zcl.failed(answer)
-    if status:
-        raise refused(what, status)
-
-
-def refused(what: str, status: int) -> DeviceRefused:
-    return DeviceRefused(
-        f"could not {what}: status 0x{status:02x}", _REFUSALS.get(status, Refusal.FAILED)
-    )

@@ -13,7 +13,8 @@ from zigpy.zcl.clusters.general import Alarms, PowerConfiguration, Time
 
 from firmware_sims.zigbee.zcl import Malformed, Type
 from gateway.radios.zigbee.plain import fields_of, plain, refused
-from tests.simulation import radio, zcl
+from tests.simulation import plain as ours
+from tests.simulation import zcl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,9 +96,8 @@ def test_attributes_have_the_types_zigpy_knows(cluster: int) -> None:
 
 def test_refusals_are_named_as_the_products_radio_names_them() -> None:
     for status in range(1, 256):
-        ours = radio.refused("test", status)
-        theirs = refused("test", status)
-        assert (str(ours), ours.refusal) == (str(theirs), theirs.refusal)
+        one, other = ours.refused("test", status), refused("test", status)
+        assert (str(one), one.refusal) == (str(other), other.refusal)
 
 
 @pytest.mark.parametrize(
