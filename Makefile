@@ -2,7 +2,7 @@
 #   PYTHON=/usr/bin/python3.11   builds the environment with that interpreter
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit lint format bench pictures lock clean
+.PHONY: help setup demo test unit lint format bench mutants pictures lock clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -38,6 +38,9 @@ format: setup  ## let ruff format and mend what it can
 
 bench: setup  ## the figures, as a table and as JSON
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+mutants: setup  ## plants bugs in copies of the product; the simulation must find each; ARGS="--only erase"
+	@$(BIN)/python -m tests.simulation.mutants $(ARGS)
 
 pictures: setup  ## the README's pictures, from the real terminal output
 	@$(BIN)/python tools/pictures.py $(ARGS)

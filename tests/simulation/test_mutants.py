@@ -1,0 +1,56 @@
+"""Every planted bug still fits the product; that each is found is `make mutants`' to say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.simulation.mutants.child import WRONG_PRODUCT
+from tests.simulation.mutants.plant import ROOT, Change, Mutant, Stale, catalogue, copy, planted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MUTANTS = catalogue()
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.key)
+def test_fits_and_compiles(mutant: Mutant) -> None:
+    texts = planted(mutant)
+    for name, text in texts.items():
+        assert text != (ROOT / "gateway" / name).read_text(encoding="utf-8")
+        compile(text, name, "exec")
+    assert mutant.name
+    assert mutant.why.endswith(".")
+
+
+def test_no_bug_is_a_mere_misprint(tmp_path: Path) -> None:
+    """A name that does not exist would be found by any line that runs, and prove nothing."""
+    for mutant in MUTANTS:
+        for name, text in planted(mutant).items():
+            path = tmp_path / mutant.key / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select=F821,F823,E9"]
+    found = subprocess.run([*command, tmp_path], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout
+
+
+def test_a_bug_that_no_longer_fits_says_so() -> None:
+    gone = Mutant("gone", "n", "w.", (Change("errors.py", "no such text", ""),))
+    with pytest.raises(Stale, match=r"gateway/errors\.py: the product changed: renew mutant gone"):
+        planted(gone)
+    twice = Mutant("twice", "n", "w.", (Change("errors.py", "class ", ""),))
+    with pytest.raises(Stale, match="not once"):
+        planted(twice)
+
+
+def test_the_copy_is_what_runs_or_nothing_does(tmp_path: Path) -> None:
+    copy(None, tmp_path)
+    child = [sys.executable, "-m", "tests.simulation.mutants.child", str(tmp_path)]
+    said = subprocess.run(child, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert said.returncode == WRONG_PRODUCT
+    assert "is not the copy" in said.stderr
