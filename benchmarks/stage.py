@@ -55,7 +55,7 @@ channel = 15
 socket = "{folder}/api.sock"
 [policy]
 lead_s = 0
-[clock]
+[time]
 trust = "assume"
 [logs]
 format = "json"

@@ -23,12 +23,11 @@ import structlog
 from gateway import __version__, config, logs
 from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.ids import CredentialId, DeviceId
-from gateway.domain.instant import ClockTrust, Instant
+from gateway.domain.timetrust import Limits
 from gateway.domain.wants import Policy
 from gateway.drivers.catalog import driver_for
 from gateway.errors import ConfigError, StoreError
 from gateway.housekeeping import Housekeeper, Kept
-from gateway.kit.clock import SystemClock
 from gateway.local.access import Access
 from gateway.local.api import LocalApi, Site
 from gateway.local.operations import CloudState, PlanView
@@ -36,7 +35,6 @@ from gateway.local.server import LocalServer
 from gateway.radios.arbiter import Arbiter
 from gateway.radios.keeper import Pace as RadioPace
 from gateway.radios.zigbee import ZigbeeRadio
-from gateway.scheduler.clock_trust import TrustKeeper, kernel_synchronised
 from gateway.scheduler.fleet import Fleet, MeshRadio
 from gateway.scheduler.loop import Scheduler
 from gateway.scheduler.loop import Settings as SchedulerSettings
@@ -50,6 +48,9 @@ from gateway.supervisor import OnEnd, Supervisor
 from gateway.sync import tls
 from gateway.sync.link import Broker, CloudLink, Pace
 from gateway.sync.presence import Identity
+from gateway.timekeeping.clock import HouseClock
+from gateway.timekeeping.host import LinuxHost
+from gateway.timekeeping.keeper import TimeKeeper
 
 if TYPE_CHECKING:
     import ssl
@@ -98,14 +99,17 @@ async def _serve(settings: Settings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    clock = SystemClock(ClockTrust.UNTRUSTED)
+    host = LinuxHost(assume_synchronised=settings.time.trust == "assume")
+    clock = HouseClock(host)
     key = load_or_create_key(
         settings.secrets.key_file, _credentials_directory(), _state_dir(settings)
     )
     async with open_store(settings.gateway.state_dir / "state.db", clock) as store:
         keyring = Keyring(key)
         await store.submit(lambda tx: bind_key(tx, keyring))
-        house = await _build(settings, store, keyring, clock)
+        keeper = _keeper(settings, host, clock, store)
+        await keeper.begin()
+        house = await _build(settings, store, keyring, clock, keeper)
         house.supervisor.start()
         ready = asyncio.create_task(_say_ready(house), name="ready")
         await house.supervisor.run_until(stop)
@@ -130,9 +134,10 @@ class House:
     notifier: Notifier
 
 
-async def _build(settings: Settings, store: Store, keyring: Keyring, clock: SystemClock) -> House:
+async def _build(
+    settings: Settings, store: Store, keyring: Keyring, clock: HouseClock, keeper: TimeKeeper
+) -> House:
     gateway_id = await _gateway_id(settings, store)
-    keeper = await _trust(settings, store, clock)
     await _note_start(store, clock)
     zone = settings.gateway.site_zone
     radio = _zigbee(settings, clock)
@@ -147,8 +152,9 @@ async def _build(settings: Settings, store: Store, keyring: Keyring, clock: Syst
         SchedulerSettings(_policy(settings), zone, settings.policy.erase_alarm_s),
         Arbiter(CONVERSATIONS),
         keeper.moment,
+        keeper.write_with,
     )
-    keeper.changed = scheduler.look_again
+    keeper.changed = scheduler.time_changed
     link = _link(settings, gateway_id, store, keyring, clock)
     prober = Prober(store, keyring, clock, secrets.randbelow, _new_probe_id)
     operations = _Operations(radios, fleet, scheduler, prober, link, str(_broker(settings.broker)))
@@ -158,7 +164,7 @@ async def _build(settings: Settings, store: Store, keyring: Keyring, clock: Syst
     notifier = Notifier.from_environment()
 
     supervisor = Supervisor(clock)
-    supervisor.add("clock trust", keeper.run, OnEnd.RESTART)
+    supervisor.add("time", keeper.run, OnEnd.RESTART)
     supervisor.add("scheduler", scheduler.run)
     for each in radios:
         supervisor.add(each.name, each.run, OnEnd.RESTART)
@@ -203,17 +209,17 @@ async def _gateway_id(settings: Settings, store: Store) -> str:
     return await store.submit(known_or_new)
 
 
-async def _trust(settings: Settings, store: Store, clock: SystemClock) -> TrustKeeper:
-    floor = await store.fetch_one(meta.time_floor()) or Instant(0)
-    assume = settings.clock.trust == "assume"
-    keeper = TrustKeeper(store, clock, floor, (lambda: True) if assume else kernel_synchronised)
-    await keeper.look()
-    if clock.trust is ClockTrust.UNTRUSTED:
-        log.warning("the clock is not proven: no code is activated by time until it is")
-    return keeper
+def _keeper(settings: Settings, host: LinuxHost, clock: HouseClock, store: Store) -> TimeKeeper:
+    chosen = settings.time
+    limits = Limits(
+        drift_ppm=chosen.drift_ppm, longest_outage_s=chosen.longest_outage_days * 86_400
+    )
+    return TimeKeeper(
+        host, clock, store, limits=limits, ntp_is_authenticated=chosen.ntp_is_authenticated
+    )
 
 
-async def _note_start(store: Store, clock: SystemClock) -> None:
+async def _note_start(store: Store, clock: HouseClock) -> None:
     now, trust, opened = clock.now(), clock.trust, store.opened
 
     def write(tx: Tx) -> None:
@@ -242,7 +248,7 @@ def _policy(settings: Settings) -> Policy:
     )
 
 
-def _zigbee(settings: Settings, clock: SystemClock) -> ZigbeeRadio | None:
+def _zigbee(settings: Settings, clock: HouseClock) -> ZigbeeRadio | None:
     chosen = settings.zigbee
     if not chosen.enabled or chosen.device is None:
         log.warning("no radio is enabled: no lock can be reached")
@@ -279,7 +285,7 @@ def _tls(chosen: BrokerSection) -> ssl.SSLContext | None:
 
 
 def _link(
-    settings: Settings, gateway_id: str, store: Store, keyring: Keyring, clock: SystemClock
+    settings: Settings, gateway_id: str, store: Store, keyring: Keyring, clock: HouseClock
 ) -> CloudLink:
     chosen = settings.broker
     return CloudLink(

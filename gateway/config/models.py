@@ -84,6 +84,7 @@ def is_loopback(host: str) -> bool:
 
 
 AbsolutePath = Annotated[Path, Field(strict=False), AfterValidator(_absolute)]
+Paths = Annotated[tuple[AbsolutePath, ...], Field(strict=False)]
 Zone = Annotated[str, AfterValidator(_zone)]
 RadioDevice = Annotated[str, AfterValidator(_radio_device)]
 GroupName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
@@ -250,13 +251,45 @@ class PolicySection(Section):
     )
 
 
-class ClockSection(Section):
-    """[clock]"""
+class TimeSection(Section):
+    """[time]"""
 
     trust: Literal["kernel", "assume"] = Field(
         default="kernel",
         description="kernel: believed once synchronised. assume: kept by what we cannot see.",
     )
+    ntp_is_authenticated: bool = Field(
+        default=False,
+        description="Only where the time service takes nothing but NTS (chrony: `authselectmode "
+        "require`).",
+    )
+    longest_outage_days: float = Field(
+        default=14.0,
+        ge=0.01,
+        le=3650,
+        description="After a restart nothing unauthenticated may claim that it was off for longer.",
+    )
+    drift_ppm: float = Field(
+        default=100.0,
+        ge=1,
+        le=1000,
+        description="What this machine's crystal may be off; farther sources are not believed.",
+    )
+    cloud_issuers: Paths = Field(
+        default=(),
+        description="Public keys (Ed25519, PEM) that sign cloud time; the file's name is its kid.",
+    )
+    technician_issuers: Paths = Field(
+        default=(), description="Public keys that sign a technician's time tokens, likewise."
+    )
+
+    @model_validator(mode="after")
+    def _one_word(self) -> Self:
+        if self.trust == "assume" and self.ntp_is_authenticated:
+            raise PydanticCustomError(
+                "pair", "assume and ntp_is_authenticated contradict each other"
+            )
+        return self
 
 
 class EventsSection(Section):
@@ -323,7 +356,7 @@ class Settings(BaseSettings):
     zigbee: ZigbeeSection = ZigbeeSection()
     local: LocalSection = LocalSection()
     policy: PolicySection = PolicySection()
-    clock: ClockSection = ClockSection()
+    time: TimeSection = TimeSection()
     events: EventsSection = EventsSection()
     logs: LogsSection = LogsSection()
     secrets: SecretsSection = SecretsSection()

@@ -80,6 +80,7 @@ def _event(row: EventRow, names: dict[str, str]) -> dict[str, Any]:
         "credential_id": row.credential_id,
         "device_time": documents.time(row.device_time),
         "trust": row.trust.value,
+        "corrected_at": documents.time(row.corrected_at),
         "body": dict(row.body),
     }
 

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from gateway.kit.clock import Clock
     from gateway.radios.arbiter import Arbiter
     from gateway.store.database import Store
+    from gateway.store.tx import Tx
 
 log = structlog.get_logger()
 
@@ -127,12 +128,15 @@ class Executor:
         clock: Clock,
         arbiter: Arbiter,
         clock_error_s: Callable[[], float],
+        write_time: Callable[[Tx], None] | None = None,
     ) -> None:
+        """`write_time`: writes down what is known of the time, with each attempt."""
         self._store = store
         self._keyring = keyring
         self._clock = clock
         self._arbiter = arbiter
         self._clock_error_s = clock_error_s
+        self._write_time = write_time or (lambda _: None)
         self._owed: dict[DeviceId, list[_Owed]] = {}
 
     async def perform(self, order: Order) -> Ending:
@@ -187,7 +191,7 @@ class Executor:
         begun: Begun | None = None
         now = self._clock.now()
         try:
-            begun = await self._store.submit(lambda tx: record.begin(tx, order, now))
+            begun = await self._store.submit(lambda tx: self._begin(tx, record, order, now))
         except (StoreFull, StoreBusy):
             if not isinstance(order.action, Erase):
                 raise
@@ -298,6 +302,13 @@ class Executor:
         return READ
 
     # ── small things ────────────────────────────────────────────────────────────────────
+
+    def _begin(self, tx: Tx, record: Record, order: Order, now: Instant) -> Begun | None:
+        begun = record.begin(tx, order, now)
+        if begun is not None:
+            # Whoever starts next without a clock knows at least that this was due.
+            self._write_time(tx)
+        return begun
 
     def _record(self, order: Order) -> Record:
         return Record(order.device.device_id, self._keyring, self._clock.trust)

@@ -48,7 +48,7 @@ ALARM_PACE_S = 1.0
 """Overdue erases are looked for no more often than this."""
 STRAYS_S = 3600.0
 JUMP_S = 2.0
-"""A difference between wall and monotonic time beyond this is a step of the clock."""
+"""A clock that moved by this much against the monotonic one was set."""
 PLANS_AT_ONCE = 2
 """As many as the store has readers."""
 STORE_PAUSE_S = 5.0
@@ -76,14 +76,16 @@ class Scheduler:
         settings: Settings,
         arbiter: Arbiter,
         moment: Callable[[], Moment],
+        write_time: Callable[[Tx], None] | None = None,
     ) -> None:
+        """`write_time`: writes down what is known of the time, with each attempt."""
         self._store = store
         self._clock = clock
         self._fleet = fleet
         self._settings = settings
         self._moment = moment
         self._executor = Executor(
-            store, keyring, clock, arbiter, lambda: settings.policy.clock_error_s
+            store, keyring, clock, arbiter, lambda: settings.policy.clock_error_s, write_time
         )
         self._commands = Commands(store, clock, arbiter, self)
         self._doorbell = Doorbell(store, clock)
@@ -150,6 +152,12 @@ class Scheduler:
         for lane in lanes:
             if lane is not None:
                 lane.look_again()
+
+    def time_changed(self) -> None:
+        """Whether it is due may have changed for everything at once."""
+        self.look_again()
+        self._alarm_wake.set()
+        self._strays_wake.set()
 
     # ── what the fleet tells ────────────────────────────────────────────────────────────
 
@@ -249,9 +257,7 @@ class Scheduler:
             await self._clock.sleep(TICK_S)
             drifted = self._clock.now() / 1000 - self._clock.monotonic()
             if abs(drifted - offset) > JUMP_S:
-                log.warning("the wall clock jumped", seconds=round(drifted - offset, 1))
-                self.look_again()
-                self._alarm_wake.set()
+                self.time_changed()
             offset = drifted
             for lane in self._lanes.values():
                 lane.tick()

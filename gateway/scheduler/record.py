@@ -37,7 +37,7 @@ from gateway.domain.secret import KeyedHash
 from gateway.drivers.api import SlotUse
 from gateway.errors import Refusal, Retry
 from gateway.scheduler.judge import Finding, Standing, interpret
-from gateway.store import desired, devices, events, history, meta, reported
+from gateway.store import desired, devices, events, history, reported
 
 if TYPE_CHECKING:
     from gateway.drivers.api import SlotReading, WriteResult
@@ -79,9 +79,6 @@ class Record:
         moved = planned is not None and before is not None and not _alike(planned, before)
         if moved or not self._still_right(tx, action, before, order.grant):
             return None
-        if self.trust is ClockTrust.TRUSTED:
-            # Whoever boots next without a clock knows at least that this was due.
-            meta.set_time_floor(tx, now)
         attempt = history.begin_attempt(
             tx,
             device_id=self.device_id,

@@ -18,7 +18,7 @@ from gateway.store.tx import Select, Tx
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from gateway.domain.ids import CredentialId, DeviceId
 
@@ -35,6 +35,9 @@ TELEMETRY = frozenset(
         EventType.GATEWAY_RADIO_DOWN,
         EventType.GATEWAY_RADIO_UP,
         EventType.GATEWAY_MESSAGE_REFUSED,
+        EventType.GATEWAY_TIME_REFUSED,
+        EventType.GATEWAY_TIME_UNTRUSTED,
+        EventType.GATEWAY_TIME_PROVEN,
     }
 )
 """What only informs: thinned first when storage must give."""
@@ -52,6 +55,8 @@ class EventRow:
     device_id: DeviceId | None
     credential_id: CredentialId | None
     body: Mapping[str, Value]
+    corrected_at: Instant | None = None
+    """When it was, by a time that was proven later."""
 
 
 def append(tx: Tx, fact: Fact, trust: ClockTrust) -> int:
@@ -63,7 +68,7 @@ def append(tx: Tx, fact: Fact, trust: ClockTrust) -> int:
         ).fetchone()[0]
     )
     tx.execute(
-        "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
         (
             seq,
             fact.at,
@@ -110,6 +115,22 @@ def events_between(first: int, last: int, limit: int = -1) -> Select[EventRow]:
         (first, last, limit),
         _row,
     )
+
+
+def correct(tx: Tx, first: int, last: int, by_ms: int, stamped: Sequence[ClockTrust]) -> int:
+    """Events in the range were stamped by a clock that was off: how many there are.
+
+    `stamped`: only those with such a stamp. On top of what they were corrected by before.
+    """
+    marks = ", ".join("?" * len(stamped))
+    changed = tx.execute(
+        "UPDATE events SET correction_ms = COALESCE(correction_ms, 0) + ?"  # noqa: S608 - marks only
+        f" WHERE seq BETWEEN ? AND ? AND trust IN ({marks})",
+        (by_ms, first, last, *(each.value for each in stamped)),
+    ).rowcount
+    if changed:
+        tx.touch("events")
+    return changed
 
 
 def prune(tx: Tx, before_at: Instant, keep_rows: int) -> int:
@@ -164,7 +185,7 @@ def _thin(tx: Tx, known: int, condition: str, excess: int, now: Instant, trust: 
             lost += 1
     tx.executemany("DELETE FROM events WHERE seq = ?", [(row["seq"],) for row in rows])
     tx.execute(
-        "INSERT INTO events VALUES (?, ?, NULL, ?, ?, NULL, NULL, ?)",
+        "INSERT INTO events VALUES (?, ?, NULL, ?, ?, NULL, NULL, ?, NULL)",
         (
             first,
             now,
@@ -187,4 +208,5 @@ def _row(row: sqlite3.Row) -> EventRow:
         row["device_id"],
         row["credential_id"],
         codec.load(row["body"]),
+        None if row["correction_ms"] is None else Instant(row["at"] + row["correction_ms"]),
     )

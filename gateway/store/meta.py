@@ -14,6 +14,9 @@ REVISION = "revision"
 SCHEDULE_HASH = "schedule_hash"
 BOOT_COUNTER = "boot_counter"
 TIME_FLOOR = "time_floor"
+TIME_BELIEF = "time_belief"
+TIME_FROM_SEQ = "time_from_seq"
+"""The first event that was stamped by the present belief."""
 CHANGE = "change"
 HEAD = "head"
 WATERMARK = "watermark"
@@ -70,17 +73,18 @@ def set_schedule_hash(tx: Tx, value: str) -> None:
 
 
 def time_floor() -> Select[Instant]:
-    """The highest time ever proven."""
+    """The highest time ever proven, as it stood when it was last written; 0: none yet."""
     floor = integer(TIME_FLOOR)
     return Select(floor.sql, floor.params, lambda row: Instant(row[0]))
 
 
-def set_time_floor(tx: Tx, proven: Instant) -> bool:
-    """False when the floor was there already; it never falls."""
-    if proven <= (tx.one(time_floor()) or 0):
-        return False
-    put(tx, TIME_FLOOR, proven)
-    return True
+def set_time(tx: Tx, floor: Instant, belief: str) -> None:
+    """What is known of the time, in a document that is `timekeeping`'s, and the floor beside it.
+
+    Nothing here keeps the floor from falling: signed time may lower one that was poisoned.
+    """
+    put(tx, TIME_FLOOR, floor)
+    put(tx, TIME_BELIEF, belief)
 
 
 def boot_counter() -> Select[int]:

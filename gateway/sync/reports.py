@@ -68,6 +68,8 @@ class EventModel(Lenient):
     seq: Counted
     at: Time
     trust: Literal["trusted", "holdover", "untrusted"]
+    corrected_at: Time | None = None
+    """When it was, by a time that was proven after it had been stamped."""
     type: str
     device_time: Time | None = None
     device_id: str | None = None

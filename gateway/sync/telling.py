@@ -31,6 +31,7 @@ def event(row: EventRow) -> EventModel:
         seq=row.seq,
         at=row.at,
         trust=row.trust.value,
+        corrected_at=row.corrected_at,
         type=row.type.value,
         device_time=row.device_time,
         device_id=row.device_id,

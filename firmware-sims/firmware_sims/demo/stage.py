@@ -58,7 +58,7 @@ socket = "{socket}"
 lead_s = {lead}
 erase_alarm_s = {alarm}
 
-[clock]
+[time]
 trust = "assume"
 
 [logs]

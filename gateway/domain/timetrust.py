@@ -1,0 +1,491 @@
+"""Whom to believe about the time: pure rules over what sources say and what was believed before.
+
+All times of one boot are offsets: an instant less the machine's uptime, in milliseconds. The uptime
+never jumps, so an offset that is right stays right but for the drift of a crystal, and a source
+that says another offset speaks of a jump.
+
+Here: what a source's word does to the belief. Not here: reading sources (`timekeeping.host`),
+signatures, what is remembered and told (`timekeeping.keeper`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from gateway.domain.instant import ClockTrust, Instant
+
+RELEASED = Instant(1_767_225_600_000)
+"""2026-01-01: no true time is older than this software. For a gateway without a floor."""
+
+SLACK_MS = 2_000
+"""No difference below this is a jump."""
+SLEW_MOST_MS = 10_000
+"""A difference below this is closed slowly, so that no edge of a window is crossed twice."""
+SLEW_MS_PER_S = 10
+RTC_AGREES_MS = 60_000
+TOLD_ALIVE_S = 300.0
+"""The cloud's time comes with answers to the hello, once a minute; it is alive for this long."""
+LONE_KEPT_S = 600.0
+"""How long an authenticated word that nobody seconded waits for a second one."""
+
+
+class Source(Enum):
+    """Who says what time it is."""
+
+    KERNEL = "kernel"
+    """A time service keeps the machine's clock; nobody can prove which."""
+    RTC = "rtc"
+    CLOUD_UNSIGNED = "cloud_unsigned"
+    NTS = "nts"
+    """As `kernel`, and the installer declares that the service takes authenticated time only."""
+    CLOUD = "cloud"
+    """Signed, and bound to a nonce of ours."""
+    TECHNICIAN = "technician"
+    """Signed by a person's key, and bound to a nonce of ours."""
+
+
+AUTHENTICATED = frozenset({Source.NTS, Source.CLOUD, Source.TECHNICIAN})
+_TOLD = frozenset({Source.CLOUD, Source.CLOUD_UNSIGNED, Source.TECHNICIAN})
+"""Speak now and then, by messages."""
+_RANK = {source: rank for rank, source in enumerate(reversed(Source))}
+_FOLLOWED = frozenset({Source.KERNEL, Source.NTS})
+"""Keeps the time all along: followed to the middle of what it says, not only to its error."""
+
+
+class Reason(Enum):
+    """Why a source is not believed."""
+
+    BEHIND_FLOOR = "behind_floor"
+    """It says an earlier time than was proven already."""
+    BEYOND_DRIFT = "beyond_drift"
+    """It is farther from our own time than a crystal can drift."""
+    OUTAGE_TOO_LONG = "outage_too_long"
+    """It says that the gateway was off for longer than the site calls possible."""
+    ALONE = "alone"
+    """It is authenticated, far from our own time, and no second source says the same."""
+    BEHIND_LAST = "behind_last"
+    """The battery-backed clock is behind what it was set to."""
+    NEVER_SET = "never_set"
+    """The battery-backed clock alone, on a gateway that never knew the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """A site's choices and the machine's crystal."""
+
+    drift_ppm: float = 100.0
+    longest_outage_s: float = 14 * 86_400.0
+    short_outage_s: float = 300.0
+    """An outage up to this is believed at once: that is how far one forged packet can push."""
+    steady_s: float = 60.0
+    """How long a weak source must say the same before a longer outage is believed."""
+
+    def drift_ms(self, seconds: float) -> int:
+        return math.ceil(seconds * self.drift_ppm / 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """It is `at` or later, at that uptime; it rises with the time that passes."""
+
+    at: Instant
+    uptime_s: float
+
+    def risen(self, uptime_s: float, limits: Limits) -> Instant:
+        """Less what the crystal may be fast."""
+        passed_s = uptime_s - self.uptime_s
+        return Instant(self.at + math.floor(passed_s * 1000) - limits.drift_ms(passed_s))
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a source says: it is `offset_ms` past the machine's start, give or take `error_ms`."""
+
+    source: Source
+    offset_ms: int
+    error_ms: int
+
+    @classmethod
+    def of(cls, source: Source, at: Instant, error_ms: int, uptime_s: float) -> Reading:
+        return cls(source, at - _ms(uptime_s), error_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The offset that was adopted: what later words are measured against.
+
+    A weak source that agrees does not move it, or else it could lead us anywhere in small steps.
+    """
+
+    offset_ms: int
+    uptime_s: float
+    error_ms: int
+    authenticated: bool
+    provisional: bool = False
+    """By the battery-backed clock alone: good enough to go on, not to judge others by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The last word that agreed."""
+
+    source: Source
+    uptime_s: float
+    error_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """What is believed in one boot, and the bounds that came from before it."""
+
+    offset_ms: int
+    """The house's own time. While untrusted: a guess that is never behind the floor."""
+    seen_s: float
+    """Uptime of the last judgement."""
+    floor: Bound | None = None
+    """Proven by an authenticated source, or at the very first start by any."""
+    last: Bound | None = None
+    """Last believed in a former boot, whoever said so."""
+    trust: ClockTrust = ClockTrust.UNTRUSTED
+    base: Base | None = None
+    proof: Proof | None = None
+    told_s: float | None = None
+    """Uptime of the last message that agreed."""
+    candidate: Reading | None = None
+    """Says that we were off for long; `candidate_s`: since when it says the same."""
+    candidate_s: float = 0.0
+    lone: tuple[tuple[Reading, float], ...] = ()
+    """Authenticated words that nobody seconded yet, and when they were said."""
+
+    def now(self, uptime_s: float) -> Instant:
+        return Instant(self.offset_ms + _ms(uptime_s))
+
+    def floor_at(self, uptime_s: float, limits: Limits) -> Instant:
+        """0 while there is none."""
+        return self.floor.risen(uptime_s, limits) if self.floor else Instant(0)
+
+    def least_at(self, uptime_s: float, limits: Limits) -> Instant:
+        """What time it is if the machine was never off; 0 where nobody ever knew."""
+        last = self.last.risen(uptime_s, limits) if self.last else Instant(0)
+        return max(self.floor_at(uptime_s, limits), last)
+
+    def error_ms(self, uptime_s: float, limits: Limits) -> int | None:
+        """How far the house's time may be off; None while nothing is proven."""
+        if self.proof is None:
+            return None
+        return self.proof.error_ms + limits.drift_ms(uptime_s - self.proof.uptime_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """The house's time moved by `by_ms` to what a source says.
+
+    `wrong_before`: not by drift, so what was written down in this boot is wrong by as much.
+    """
+
+    source: Source
+    by_ms: int
+    wrong_before: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A source was not believed; it is `difference_ms` ahead of the house's time."""
+
+    source: Source
+    difference_ms: int
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A weak source says that we were off for long; it must say so for a while."""
+
+    source: Source
+    difference_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class FloorLowered:
+    """Signed time proved that the floor had been poisoned."""
+
+    by_ms: int
+
+
+Finding = Adopted | Refused | Waiting | FloorLowered
+
+
+def begin(
+    wall: Instant, uptime_s: float, floor: Instant | None, last: Instant | None, limits: Limits
+) -> Belief:
+    """A boot of which nothing is known. `floor`, `last`: as they stood when the power went.
+
+    Both have risen by the uptime at least. The wall clock is only a guess, and only where it is a
+    possible one: nothing acts on it, but people read it in what is written down.
+    """
+    belief = Belief(
+        0,
+        uptime_s,
+        None if floor is None else Bound(floor, 0.0),
+        None if last is None else Bound(last, 0.0),
+    )
+    least = belief.least_at(uptime_s, limits)
+    possible = not least or least <= wall <= least + limits.longest_outage_s * 1000
+    return replace(belief, offset_ms=(wall if possible else least) - _ms(uptime_s))
+
+
+def judge(
+    belief: Belief, readings: tuple[Reading, ...], uptime_s: float, limits: Limits
+) -> tuple[Belief, list[Finding]]:
+    """What is believed after these words, all said now.
+
+    Authenticated words are heard first. An RTC is to be given only if it ran by itself since the
+    start: the kernel sets it while synchronised, so that it would only repeat the kernel's word.
+    """
+    lone = tuple(one for one in belief.lone if uptime_s - one[1] <= LONE_KEPT_S)
+    passed_s = uptime_s - belief.seen_s
+    belief = replace(belief, seen_s=uptime_s, lone=lone)
+    judgement = _Judgement(belief, readings, uptime_s, passed_s, limits)
+    for reading in sorted(readings, key=lambda one: _RANK[one.source]):
+        judgement.hear(reading)
+    return judgement.verdict(), judgement.findings
+
+
+class _Judgement:
+    """One round of words; `belief` is what is believed so far."""
+
+    def __init__(
+        self,
+        belief: Belief,
+        readings: tuple[Reading, ...],
+        uptime_s: float,
+        passed_s: float,
+        limits: Limits,
+    ) -> None:
+        self.belief = belief
+        self.findings: list[Finding] = []
+        self._floor = belief.floor_at(uptime_s, limits)
+        self._readings = readings
+        self._uptime_s = uptime_s
+        self._passed_s = passed_s
+        self._limits = limits
+        self._agreed = False
+
+    def hear(self, reading: Reading) -> None:
+        if reading.source in AUTHENTICATED:
+            self._authenticated(reading)
+        elif reading.source is Source.RTC:
+            self._rtc(reading)
+        else:
+            self._weak(reading)
+
+    def verdict(self) -> Belief:
+        belief = self.belief
+        if belief.base is None:
+            trust = ClockTrust.UNTRUSTED
+        elif self._agreed or self._told_lately():
+            trust = ClockTrust.TRUSTED
+        else:
+            trust = ClockTrust.HOLDOVER
+        return replace(belief, trust=trust)
+
+    def _told_lately(self) -> bool:
+        told = self.belief.told_s
+        return told is not None and self._uptime_s - told <= TOLD_ALIVE_S
+
+    # ── authenticated ───────────────────────────────────────────────────────────────────
+
+    def _authenticated(self, reading: Reading) -> None:
+        """Against our own proven time it needs a second; against a weak source's word it does not.
+
+        Else whoever forges plain NTP need only be quicker than the cloud.
+        """
+        base = self.belief.base
+        proven = base is not None and base.authenticated
+        near = base is not None and self._is_near(base, reading)
+        if proven and not near and not self._is_seconded(reading):
+            self.belief = replace(
+                self.belief,
+                lone=(
+                    *(one for one in self.belief.lone if one[0].source is not reading.source),
+                    (reading, self._uptime_s),
+                ),
+            )
+            self._refuse(reading, Reason.ALONE)
+            return
+        if self._latest(reading) < self._floor - SLACK_MS:
+            if reading.source is not Source.CLOUD:
+                self._refuse(reading, Reason.BEHIND_FLOOR)
+                return
+            self.findings.append(FloorLowered(self._floor - self._earliest(reading)))
+            self._floor = Instant(0)
+        if base is not None and near:
+            self._agree(reading)
+            base = self._confirmed(base, reading)
+        else:
+            self._adopt(reading)
+            base = self.belief.base
+        self._floor = max(self._floor, self._earliest(reading))
+        self.belief = replace(
+            self.belief,
+            floor=Bound(self._floor, self._uptime_s),
+            base=base,
+            lone=(),
+        )
+
+    def _confirmed(self, base: Base, reading: Reading) -> Base:
+        """An authenticated word that agrees makes a new base, unless the old one is the better."""
+        since = self._limits.drift_ms(self._uptime_s - base.uptime_s)
+        if base.authenticated and base.error_ms + since <= reading.error_ms:
+            return base
+        offset_ms = self.belief.offset_ms
+        return Base(offset_ms, self._uptime_s, reading.error_ms, authenticated=True)
+
+    def _is_seconded(self, reading: Reading) -> bool:
+        words = [*self._readings, *(word for word, _ in self.belief.lone)]
+        kernel = {Source.KERNEL, Source.NTS}
+        return any(
+            abs(word.offset_ms - reading.offset_ms) <= word.error_ms + reading.error_ms + SLACK_MS
+            for word in words
+            if word.source is not reading.source and not {word.source, reading.source} <= kernel
+        )
+
+    # ── weak ────────────────────────────────────────────────────────────────────────────
+
+    def _weak(self, reading: Reading) -> None:
+        base = self.belief.base
+        if base is None or base.provisional:
+            self._first(reading)
+            return
+        if self._is_behind_floor(reading):
+            self._refuse(reading, Reason.BEHIND_FLOOR)
+        elif self._is_near(base, reading):
+            self._agree(reading)
+        else:
+            self._refuse(reading, Reason.BEYOND_DRIFT)
+
+    def _first(self, reading: Reading) -> None:
+        """A weak source in a boot in which nothing is proven: how long we were off is unknown."""
+        if self._is_behind_floor(reading):
+            self._refuse(reading, Reason.BEHIND_FLOOR)
+            return
+        least = self.belief.least_at(self._uptime_s, self._limits)
+        off_ms = self._at(reading) - least
+        if self._rtc_agrees(reading) or not least:
+            self._adopt(reading)
+        elif off_ms > self._limits.longest_outage_s * 1000 + reading.error_ms:
+            self._refuse(reading, Reason.OUTAGE_TOO_LONG)
+        elif (
+            -SLACK_MS - reading.error_ms <= off_ms <= self._limits.short_outage_s * 1000
+        ) or self._is_steady(reading):
+            self._adopt(reading)
+        else:
+            self.findings.append(Waiting(reading.source, self._difference(reading)))
+
+    def _is_steady(self, reading: Reading) -> bool:
+        known, since = self.belief.candidate, self.belief.candidate_s
+        most = SLACK_MS + reading.error_ms
+        if known is None or abs(known.offset_ms - reading.offset_ms) > most:
+            known, since = reading, self._uptime_s
+        self.belief = replace(self.belief, candidate=known, candidate_s=since)
+        return self._uptime_s - since >= self._limits.steady_s
+
+    def _rtc(self, reading: Reading) -> None:
+        """The battery-backed clock alone: enough to go on with until somebody else speaks."""
+        if self.belief.base is not None:
+            return
+        least = self.belief.least_at(self._uptime_s, self._limits)
+        off_ms = self._at(reading) - least
+        if not least:
+            self._refuse(reading, Reason.NEVER_SET)
+        elif self._is_behind_floor(reading):
+            self._refuse(reading, Reason.BEHIND_FLOOR)
+        elif off_ms < -RTC_AGREES_MS:
+            self._refuse(reading, Reason.BEHIND_LAST)
+        elif off_ms > self._limits.longest_outage_s * 1000:
+            self._refuse(reading, Reason.OUTAGE_TOO_LONG)
+        else:
+            error_ms = reading.error_ms + self._limits.drift_ms(max(0, off_ms) / 1000)
+            self._adopt(replace(reading, error_ms=error_ms))
+
+    def _rtc_agrees(self, reading: Reading) -> bool:
+        return any(
+            abs(word.offset_ms - reading.offset_ms) <= RTC_AGREES_MS
+            for word in self._readings
+            if word.source is Source.RTC
+        )
+
+    # ── what both come to ───────────────────────────────────────────────────────────────
+
+    def _agree(self, reading: Reading) -> None:
+        """The difference is within what a crystal drifts: follow, slowly while that is enough."""
+        if self._agreed and reading.source not in AUTHENTICATED:
+            return  # a better one was heard already
+        self._agreed = True
+        ahead = reading.offset_ms - self.belief.offset_ms
+        if reading.source not in _FOLLOWED:  # its error is the way's: no reason to move within it
+            ahead = _beyond(ahead, reading.error_ms)
+        if abs(ahead) > SLEW_MOST_MS:
+            self.findings.append(Adopted(reading.source, ahead, wrong_before=False))
+        else:
+            most = round(self._passed_s * SLEW_MS_PER_S)
+            ahead = max(-most, min(most, ahead))
+        offset_ms = self.belief.offset_ms + ahead
+        error_ms = reading.error_ms + abs(reading.offset_ms - offset_ms)
+        self._prove(reading.source, offset_ms, error_ms)
+
+    def _adopt(self, reading: Reading) -> None:
+        by_ms = reading.offset_ms - self.belief.offset_ms
+        provisional = reading.source is Source.RTC
+        self._agreed = self._agreed or not provisional
+        self.findings.append(Adopted(reading.source, by_ms, wrong_before=True))
+        self._prove(reading.source, reading.offset_ms, reading.error_ms)
+        base = Base(
+            reading.offset_ms,
+            self._uptime_s,
+            reading.error_ms,
+            reading.source in AUTHENTICATED,
+            provisional,
+        )
+        first = Bound(self._earliest(reading), self._uptime_s)
+        floor = self.belief.floor or first
+        self.belief = replace(self.belief, base=base, floor=floor, candidate=None)
+
+    def _prove(self, source: Source, offset_ms: int, error_ms: int) -> None:
+        proof = Proof(source, self._uptime_s, error_ms)
+        told = self._uptime_s if source in _TOLD else self.belief.told_s
+        self.belief = replace(self.belief, offset_ms=offset_ms, proof=proof, told_s=told)
+
+    def _is_near(self, base: Base, reading: Reading) -> bool:
+        drift_ms = self._limits.drift_ms(self._uptime_s - base.uptime_s)
+        most = max(SLACK_MS, drift_ms) + reading.error_ms + base.error_ms
+        return abs(reading.offset_ms - base.offset_ms) <= most
+
+    def _is_behind_floor(self, reading: Reading) -> bool:
+        return self._latest(reading) < (self._floor or RELEASED)
+
+    def _at(self, reading: Reading) -> Instant:
+        return Instant(reading.offset_ms + _ms(self._uptime_s))
+
+    def _earliest(self, reading: Reading) -> Instant:
+        return Instant(self._at(reading) - reading.error_ms)
+
+    def _latest(self, reading: Reading) -> Instant:
+        return Instant(self._at(reading) + reading.error_ms)
+
+    def _difference(self, reading: Reading) -> int:
+        return reading.offset_ms - self.belief.offset_ms
+
+    def _refuse(self, reading: Reading, reason: Reason) -> None:
+        self.findings.append(Refused(reading.source, self._difference(reading), reason))
+
+
+def _ms(uptime_s: float) -> int:
+    return round(uptime_s * 1000)
+
+
+def _beyond(ahead: int, error_ms: int) -> int:
+    """What is left of a difference when the error is taken off it."""
+    return max(0, ahead - error_ms) if ahead >= 0 else min(0, ahead + error_ms)
