@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from gateway.domain.instant import Instant, to_datetime
 from gateway.errors import StoreBusy, StoreError, StoreFull, StoreUnreadable
+from gateway.kit.files import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,7 +127,7 @@ def prepare(
             whole = _create(path, scripts, epoch)  # first: without a new one, the old one stays
             set_aside = _set_aside(path, now) if damaged else None
             whole.rename(path)
-            _sync_folder(path)
+            sync_folder(path.parent)
             return OpenReport(fresh=True, set_aside=set_aside, epoch=epoch)
         path.chmod(0o600)
         _migrate(path, scripts)
@@ -217,7 +218,7 @@ def _migrate(path: Path, scripts: list[str]) -> None:
         os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         with closing(sqlite3.connect(copy)) as target:
             connection.backup(target)
-        _sync_folder(path)
+        sync_folder(path.parent)
         for number, script in enumerate(scripts[version:], start=version + 1):
             _apply(connection, number, script)
 
@@ -231,12 +232,3 @@ def _apply(connection: sqlite3.Connection, number: int, script: str) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-
-
-def _sync_folder(path: Path) -> None:
-    """Make a new name in the folder survive a power cut."""
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

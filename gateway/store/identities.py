@@ -7,13 +7,13 @@ find the same doors under the same names; everything else about a lock can be as
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import structlog
 
 from gateway.errors import StoreFull
+from gateway.kit.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,27 +51,22 @@ class Identities:
     def give(self, radio: str, address: str, model: str, name: str) -> DeviceId:
         """A new id, on the disk before it is returned. StoreFull."""
         device_id = self._new_id()
-        self._known[radio, address] = Identity(device_id, radio, address, model, name)
-        self._write()
+        given = Identity(device_id, radio, address, model, name)
+        self._keep(self._known | {(radio, address): given})
         return device_id
 
     def forget(self, device_id: DeviceId) -> None:
         """After removal: the id is never used again, also not by the same hardware."""
-        self._known = {key: x for key, x in self._known.items() if x.device_id != device_id}
-        self._write()
+        self._keep({key: x for key, x in self._known.items() if x.device_id != device_id})
 
-    def _write(self) -> None:
-        text = json.dumps([asdict(x) for x in self._known.values()], indent=1)
-        new = self._path.with_suffix(".new")
+    def _keep(self, known: dict[tuple[str, str], Identity]) -> None:
+        """On the disk first: an id that is not there must not be found known at the next try."""
+        text = json.dumps([asdict(x) for x in known.values()], indent=1)
         try:
-            with new.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            new.chmod(0o600)
-            new.replace(self._path)
+            write_whole(self._path, text.encode())
         except OSError as error:
             raise StoreFull(f"could not write {self._path.name}: {error.strerror}") from error
+        self._known = known
 
 
 def _read(path: Path) -> list[Identity]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets  # noqa: TID251 - the default of a parameter, and the making of a key
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from gateway.domain.secret import DigitsFacts, KeyedHash, Secret
 from gateway.errors import ConfigError, StoreUnreadable
+from gateway.kit.files import write_whole
 from gateway.store import meta
 
 if TYPE_CHECKING:
@@ -145,22 +145,9 @@ def _read(path: Path, *, forbidden: int) -> bytes:
 
 def _create(path: Path) -> None:
     """Complete or absent, whenever the power goes."""
-    unfinished = path.with_name(path.name + ".new")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        unfinished.unlink(missing_ok=True)
-        file = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        try:
-            os.write(file, secrets.token_hex(KEY_BYTES).encode() + b"\n")
-            os.fsync(file)
-        finally:
-            os.close(file)
-        unfinished.rename(path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_whole(path, secrets.token_hex(KEY_BYTES).encode() + b"\n")
     except OSError as error:
         raise ConfigError(f"could not create the key file {path}: {error.strerror}") from error
 

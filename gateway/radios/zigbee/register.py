@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from gateway.kit.files import write_whole
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -45,7 +47,4 @@ class Register:
                 "forgotten": sorted(self.forgotten),
             }
         )
-        part = self._path.with_suffix(".part")
-        part.write_text(text, encoding="utf-8")
-        part.chmod(0o600)
-        part.replace(self._path)
+        write_whole(self._path, text.encode())

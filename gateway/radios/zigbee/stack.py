@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import logging
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import aiosqlite
 import bellows.zigbee.application  # type: ignore[import-untyped]  # bellows has no types
 import structlog
+import zigpy.appdb
 import zigpy.application
 import zigpy.util
 from bellows.types import (  # type: ignore[import-untyped]  # bellows has no types
@@ -22,11 +25,11 @@ from zigpy.zcl.clusters.closures import DoorLock
 
 from gateway.domain.instant import Instant, from_datetime
 from gateway.errors import RadioRefused, RadioUnavailable
+from gateway.kit.files import sync_folder
 from gateway.radios.zigbee.plain import LIBRARY_ERRORS
 
 if TYPE_CHECKING:
     from datetime import tzinfo
-    from pathlib import Path
 
     from gateway.kit.clock import Clock
 
@@ -99,9 +102,34 @@ class Application(bellows.zigbee.application.ControllerApplication):  # type: ig
                 "could not open the Zigbee radio: its database is damaged; move it aside to start "
                 "anew (nodes must join again) or put a copy back"
             ) from error
+        except aiosqlite.Error as error:
+            raise RadioUnavailable(f"could not open the Zigbee database: {error}") from error
         except LIBRARY_ERRORS as error:
             cause = str(error.__cause__ or error) or type(error).__name__
             raise RadioUnavailable(f"could not open the Zigbee radio: {cause}") from error
+
+    async def _load_db(self) -> None:
+        """Called by the library: its own way, but safe from power cuts.
+
+        It would make its tables one by one in the file itself, and refuse for ever one in which
+        some are missing; and with its `synchronous = normal` it may forget who joined.
+        """
+        path = Path(self.config["database_path"])
+        if _blank(path):
+            await self._make_db(path)
+        await super()._load_db()
+        await self._dblistener.execute("PRAGMA synchronous = FULL")
+
+    async def _make_db(self, path: Path) -> None:
+        """Under another name until it is complete."""
+        unfinished = path.with_name(path.name + ".new")
+        for part in ("", "-wal", "-shm"):
+            unfinished.with_name(unfinished.name + part).unlink(missing_ok=True)
+        private(unfinished)
+        maker = await zigpy.appdb.PersistingListener.new(str(unfinished), self)
+        await maker.shutdown()
+        unfinished.replace(path)
+        sync_folder(path.parent)
 
     async def probe(self) -> None:
         try:
@@ -148,6 +176,10 @@ class Application(bellows.zigbee.application.ControllerApplication):  # type: ig
                 decisionId=EzspDecisionBitmask.ALLOW_JOINS,  # needs an open network as well
             )
         await self._ezsp.clearTransientLinkKeys()
+
+
+def _blank(path: Path) -> bool:
+    return not path.exists() or path.stat().st_size == 0
 
 
 def private(path: Path) -> None:

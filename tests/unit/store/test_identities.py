@@ -67,7 +67,8 @@ def test_a_disk_that_takes_nothing_is_told_and_the_old_file_stays(tmp_path: Path
     known = Identities(path, ids())
     known.give("zigbee", "00:11", "YRD226", "Front")
     before = path.read_bytes()
-    path.with_suffix(".new").mkdir()  # in the way of the writing
+    (tmp_path / "devices.json.new").mkdir()  # in the way of the writing
     with pytest.raises(StoreFull, match=r"could not write devices\.json"):
         known.give("zigbee", "00:12", "YRD226", "Side")
     assert path.read_bytes() == before
+    assert known.known("zigbee", "00:12", "YRD226") is None  # else it is never written
