@@ -1,0 +1,137 @@
+"""Power, link, radio, disk and time: since when each is good, and the clock's error.
+
+A condition that is bad has no `since`. Power, link and time are bad until told; radio and disk are
+good. Not here: what follows from it for a code.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import Final
+
+from tests.simulation.windows import EVER, NEVER
+
+
+class Conditions:
+    """`stamp` changes with every change, so that what was derived can be kept until then."""
+
+    def __init__(self, t_ms: int) -> None:
+        self._t_ms: Final = t_ms
+        self.stamp = 0
+        self._power: int | None = None
+        self._link: int | None = None
+        self._disk: int | None = NEVER
+        self._stick: int | None = NEVER
+        self._radio: dict[str, int | None] = {}
+        self._time: int | None = None
+        self._settled: dict[str, int] = {}
+        """When the gateway last had had its T with a lock."""
+        self._times: list[tuple[int, bool, int]] = [(NEVER, False, 0)]
+        self._worst_error = 0
+        self.cuts: list[int] = []
+        self._full: list[list[int]] = []
+        """Stretches without room on the disk."""
+
+    def device(self, device_id: str) -> None:
+        """There is such a lock."""
+        self._radio.setdefault(device_id, NEVER)
+        self._settled.setdefault(device_id, NEVER)
+
+    # ── changes ─────────────────────────────────────────────────────────────────────────
+
+    def power(self, at: int, *, on: bool) -> None:
+        if not on and self._power is not None:
+            self.cuts.append(at)
+        self._leave(at)
+        self._power = _turn(self._power, at, good=on)
+
+    def link(self, at: int, *, good: bool) -> None:
+        self.stamp += 1
+        self._link = _turn(self._link, at, good=good)
+
+    def disk(self, at: int, *, good: bool) -> None:
+        if not good and self._disk is not None:
+            self._full.append([at, EVER])
+        if good and self._disk is None:
+            self._full[-1][1] = at
+        self._leave(at)
+        self._disk = _turn(self._disk, at, good=good)
+
+    def radio(self, at: int, device_id: str | None, *, good: bool) -> None:
+        self._leave(at)
+        if device_id is None:
+            self._stick = _turn(self._stick, at, good=good)
+        else:
+            self.device(device_id)
+            self._radio[device_id] = _turn(self._radio[device_id], at, good=good)
+
+    def time(self, at: int, *, proven: bool, error_ms: int) -> None:
+        self.stamp += 1
+        error = abs(error_ms)
+        self._time = _turn(self._time, at, good=proven)
+        self._times.append((at, proven, error))
+        self._worst_error = max(self._worst_error, error)
+
+    def _leave(self, at: int) -> None:
+        """Something that touches the locks is about to change."""
+        self.stamp += 1
+        for device_id in self._settled:
+            since = self.reach(device_id)
+            if since is not None and at - since > self._t_ms:
+                self._settled[device_id] = at
+
+    # ── questions ───────────────────────────────────────────────────────────────────────
+
+    def reach(self, device_id: str) -> int | None:
+        """Since when the gateway could work on this lock."""
+        return _all(self._power, self._disk, self._stick, self._radio.get(device_id, NEVER))
+
+    def hearing(self) -> int | None:
+        """Since when orders could reach the gateway."""
+        return _all(self._power, self._disk, self._link)
+
+    @property
+    def time_since(self) -> int | None:
+        """Since when the gateway knows the time."""
+        return self._time
+
+    def error(self, device_id: str, at: int) -> int:
+        """The worst error of the clock whose doings at this lock could not be undone by now."""
+        if not self._worst_error:
+            return 0
+        since = self.reach(device_id)
+        calm = since is not None and at - since > self._t_ms
+        begin = at if calm else min(at, self._settled.get(device_id, NEVER))
+        return self.error_since(begin - self._t_ms if begin > NEVER else NEVER)
+
+    def error_since(self, begin: int) -> int:
+        return max(error for _, _, error in self._times[self._index(begin) :])
+
+    def proven_at(self, at: int) -> bool:
+        return self._times[self._index(at)][1]
+
+    def may_be_lost(self, at: int, commit_ms: int) -> bool:
+        """Whether what was heard at `at` may not have been on the disk when the power went."""
+        safe = at + commit_ms
+        for begin, end in self._full:
+            if begin <= safe and at <= end:
+                safe = max(safe, end + commit_ms)
+        return any(at <= cut <= safe for cut in self.cuts)
+
+    def _index(self, at: int) -> int:
+        return bisect_right(self._times, at, key=lambda entry: entry[0]) - 1
+
+
+def _turn(since: int | None, at: int, *, good: bool) -> int | None:
+    if not good:
+        return None
+    return at if since is None else since
+
+
+def _all(*since: int | None) -> int | None:
+    latest = NEVER
+    for one in since:
+        if one is None:
+            return None
+        latest = max(latest, one)
+    return latest

@@ -1,0 +1,216 @@
+"""What lies in the locks' memories as far as it was written there, by whom, and how often.
+
+Rules here: SLOTS (whose place a write takes), BUDGET, UNMANAGED. Here too: what was changed behind
+the gateway's back, which excuses what doors do until the gateway can have found out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from tests.simulation.judging.promise import Figures, Promise
+
+DAY_MS: Final = 86_400_000
+
+ERASED: Final = frozenset({"clear_by_hand", "foreign_erase", "factory_reset", "deleted-later"})
+"""Ways in which a code goes."""
+SET: Final = frozenset({"set_by_hand", "foreign_write"})
+"""Ways in which one comes."""
+UNAPPLIED: Final = frozenset({"acknowledged-but-not-applied"})
+"""The lock says yes and does nothing."""
+MISTIMED: Final = frozenset({"clock", "schedule", "user_type", "user_status"})
+"""The code stays where it is and opens at other times."""
+
+
+@dataclass(slots=True)
+class Stranger:
+    """A code that is not the gateway's. `over`: it was put where the gateway believes its own."""
+
+    digits: str
+    since: int
+    over: bool
+
+
+@dataclass(slots=True)
+class Excuse:
+    since: int
+    how: str
+
+
+@dataclass(slots=True)
+class _Lock:
+    slots: dict[int, str] = field(default_factory=dict)
+    believed: dict[int, str] = field(default_factory=dict)
+    """What the gateway wrote and did not clear."""
+    strangers: dict[int, Stranger] = field(default_factory=dict)
+    lost: dict[str, Excuse] = field(default_factory=dict)
+    """Digits that may not open though they should."""
+    stray: dict[str, Excuse] = field(default_factory=dict)
+    """Digits that may open though they should not."""
+    tampered: bool = False
+
+
+class Memory:
+    """`owners`: the credentials that ever had these digits at this lock."""
+
+    def __init__(
+        self,
+        promise: Promise,
+        figures: Figures,
+        violate: Callable[[int, str, str | None, str | None, str], None],
+        owners: Callable[[str, str], list[str]],
+    ) -> None:
+        self._promise = promise
+        self._figures = figures
+        self._violate = violate
+        self._owners = owners
+        self._locks: dict[str, _Lock] = {}
+        self._of_code: Counter[tuple[str, str, int]] = Counter()
+        self._of_lock: Counter[tuple[str, int]] = Counter()
+
+    def lock(self, device_id: str) -> _Lock:
+        return self._locks.setdefault(device_id, _Lock())
+
+    # ── the gateway writes ──────────────────────────────────────────────────────────────
+
+    def set(self, at: int, device_id: str, slot: int, digits: str, *, urgent: bool) -> None:
+        lock = self.lock(device_id)
+        self._touches(at, device_id, slot)
+        former = lock.slots.get(slot)
+        mine, others = self._owners(device_id, digits), []
+        if former is not None and slot not in lock.strangers:
+            others = self._owners(device_id, former)
+        if not mine:
+            self._violate(at, "SLOTS", device_id, None, f"slot {slot} was given digits of nobody")
+        elif others and not set(mine) & set(others):
+            who = ",".join(mine)
+            whose = ",".join(others)
+            words = f"slot {slot} was written for {who} while the code of {whose} was in it"
+            self._violate(at, "SLOTS", device_id, who, words)
+        lock.strangers.pop(slot, None)
+        lock.slots[slot] = lock.believed[slot] = digits
+        lock.lost.pop(digits, None)
+        self._count(at, device_id, digits, urgent=urgent)
+
+    def clear(self, at: int, device_id: str, slot: int) -> None:
+        lock = self.lock(device_id)
+        self._touches(at, device_id, slot)
+        lock.strangers.pop(slot, None)
+        former = lock.slots.pop(slot, None)
+        lock.believed.pop(slot, None)
+        if former is not None:
+            lock.stray.pop(former, None)
+        self._wear(at, device_id)
+
+    def schedule(self, at: int, device_id: str, slot: int) -> None:
+        self._touches(at, device_id, slot)
+        self._wear(at, device_id)
+
+    def changed(self, digits: str) -> None:
+        """Another order: its writes are not identical to those before."""
+        for key in [key for key in self._of_code if key[1] == digits]:
+            del self._of_code[key]
+
+    def _touches(self, at: int, device_id: str, slot: int) -> None:
+        stranger = self.lock(device_id).strangers.get(slot)
+        if stranger is None:
+            return
+        if stranger.over or at - stranger.since <= self._promise.t_ms:
+            self._figures.excused["stranger_in_our_slot"] += 1
+            return
+        words = f"slot {slot} was written although it holds an unmanaged code"
+        self._violate(at, "UNMANAGED", device_id, None, words)
+
+    def _count(self, at: int, device_id: str, digits: str, *, urgent: bool) -> None:
+        self._wear(at, device_id)
+        if urgent:
+            return
+        key = device_id, digits, at // DAY_MS
+        self._of_code[key] += 1
+        count = self._of_code[key]
+        self._figures.writes_of_a_code_max = max(self._figures.writes_of_a_code_max, count)
+        if count == self._promise.writes_per_day + 1:
+            who = ",".join(self._owners(device_id, digits)) or None
+            self._violate(at, "BUDGET", device_id, who, f"written {count} times in one day")
+
+    def _wear(self, at: int, device_id: str) -> None:
+        self._figures.writes += 1
+        key = device_id, at // DAY_MS
+        self._of_lock[key] += 1
+        count, most = self._of_lock[key], self._promise.battery_writes_per_day
+        self._figures.writes_of_a_lock_max = max(self._figures.writes_of_a_lock_max, count)
+        if most is not None and count == most + 1:
+            self._violate(at, "BUDGET", device_id, None, f"{count} writes to this lock in one day")
+
+    # ── somebody else does ──────────────────────────────────────────────────────────────
+
+    def tamper(
+        self, at: int, device_id: str, slot: int | None, how: str, digits: str | None
+    ) -> None:
+        """`slot` None: all of them. ValueError for a way that is not known."""
+        lock = self.lock(device_id)
+        slots = [slot] if slot is not None else sorted({*lock.slots, *lock.believed})
+        lock.tampered = lock.tampered or how not in UNAPPLIED
+        excuse = Excuse(at, how)
+        if how in SET:
+            if slot is None or digits is None:
+                raise ValueError(f"{how} needs a slot and its digits")
+            self._forget(lock, slots, excuse)
+            lock.slots[slot] = digits
+            lock.strangers[slot] = Stranger(digits, at, over=slot in lock.believed)
+        elif how in ERASED:
+            self._forget(lock, slots, excuse)
+        elif how in UNAPPLIED | MISTIMED:
+            for touched in slots:
+                for known in (lock.slots.get(touched), lock.believed.get(touched)):
+                    if known is not None:
+                        lock.lost[known] = lock.stray[known] = excuse
+        else:
+            raise ValueError(f"nobody knows what {how!r} does to a lock")
+
+    @staticmethod
+    def _forget(lock: _Lock, slots: list[int], excuse: Excuse) -> None:
+        for slot in slots:
+            lock.strangers.pop(slot, None)
+            for known in (lock.slots.pop(slot, None), lock.believed.get(slot)):
+                if known is not None and known not in lock.slots.values():
+                    lock.lost[known] = excuse
+
+    # ── questions ───────────────────────────────────────────────────────────────────────
+
+    def is_strangers(self, device_id: str, digits: str) -> bool:
+        return any(s.digits == digits for s in self.lock(device_id).strangers.values())
+
+    def full(self, device_id: str, slots: int) -> bool:
+        lock = self.lock(device_id)
+        return len({*lock.slots, *lock.believed}) >= slots
+
+    def holds(self, device_id: str, digits: str) -> bool:
+        """Whoever put them there."""
+        return digits in self.lock(device_id).slots.values()
+
+    def gone(self, at: int, device_id: str, codes: Mapping[int, str]) -> Iterator[str]:
+        """Unmanaged codes that are not there any more, in words."""
+        for slot, stranger in sorted(self.lock(device_id).strangers.items()):
+            if codes.get(slot) == stranger.digits:
+                continue
+            if stranger.over or at - stranger.since <= self._promise.t_ms:
+                self._figures.excused["stranger_in_our_slot"] += 1
+            elif self._owners(device_id, stranger.digits):
+                self._figures.excused["stranger_with_our_digits"] += 1
+            else:
+                yield f"the unmanaged code in slot {slot} is gone"
+
+
+def excused(excuse: Excuse | None, at: int, reach: int | None, notices_ms: int | None) -> bool:
+    """Whether the gateway need not have found out yet."""
+    if excuse is None:
+        return False
+    if notices_ms is None or reach is None:
+        return True
+    return at - max(excuse.since, reach) <= notices_ms
