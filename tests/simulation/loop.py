@@ -59,7 +59,7 @@ class SimLoop(asyncio.BaseEventLoop):
         # BaseEventLoop asks whatever is here how long to wait; this is its way of being extended.
         self._selector = _NoSelector(self)
         self._clock_resolution = 1e-9
-        self.set_task_factory(self._make)
+        self.set_task_factory(self._make)  # type: ignore[arg-type]  # typeshed's name of `context`
 
     def time(self) -> float:
         return self._passed
@@ -73,7 +73,7 @@ class SimLoop(asyncio.BaseEventLoop):
         future: asyncio.Future[T] = self.create_future()
         try:
             future.set_result(func(*args))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - handed to whoever awaits it
             future.set_exception(error)
         return future
 
@@ -100,5 +100,9 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     try:
         return loop.run_until_complete(main)
     finally:
+        left = sorted(asyncio.all_tasks(loop), key=hash)
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         asyncio.set_event_loop(None)
         loop.close()

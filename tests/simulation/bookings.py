@@ -1,0 +1,135 @@
+"""What the cloud wants of the doors: who may enter when, and how that changes.
+
+Orders only: what was ordered is told to the judge by whoever sends it (`cloud`). Digits come from
+a small space on purpose, so that they collide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from gateway.domain.instant import Instant, to_datetime, to_rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+    from tests.simulation.cloud import SimCloud
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+MINUTE = 60_000
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Bookings:
+    """`live`: credentials that were not revoked, as last ordered; `digits`: every code ever used."""
+
+    rng: Random
+    cloud: SimCloud
+    zone: str
+    devices: list[str]
+    now: Callable[[], Instant]
+    live: dict[str, Json] = field(default_factory=dict)
+    digits: list[str] = field(default_factory=list)
+    number: int = 0
+
+    def book(self) -> None:
+        """A new credential on one door or on several."""
+        self.number += 1
+        doors = self.rng.sample(self.devices, self.rng.randint(1, len(self.devices)))
+        credential: Json = {
+            "credential_id": f"c{self.number:03}",
+            "kind": "pin",
+            "secret": {"digits": self._digits()},
+            "devices": doors,
+            "window": self._window(),
+        }
+        if self.rng.random() < 0.1:
+            credential["use"] = {"limit": self.rng.randint(1, 3)}
+        if self.rng.random() < 0.07:
+            credential["held"] = True
+        self._put(credential)
+
+    def change(self) -> None:
+        """Something about a credential: gone, moved, suspended, other digits, other doors."""
+        if not self.live:
+            return
+        name = self.rng.choice(list(self.live))
+        credential = dict(self.live[name])
+        match self.rng.choices(
+            ("revoke", "revoke_one", "window", "suspend", "held", "digits", "doors"),
+            (6, 1, 4, 2, 1, 3, 2),
+        )[0]:
+            case "revoke":
+                del self.live[name]
+                self.cloud.revoke(name)
+                return
+            case "revoke_one" if len(credential["devices"]) > 1:
+                door = self.rng.choice(credential["devices"])
+                left = [other for other in credential["devices"] if other != door]
+                self.live[name] = credential | {"devices": left}
+                self.cloud.revoke(name, door)
+                return
+            case "window":
+                credential["window"] = self._window()
+            case "suspend":
+                credential["suspended"] = not credential.get("suspended", False)
+            case "held":
+                credential["held"] = False
+            case "digits":
+                credential["secret"] = {"digits": self._digits()}
+            case _:
+                doors = self.rng.sample(self.devices, self.rng.randint(1, len(self.devices)))
+                credential["devices"] = doors
+        self._put(credential)
+
+    def _put(self, credential: Json) -> None:
+        credential.pop("version", None)
+        self.live[credential["credential_id"]] = credential
+        self.cloud.put(credential)
+
+    def _digits(self) -> str:
+        if self.digits and self.rng.random() < 0.06:
+            return self.rng.choice(self.digits)  # somebody else's, or what was theirs once
+        code = "".join(self.rng.choice("0123456789") for _ in range(self.rng.choice((4, 5, 6))))
+        self.digits.append(code)
+        return code
+
+    def _window(self) -> Json:
+        now = self.now()
+        match self.rng.choices(("timed", "recurring", "always"), (7, 3, 1))[0]:
+            case "timed":
+                opens = now + self.rng.randint(-20, 90) * MINUTE + self.rng.randrange(MINUTE)
+                closes = opens + self.rng.choice((2, 5, 10, 20, 40, 90, 240)) * MINUTE
+                return {
+                    "kind": "timed",
+                    "opens_at": to_rfc3339(Instant(opens)),
+                    "closes_at": to_rfc3339(Instant(max(closes, opens + 1))),
+                }
+            case "recurring":
+                return self._recurring(now)
+            case _:
+                return {"kind": "always"}
+
+    def _recurring(self, now: Instant) -> Json:
+        wall = to_datetime(now).astimezone(ZoneInfo(self.zone))
+        starts = wall + timedelta(minutes=self.rng.randint(-60, 120))
+        ends = starts + timedelta(minutes=self.rng.choice((10, 30, 60, 120, 480)))
+        days = [WEEKDAYS[starts.weekday()]]
+        if self.rng.random() < 0.5:
+            days = [day for day in WEEKDAYS if self.rng.random() < 0.6] or days
+        window: Json = {
+            "kind": "recurring",
+            "zone": self.zone,
+            "rules": [{"weekdays": days, "from": f"{starts:%H:%M}", "to": f"{ends:%H:%M}"}],
+        }
+        if self.rng.random() < 0.3:
+            window["not_after"] = to_rfc3339(
+                Instant(now + self.rng.randint(10, 240) * MINUTE)
+            )
+        return window

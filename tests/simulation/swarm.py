@@ -1,0 +1,185 @@
+"""How bad a world is: rates of everything that can go wrong, drawn anew for each seed.
+
+Each kind of trouble is absent from about half of the worlds, and where it is present its rate is
+drawn from mild to absurd: some defects show only where one trouble comes alone and often.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from gateway.domain.instant import Instant, from_datetime
+
+if TYPE_CHECKING:
+    from random import Random
+
+ZONES = (
+    "Europe/Berlin",
+    "America/New_York",
+    "Australia/Lord_Howe",
+    "Asia/Kolkata",
+    "Africa/Casablanca",
+    "Pacific/Chatham",
+)
+SUMMER_TIME = {
+    "Europe/Berlin": (datetime(2026, 10, 25, 1, tzinfo=UTC), datetime(2027, 3, 28, 1, tzinfo=UTC)),
+    "America/New_York": (
+        datetime(2026, 11, 1, 6, tzinfo=UTC),
+        datetime(2027, 3, 14, 7, tzinfo=UTC),
+    ),
+    "Australia/Lord_Howe": (
+        datetime(2026, 10, 3, 15, 30, tzinfo=UTC),
+        datetime(2027, 4, 3, 15, tzinfo=UTC),
+    ),
+    "Africa/Casablanca": (
+        datetime(2027, 2, 7, 2, tzinfo=UTC),
+        datetime(2027, 3, 14, 2, tzinfo=UTC),
+    ),
+    "Pacific/Chatham": (
+        datetime(2026, 9, 26, 14, tzinfo=UTC),
+        datetime(2027, 4, 3, 14, tzinfo=UTC),
+    ),
+}
+"""Instants at which these zones change their offset; tzdata 2026."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swarm:
+    """Chances are per message or command, `_per_h` rates per true hour, times in seconds."""
+
+    hours: float
+    start: Instant
+    zone: str
+    locks: int
+    bookings_per_h: float
+    changes_per_h: float
+    visits_per_h: float
+    commands_per_h: float
+    # the cloud and the link to it
+    signed_time: bool
+    loss_up: float
+    loss_down: float
+    duplicate: float
+    reorder: float
+    delay_s: float
+    half_open: float
+    flaps_per_h: float
+    outages_per_h: float
+    outage_s: float
+    amnesia_per_h: float
+    hostile_per_h: float
+    # the air and the locks
+    loss_request: float
+    loss_answer: float
+    duplicate_frames: float
+    latency_s: float
+    away_per_h: float
+    away_s: float
+    stick_per_h: float
+    not_applied: float
+    deleted_later: float
+    busy: float
+    masked: float
+    withheld: float
+    jams_per_h: float
+    by_hand_per_h: float
+    foreign_per_h: float
+    resets_per_h: float
+    # power, time, disk
+    cuts_per_h: float
+    cut_s: float
+    kills_per_h: float
+    cut_at_commit: float
+    rtc: bool
+    drift_ppm: float
+    ntp_away_per_h: float
+    ntp_lies_per_h: float
+    lie_s: float
+    steps_per_h: float
+    step_s: float
+    wrong_boot: float
+    wrong_boot_s: float
+    disk_full_per_h: float
+
+    def __str__(self) -> str:
+        """What is wrong in this world; what is right is not named."""
+        wrong = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return " ".join(
+            f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
+            for name, value in wrong
+            if value and name != "start"
+        )
+
+
+def draw(rng: Random) -> Swarm:
+    """One world's troubles."""
+
+    def chance(worst: float, often: float = 0.5) -> float:
+        """Nothing, or anything from a fiftieth of the worst up to it, small values as likely."""
+        there, share = rng.random() < often, rng.random()
+        return round(worst * 50 ** (share - 1), 4) if there else 0.0
+
+    def span(low: float, high: float) -> float:
+        """As likely to be of one order of magnitude as of another."""
+        return round(low * (high / low) ** rng.random(), 1)
+
+    zone = rng.choice(ZONES)
+    start = datetime(2026, 9, 1, tzinfo=UTC) + timedelta(minutes=rng.randrange(300 * 1440))
+    hours = span(1.5, 6.0)
+    if zone in SUMMER_TIME and rng.random() < 0.4:
+        change = rng.choice(SUMMER_TIME[zone])
+        start = change - timedelta(hours=hours * rng.random())
+    return Swarm(
+        hours=hours,
+        start=from_datetime(start),
+        zone=zone,
+        locks=rng.choice((1, 1, 2, 2, 3)),
+        bookings_per_h=span(2, 12),
+        changes_per_h=chance(12, 0.8),
+        visits_per_h=span(10, 60),
+        commands_per_h=chance(12),
+        signed_time=rng.random() < 0.5,
+        loss_up=chance(0.3),
+        loss_down=chance(0.3),
+        duplicate=chance(0.2),
+        reorder=chance(0.3),
+        delay_s=chance(8.0, 0.6),
+        half_open=chance(0.05, 0.3),
+        flaps_per_h=chance(12),
+        outages_per_h=chance(2),
+        outage_s=span(60, 7200),
+        amnesia_per_h=chance(3, 0.3),
+        hostile_per_h=chance(10, 0.3),
+        loss_request=chance(0.25),
+        loss_answer=chance(0.5),
+        duplicate_frames=chance(0.2, 0.3),
+        latency_s=chance(2.0, 0.6),
+        away_per_h=chance(3),
+        away_s=span(20, 5400),
+        stick_per_h=chance(3, 0.3),
+        not_applied=chance(0.2, 0.3),
+        deleted_later=chance(0.1, 0.2),
+        busy=chance(0.3, 0.3),
+        masked=chance(0.5, 0.2),
+        withheld=chance(0.2, 0.3),
+        jams_per_h=chance(1, 0.2),
+        by_hand_per_h=chance(4, 0.4),
+        foreign_per_h=chance(3, 0.2),
+        resets_per_h=chance(0.4, 0.15),
+        cuts_per_h=chance(4, 0.6),
+        cut_s=span(1, 7200),
+        kills_per_h=chance(6, 0.4),
+        cut_at_commit=rng.random(),
+        rtc=rng.random() < 0.3,
+        drift_ppm=rng.choice((0.0, 5.0, -20.0, 50.0, -80.0)),
+        ntp_away_per_h=chance(2, 0.4),
+        ntp_lies_per_h=chance(1, 0.25),
+        lie_s=rng.choice((-1, 1)) * span(60, 90 * 86_400),
+        steps_per_h=chance(2, 0.3),
+        step_s=rng.choice((-1, 1)) * span(5, 400 * 86_400),
+        wrong_boot=chance(1.0, 0.3),
+        wrong_boot_s=rng.choice((-1, -1, 1)) * span(60, 400 * 86_400),
+        disk_full_per_h=chance(1, 0.25),
+    )

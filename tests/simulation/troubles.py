@@ -1,0 +1,203 @@
+"""What goes wrong in a world, each kind by itself, at the rates its swarm gives.
+
+A trouble is one coroutine that waits and does; all of them end with `heal`. Not here: what the
+gateway should make of it (`judge`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from firmware_sims.faults import Fault
+from tests.simulation.disk import Cut
+from tests.simulation.life import Ending
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from random import Random
+
+    from tests.simulation.radio import SimDoor
+    from tests.simulation.world import World
+
+HOUR = 3600.0
+WRITES = "set_pin_code"
+ALL_WRITES = "set_*"
+
+
+class Troubles:
+    """`begin`, and `heal` for good."""
+
+    def __init__(self, world: World, rng: Random) -> None:
+        self._world = world
+        self._swarm = world.swarm
+        self._rng = rng
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def begin(self) -> None:
+        swarm, world = self._swarm, self._world
+        broker, air = world.broker, world.air
+        broker.loss_up, broker.loss_down = swarm.loss_up, swarm.loss_down
+        broker.duplicate, broker.reorder = swarm.duplicate, swarm.reorder
+        broker.half_open = swarm.half_open
+        broker.delay_s = (0.01, 0.01 + swarm.delay_s)
+        air.loss_request, air.loss_answer = swarm.loss_request, swarm.loss_answer
+        air.duplicate = swarm.duplicate_frames
+        air.latency_s = (0.01, 0.02 + swarm.latency_s)
+        for door in world.doors:
+            self._arm(door)
+        for rate, act in (
+            (swarm.flaps_per_h, self._flap),
+            (swarm.outages_per_h, self._outage),
+            (swarm.amnesia_per_h, self._amnesia),
+            (swarm.hostile_per_h, self._hostile),
+            (swarm.away_per_h, self._away),
+            (swarm.stick_per_h, self._stick),
+            (swarm.jams_per_h, self._jam),
+            (swarm.by_hand_per_h, self._by_hand),
+            (swarm.foreign_per_h, self._foreign),
+            (swarm.resets_per_h, self._reset),
+            (swarm.cuts_per_h, self._cut),
+            (swarm.kills_per_h, self._kill),
+            (swarm.ntp_away_per_h, self._ntp_away),
+            (swarm.ntp_lies_per_h, self._ntp_lies),
+            (swarm.steps_per_h, self._step),
+            (swarm.disk_full_per_h, self._disk_full),
+        ):
+            if rate:
+                self._spawn(self._often(rate, act))
+
+    def heal(self) -> None:
+        """Everything works from now on; what was damaged stays damaged."""
+        for task in self._tasks:
+            task.cancel()
+        world = self._world
+        broker, air, machine = world.broker, world.air, world.machine
+        broker.loss_up = broker.loss_down = broker.duplicate = broker.reorder = 0.0
+        broker.half_open = 0.0
+        broker.delay_s = (0.01, 0.05)
+        broker.up = True
+        air.loss_request = air.loss_answer = air.duplicate = 0.0
+        air.latency_s = (0.01, 0.05)
+        air.stick_up = True
+        for door in world.doors:
+            door.in_range = True
+            door.faults.disarm()
+            door.unjam()
+        world.disk.full = False
+        world.disk.cut_in = None
+        machine.wrong_at_next_boot(None)
+        machine.time_service(0.0)
+        world.good_again()
+
+    def _arm(self, door: SimDoor) -> None:
+        swarm = self._swarm
+        for rate, fault, on in (
+            (swarm.not_applied, Fault.NOT_APPLIED, WRITES),
+            (swarm.deleted_later, Fault.DELETED_LATER, WRITES),
+            (swarm.busy, Fault.BUSY, "*"),
+            (swarm.masked, Fault.MASKED_READ, "get_pin_code"),
+        ):
+            if rate:
+                door.faults.arm(fault=fault, on=on, rate=rate, count=None)
+
+    async def _often(self, per_h: float, act: Callable[[], Coroutine[None, None, None]]) -> None:
+        while True:
+            await asyncio.sleep(self._rng.expovariate(per_h / HOUR))
+            await act()
+
+    def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
+        self._tasks.append(asyncio.ensure_future(coroutine))
+
+    # ── the link ────────────────────────────────────────────────────────────────────────
+
+    async def _flap(self) -> None:
+        self._world.broker.flap()
+
+    async def _outage(self) -> None:
+        broker = self._world.broker
+        broker.up = False
+        self._world.witness.link(good=False)
+        await asyncio.sleep(self._rng.expovariate(1 / self._swarm.outage_s))
+        broker.up = True
+        self._world.witness.link(good=True)
+
+    async def _amnesia(self) -> None:
+        self._world.broker.amnesia()
+
+    async def _hostile(self) -> None:
+        self._world.cloud.misbehave()
+
+    # ── the air and the doors ───────────────────────────────────────────────────────────
+
+    async def _away(self) -> None:
+        door = self._rng.choice(self._world.doors)
+        door.in_range = False
+        self._world.range_changed(door)
+        await asyncio.sleep(self._rng.expovariate(1 / self._swarm.away_s))
+        door.in_range = True
+        self._world.range_changed(door)
+
+    async def _stick(self) -> None:
+        self._world.stick(up=False)
+        await asyncio.sleep(self._rng.expovariate(1 / 120.0))
+        self._world.stick(up=True)
+
+    async def _jam(self) -> None:
+        door = self._rng.choice(self._world.doors)
+        door.jam()
+        await asyncio.sleep(self._rng.uniform(10, 900))
+        door.unjam()
+
+    async def _by_hand(self) -> None:
+        """Somebody with the master code, or the reset button of one slot."""
+        door = self._rng.choice(self._world.doors)
+        slots = range(door.profile.first_slot, door.profile.last_slot + 1)
+        if self._rng.random() < 0.6:
+            door.set_by_hand(self._rng.choice(slots), self._world.some_digits(self._rng))
+        else:
+            door.clear_by_hand(self._rng.choice(slots))
+
+    async def _foreign(self) -> None:
+        """Another controller on the same lock."""
+        door = self._rng.choice(self._world.doors)
+        slots = range(door.profile.first_slot, door.profile.last_slot + 1)
+        slot, digits = self._rng.choice(slots), self._world.some_digits(self._rng)
+        if self._rng.random() < 0.5:
+            self._world.witness.foreign(lambda: door.foreign_write(slot, digits))
+        else:
+            self._world.witness.foreign(lambda: door.foreign_erase(slot))
+
+    async def _reset(self) -> None:
+        self._rng.choice(self._world.doors).factory_reset()
+
+    # ── power, time, disk ───────────────────────────────────────────────────────────────
+
+    async def _cut(self) -> None:
+        off_s = self._rng.expovariate(1 / self._swarm.cut_s)
+        if self._rng.random() < self._swarm.cut_at_commit:
+            cut = self._rng.choice(list(Cut))
+            self._world.cut_in(self._rng.randint(1, 12), cut, off_s)
+        else:
+            self._world.end_life(Ending.POWER, off_s)
+
+    async def _kill(self) -> None:
+        self._world.end_life(Ending.KILLED, 0.0)
+
+    async def _ntp_away(self) -> None:
+        self._world.machine.time_service(None)
+        await asyncio.sleep(self._rng.expovariate(1 / (2 * HOUR)))
+        self._world.machine.time_service(0.0)
+
+    async def _ntp_lies(self) -> None:
+        self._world.machine.time_service(self._swarm.lie_s)
+        await asyncio.sleep(self._rng.expovariate(1 / (HOUR / 2)))
+        self._world.machine.time_service(0.0)
+
+    async def _step(self) -> None:
+        self._world.machine.step(self._swarm.step_s)
+
+    async def _disk_full(self) -> None:
+        self._world.disk_full(full=True)
+        await asyncio.sleep(self._rng.expovariate(1 / 300.0))
+        self._world.disk_full(full=False)

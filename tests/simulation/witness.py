@@ -1,0 +1,227 @@
+"""Who tells the judge: everything that happens at the doors, to the link, the power and the time.
+
+Here: translation of the simulated parts' own words into the judge's. Not here: what is right
+(`judge`), and what happens (`world`, `troubles`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from firmware_sims.firmware.model import ALL_SLOTS, FirmwareEvent, Kind, Source
+from gateway.domain.instant import from_rfc3339
+from gateway.drivers.catalog import facts_for
+from tests.simulation.judge import Delivered, Findings, Judge, Lock, Promise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.simulation.air import Air
+    from tests.simulation.broker import SimBroker
+    from tests.simulation.cloud import SimCloud
+    from tests.simulation.door import SimDoor
+    from tests.simulation.machine import Machine
+
+CLOCK_MS = 120_000
+"""A lock's clock is checked daily, corrected beyond 30 s, and drifts by up to 50 ppm."""
+
+_DENIED = (
+    Kind.LOCK_INVALID_CODE,
+    Kind.UNLOCK_INVALID_CODE,
+    Kind.UNLOCK_INVALID_SCHEDULE,
+    Kind.NON_ACCESS_USER,
+)
+_LOCKED = (Kind.LOCKED, Kind.ONE_TOUCH_LOCKED, Kind.KEY_LOCKED, Kind.AUTO_LOCKED, Kind.MANUAL_LOCKED)
+_UNLOCKED = (Kind.UNLOCKED, Kind.KEY_UNLOCKED, Kind.MANUAL_UNLOCKED)
+EVENT_TYPES = (
+    dict.fromkeys(_DENIED, "access.denied")
+    | dict.fromkeys(_LOCKED, "lock.locked")
+    | dict.fromkeys(_UNLOCKED, "lock.unlocked")
+)
+"""What a lock's operation becomes in the ledger; docs/events.md."""
+
+
+class Witness:
+    """`device_of`: ids by address, filled in as the gateway names its doors."""
+
+    def __init__(
+        self,
+        now: Callable[[], int],
+        note: Callable[..., None],
+        *,
+        machine: Machine,
+        broker: SimBroker,
+        cloud: SimCloud,
+        air: Air,
+    ) -> None:
+        self._now = now
+        self._machine = machine
+        self._cloud = cloud
+        self._air = air
+        self._told = 0
+        self._foreign = False
+        self.device_of: dict[str, str] = {}
+        self.judge = Judge(Promise(), note)
+        self.judge.reported_state = self._reported
+        machine.on_clock = self.clock_changed
+        broker.on_trouble = lambda _why: self.link_blinked()
+        cloud.on_message = self._cloud_heard
+        air.on_failure = self._radio_failed
+        air.on_tamper = self._tampered
+
+    def device(self, door: SimDoor) -> str:
+        return self.device_of[door.address]
+
+    # ── doors ───────────────────────────────────────────────────────────────────────────
+
+    def watch(self, door: SimDoor, *, schedules_proven: bool) -> None:
+        """From now on everything that this door does is told."""
+        device, profile = self.device(door), door.profile
+        codes = self._cloud.devices[device]["capabilities"].get("codes") or {}
+        facts = Lock(
+            slots=codes.get("slots"),
+            lengths=(profile.min_code_length, profile.max_code_length),
+            battery=True,
+            keeps_windows=schedules_proven,
+            clock_ms=CLOCK_MS,
+            notices_ms=None,
+            reads_back=profile.send_pin_over_the_air,
+        )
+        self.judge.lock(device, facts)
+        door.firmware.listeners.append(lambda event: self._door_did(device, event))
+
+    def _door_did(self, device: str, event: FirmwareEvent) -> None:
+        if event.source is not Source.RADIO or event.phantom or self._foreign:
+            return
+        now, slot = self._now(), event.slot
+        match event.kind:
+            case Kind.UNLOCKED:
+                self.tell()
+                self.judge.unlocked_by_radio(now, device)
+            case Kind.CODE_ADDED | Kind.CODE_CHANGED if slot is not None:
+                self.tell()
+                self.judge.wrote(now, device, slot, "set", event.code)
+            case Kind.CODE_DELETED if slot is not None and slot != ALL_SLOTS:
+                self.judge.wrote(now, device, slot, "clear")
+            case Kind.SCHEDULE_CHANGED if slot is not None:
+                self.judge.wrote(now, device, slot, "schedule")
+
+    def foreign(self, act: Callable[[], object]) -> None:
+        """Another controller does something over the radio."""
+        self._foreign = True
+        try:
+            act()
+        finally:
+            self._foreign = False
+
+    def typed(self, door: SimDoor, digits: str) -> bool:
+        self.tell()
+        opened = door.type_code(digits)
+        self.judge.door(self._now(), self.device(door), digits, opened)
+        return opened
+
+    def look(self, doors: list[SimDoor]) -> None:
+        self.tell()
+        for door in doors:
+            if door.address in self.device_of:
+                self.judge.inspect(self._now(), self.device(door), door.opens)
+
+    def _tampered(self, address: str, slot: int | None, how: str) -> None:
+        device = self.device_of.get(address)
+        if device is not None:
+            codes = self._air.members[address].codes() if slot is not None else {}
+            self.judge.tampered(self._now(), device, slot, how, codes.get(slot or 0))
+
+    # ── orders ──────────────────────────────────────────────────────────────────────────
+
+    def tell(self) -> None:
+        """What the cloud ordered since the last time."""
+        judge = self.judge
+        for at, kind, body, sure in self._cloud.ordered[self._told :]:
+            match kind:
+                case "put":
+                    judge.ordered(at, body, sure=sure)
+                case "gone":
+                    judge.revoked(at, body["credential_id"], body.get("device_id"), sure=sure)
+                case "confirm":
+                    judge.confirmed(at)
+                case "command" | "hostile" if body["kind"] in {"unlock", "lock"}:
+                    until = body.get("not_after") if kind == "command" else None
+                    judge.commanded(
+                        at,
+                        body["command_id"],
+                        body["kind"],
+                        body["device_id"],
+                        from_rfc3339(until) if until else None,
+                    )
+        self._told = len(self._cloud.ordered)
+
+    def _reported(self, credential_id: str, device_id: str) -> dict[str, Any] | None:
+        told = self._cloud.grants.get((credential_id, device_id))
+        return None if told is None else told.body
+
+    def _cloud_heard(self, leaf: str, message: dict[str, Any]) -> None:
+        if leaf == "hello" and not message.get("held_count") and self._cloud.in_agreement:
+            self.tell()
+            self.judge.confirmed(self._now())
+
+    # ── conditions ──────────────────────────────────────────────────────────────────────
+
+    def power(self, *, on: bool) -> None:
+        self.judge.power(self._now(), on)
+        self.clock_changed()
+
+    def clock_changed(self) -> None:
+        host = self._machine.host
+        proven = host is not None and host.proven_honestly
+        self.judge.time_proven(self._now(), proven, 2_000 if proven else 0)
+
+    def link_blinked(self) -> None:
+        now = self._now()
+        self.judge.link(now, False)
+        self.judge.link(now, True)
+
+    def link(self, *, good: bool) -> None:
+        self.judge.link(self._now(), good)
+
+    def _radio_failed(self, address: str) -> None:
+        door, now = self._air.members.get(address), self._now()
+        if door is not None and address in self.device_of:
+            self.judge.radio(now, self.device(door), False)
+            if door.in_range:
+                self.judge.radio(now, self.device(door), True)
+
+    def range_changed(self, door: SimDoor) -> None:
+        self.judge.radio(self._now(), self.device(door), door.in_range)
+
+    def stick(self, *, up: bool) -> None:
+        self.judge.radio(self._now(), None, up)
+
+    def disk(self, *, full: bool) -> None:
+        self.judge.disk(self._now(), not full)
+
+    # ── the end ─────────────────────────────────────────────────────────────────────────
+
+    def findings(self, doors: list[SimDoor]) -> Findings:
+        self.tell()
+        cloud = self._cloud
+        return Findings(
+            codes={self.device(door): door.codes() for door in doors},
+            ledgers={epoch: dict(ledger.events) for epoch, ledger in cloud.ledgers.items()},
+            heads={cloud.epoch: cloud.hello["events"]["head"]} if cloud.hello else {},
+            conflicts=tuple(cloud.violations),
+            delivered=[each for door in doors for each in self._delivered(door)],
+            answers=dict(cloud.results),
+        )
+
+    def _delivered(self, door: SimDoor) -> list[Delivered]:
+        offset = facts_for(door.node).slot_offset
+        found = []
+        for told in door.door_events:
+            kind = EVENT_TYPES.get(Kind(told.kind))
+            if told.heard_at is None or kind is None:
+                continue
+            slot = None if told.slot is None or told.slot < 0 else told.slot - offset
+            at = round(told.heard_at * 1000)
+            found.append(Delivered(at, self.device(door), kind, slot if slot else None))
+        return found

@@ -1,0 +1,327 @@
+"""One world: a building, its people, and its end, all from one seed.
+
+Here: what runs side by side, and how a world goes through installation, bad times and healing.
+Not here: how bad it is (`swarm`), what is ordered (`bookings`), what troubles do (`troubles`), and
+what is right (`judge`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import firmware_sims.profiles
+from gateway.domain.ids import DeviceId
+from gateway.domain.wants import Policy
+from gateway.store import devices
+from tests.simulation import swarm
+from tests.simulation.bookings import Bookings
+from tests.simulation.broker import SimBroker
+from tests.simulation.cloud import SimCloud
+from tests.simulation.disk import Cut, Disk
+from tests.simulation.life import GATEWAY_ID, Ending, Life, Site
+from tests.simulation.machine import Machine
+from tests.simulation.radio import Air
+from tests.simulation.trace import Trace
+from tests.simulation.troubles import Troubles
+from tests.simulation.witness import Witness
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from pathlib import Path
+
+    from gateway.domain.instant import Instant
+    from tests.simulation.judge import Violation
+    from tests.simulation.machine import Host
+    from tests.simulation.radio import SimDoor
+
+BOOT_S = 8.0
+"""From power to the daemon's first line."""
+RESTART_S = 5.0
+"""systemd's RestartSec."""
+LOOK_S = 20.0
+"""How often every door is inspected."""
+INSTALL_S = 1800.0
+HEAL_AT_LEAST_S = 420.0
+HEAL_AT_MOST_S = 5400.0
+HOUR = 3600.0
+MODELS = ("yale-yrd", "kwikset-smartcode", "danalock-v3", "nimly", "sleepy-deadbolt")
+
+
+@dataclass
+class Result:
+    """What became of a seed."""
+
+    seed: int
+    digest: str
+    violations: list[Violation]
+    figures: dict[str, float]
+    swarm: str
+    story: list[str] = field(default_factory=list)
+
+
+class World:
+    """`run` once."""
+
+    def __init__(self, seed: int, folder: Path, *, keep: int = 4_000) -> None:
+        self.seed = seed
+        self.swarm = swarm.draw(self._rng("swarm"))
+        self.trace = Trace(keep=keep)
+        self._folder = folder
+        self._off_s = 0.0
+        self._lives = 0
+        self._life: Life | None = None
+        self.fell: list[str] = []
+        """Why lives ended by themselves."""
+
+    def _rng(self, name: str) -> Random:
+        """One source for each part, so that more of one kind changes nothing of another."""
+        return Random(f"{self.seed}/{name}")
+
+    def true(self) -> Instant:
+        return self.machine.true()
+
+    # ── from beginning to end ───────────────────────────────────────────────────────────
+
+    async def run(self) -> Result:
+        self._build()
+        story = asyncio.ensure_future(self._story())
+        rest = [asyncio.ensure_future(part) for part in (self._live(), self._inspect())]
+        try:
+            await asyncio.wait((story, *rest), return_when=asyncio.FIRST_COMPLETED)
+            for part in rest:
+                if part.done():
+                    part.result()
+            story.result()
+        finally:
+            for part in (story, *rest):
+                part.cancel()
+            await asyncio.gather(story, *rest, return_exceptions=True)
+        return self._result()
+
+    async def _story(self) -> None:
+        await self._install()
+        troubles = Troubles(self, self._rng("troubles"))
+        troubles.begin()
+        acting = [asyncio.ensure_future(part) for part in self._people()]
+        await asyncio.sleep(self.swarm.hours * HOUR)
+        for task in acting:
+            task.cancel()
+        for ended in await asyncio.gather(*acting, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise RuntimeError("somebody stopped living here") from ended
+        troubles.heal()
+        await self._heal()
+
+    def _build(self) -> None:
+        note, bad = self.trace.note, self.swarm
+        self.machine = Machine(
+            self._rng("machine"), bad.start, note, drift_ppm=bad.drift_ppm, has_rtc=bad.rtc
+        )
+        self.broker = SimBroker(self._rng("broker"), note)
+        self.cloud = SimCloud(self.broker, GATEWAY_ID, self._rng("cloud"), self.true, note)
+        self.air = Air(self._rng("air"), bad.start / 1000, note)
+        self.disk = Disk()
+        rng = self._rng("doors")
+        self.doors: list[SimDoor] = []
+        for number in range(bad.locks):
+            profile = firmware_sims.profiles.load(rng.choice(MODELS))
+            profile = profile.with_overrides({"slots": rng.choice((6, 10, 20)), "code_memory": 0})
+            self.doors.append(self.air.add_lock(f"door{number}", profile=profile, zone=bad.zone))
+        self.site = Site(
+            folder=self._folder,
+            zone=bad.zone,
+            policy=Policy(verify_every_s=1800.0),
+            disk=self.disk,
+            air=self.air,
+            broker=self.broker,
+            seed=self.seed,
+        )
+        self.witness = Witness(
+            self.true,
+            note,
+            machine=self.machine,
+            broker=self.broker,
+            cloud=self.cloud,
+            air=self.air,
+        )
+        self.disk.on_cut = lambda _cut: self.end_life(Ending.POWER, self._off_s)
+
+    async def _install(self) -> None:
+        """Nothing is wrong yet: the cloud knows every lock, whose schedules are then proven."""
+        rng = self._rng("install")
+        async with asyncio.timeout(INSTALL_S):
+            while len(self.witness.device_of) < len(self.doors):
+                await asyncio.sleep(5)
+                self._meet()
+            while not self.cloud.in_agreement:
+                await asyncio.sleep(5)
+        for door in self.doors:
+            proven = door.profile.schedules == "kept" and rng.random() < 0.7
+            if proven:
+                await self._prove_schedules(self.witness.device(door))
+            self.witness.watch(door, schedules_proven=proven)
+        self.trace.note("installed", doors=len(self.doors))
+
+    def _meet(self) -> None:
+        """Which door has which id: the gateway's table is the only place that knows both."""
+        store = self._life.store if self._life is not None else None
+        if store is None:
+            return
+        for row in store.peek(devices.all_devices()):
+            if row.device_id in self.cloud.devices:
+                self.witness.device_of[row.address] = row.device_id
+
+    async def _prove_schedules(self, device_id: str) -> None:
+        """The installer's test at the door."""
+        store = self._life.store if self._life is not None else None
+        assert store is not None
+        await store.submit(
+            lambda tx: devices.update_device(tx, DeviceId(device_id), schedules_proven=True)
+        )
+
+    async def _heal(self) -> None:
+        """One more start in a good world; then everything must come right by itself."""
+        self.trace.note("healing")
+        self.end_life(Ending.POWER, 1.0)
+        await asyncio.sleep(HEAL_AT_LEAST_S)
+        waited = HEAL_AT_LEAST_S
+        while waited < HEAL_AT_MOST_S and not self._at_rest():
+            await asyncio.sleep(60)
+            waited += 60
+
+    def _at_rest(self) -> bool:
+        return self.cloud.in_agreement
+
+    def good_again(self) -> None:
+        """Whatever was bad for a while is good from now on."""
+        self.witness.link(good=True)
+        self.witness.stick(up=True)
+        self.witness.disk(full=False)
+        for door in self.doors:
+            self.witness.range_changed(door)
+
+    # ── lives ───────────────────────────────────────────────────────────────────────────
+
+    async def _live(self) -> None:
+        host: Host | None = None
+        while True:
+            if host is None:
+                await asyncio.sleep(BOOT_S)
+                host = self.machine.boot()
+            self._lives += 1
+            life = self._life = Life(self.site, self._lives, host)
+            self.witness.power(on=True)
+            ending = await life.run()
+            self._life = None
+            self.witness.power(on=False)
+            self.trace.note("life_over", how=ending.value, why=life.fell_of or None)
+            if ending is Ending.FELL:
+                self.fell.append(life.fell_of)
+            if ending is Ending.POWER:
+                self.machine.cut()
+                host = None
+                await asyncio.sleep(self._off_s)
+            else:
+                await asyncio.sleep(RESTART_S)
+
+    def end_life(self, ending: Ending, off_s: float) -> None:
+        """Where it stands, now. Without effect while nothing lives."""
+        if self._life is not None:
+            self._off_s = off_s
+            self._life.end(ending)
+
+    def cut_in(self, transactions: int, cut: Cut, off_s: float) -> None:
+        self._off_s = off_s
+        self.disk.plan_cut(transactions, cut)
+
+    # ── people ──────────────────────────────────────────────────────────────────────────
+
+    def _people(self) -> list[Coroutine[Any, Any, None]]:
+        self.bookings = Bookings(
+            self._rng("bookings"),
+            self.cloud,
+            self.swarm.zone,
+            [self.witness.device(door) for door in self.doors],
+            self.true,
+        )
+        return [self._book(), self._change(), self._visit(), self._command()]
+
+    async def _book(self) -> None:
+        rng = self._rng("book")
+        for _ in range(rng.randint(0, 5)):
+            self.bookings.book()
+        while True:
+            await asyncio.sleep(rng.expovariate(self.swarm.bookings_per_h / HOUR))
+            self.bookings.book()
+
+    async def _change(self) -> None:
+        rng = self._rng("change")
+        while self.swarm.changes_per_h:
+            await asyncio.sleep(rng.expovariate(self.swarm.changes_per_h / HOUR))
+            self.bookings.change()
+
+    async def _visit(self) -> None:
+        """Guests with codes of today, of yesterday, and of another door."""
+        rng = self._rng("visit")
+        while True:
+            await asyncio.sleep(rng.expovariate(self.swarm.visits_per_h / HOUR))
+            door, digits = rng.choice(self.doors), self.some_digits(rng)
+            if self.witness.typed(door, digits) and rng.random() < 0.8:
+                await asyncio.sleep(rng.uniform(2, 30))
+                door.shut()
+
+    async def _command(self) -> None:
+        rng = self._rng("command")
+        while self.swarm.commands_per_h:
+            await asyncio.sleep(rng.expovariate(self.swarm.commands_per_h / HOUR))
+            door = rng.choice(self.doors)
+            life_s = rng.choice((10, 30, 30, 120))
+            self.cloud.command(
+                rng.choice(("unlock", "unlock", "lock")),
+                self.witness.device(door),
+                not_after=int(self.true()) + life_s * 1000,
+                fresh=rng.random() < 0.7,
+                copies=rng.choice((1, 1, 2, 3)),
+                late_s=rng.choice((0.0, 0.0, 0.0, rng.uniform(0, 200))),
+            )
+
+    def some_digits(self, rng: Random) -> str:
+        """Of somebody, mostly; now and then nobody's."""
+        known = self.bookings.digits
+        if known and rng.random() < 0.9:
+            return rng.choice(known[-12:])
+        return f"{rng.randrange(10_000):04}"
+
+    # ── the judge ───────────────────────────────────────────────────────────────────────
+
+    async def _inspect(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self.witness.look(self.doors)
+
+    def range_changed(self, door: SimDoor) -> None:
+        self.witness.range_changed(door)
+
+    def stick(self, *, up: bool) -> None:
+        self.air.stick_up = up
+        self.witness.stick(up=up)
+
+    def disk_full(self, *, full: bool) -> None:
+        self.disk.full = full
+        self.witness.disk(full=full)
+
+    def _result(self) -> Result:
+        judge = self.witness.judge
+        judge.finish(self.true(), self.witness.findings(self.doors))
+        for line in self.trace.lines:
+            judge.scan(line, "the trace")
+        return Result(
+            self.seed,
+            self.trace.digest,
+            judge.violations,
+            judge.figures.numbers(),
+            str(self.swarm),
+        )
