@@ -23,7 +23,7 @@ import structlog
 from gateway import __version__, config, logs
 from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.ids import CredentialId, DeviceId
-from gateway.domain.timetrust import Limits
+from gateway.domain.timebelief import Limits, Source
 from gateway.domain.wants import Policy
 from gateway.drivers.catalog import driver_for
 from gateway.errors import ConfigError, StoreError
@@ -51,6 +51,8 @@ from gateway.sync.presence import Identity
 from gateway.timekeeping.clock import HouseClock
 from gateway.timekeeping.host import LinuxHost
 from gateway.timekeeping.keeper import TimeKeeper
+from gateway.timekeeping.proof import Issuers, load_keys
+from gateway.timekeeping.witness import Witness
 
 if TYPE_CHECKING:
     import ssl
@@ -109,7 +111,7 @@ async def _serve(settings: Settings) -> int:
         await store.submit(lambda tx: bind_key(tx, keyring))
         keeper = _keeper(settings, host, clock, store)
         await keeper.begin()
-        house = await _build(settings, store, keyring, clock, keeper)
+        house = await _build(settings, store, keyring, host, clock, keeper)
         house.supervisor.start()
         ready = asyncio.create_task(_say_ready(house), name="ready")
         await house.supervisor.run_until(stop)
@@ -135,10 +137,15 @@ class House:
 
 
 async def _build(
-    settings: Settings, store: Store, keyring: Keyring, clock: HouseClock, keeper: TimeKeeper
+    settings: Settings,
+    store: Store,
+    keyring: Keyring,
+    host: LinuxHost,
+    clock: HouseClock,
+    keeper: TimeKeeper,
 ) -> House:
     gateway_id = await _gateway_id(settings, store)
-    await _note_start(store, clock)
+    boot = await _note_start(store, clock)
     zone = settings.gateway.site_zone
     radio = _zigbee(settings, clock)
     radios: list[MeshRadio] = [radio] if radio is not None else []
@@ -155,7 +162,9 @@ async def _build(
         keeper.write_with,
     )
     keeper.changed = scheduler.time_changed
-    link = _link(settings, gateway_id, store, keyring, clock)
+    witness = Witness(keeper, host, _issuers(settings, gateway_id), _new_nonce)
+    identity = Identity(gateway_id, store.opened.epoch, __version__, boot)
+    link = _link(settings, identity, store, keyring, clock, witness)
     prober = Prober(store, keyring, clock, secrets.randbelow, _new_probe_id)
     operations = _Operations(radios, fleet, scheduler, prober, link, str(_broker(settings.broker)))
     access = Access(settings.local.status_group, settings.local.operator_group)
@@ -219,23 +228,38 @@ def _keeper(settings: Settings, host: LinuxHost, clock: HouseClock, store: Store
     )
 
 
-async def _note_start(store: Store, clock: HouseClock) -> None:
+def _issuers(settings: Settings, gateway_id: str) -> Issuers:
+    chosen = settings.time
+    return Issuers(
+        gateway_id,
+        {
+            Source.CLOUD: load_keys(chosen.cloud_issuers, "time.cloud_issuers"),
+            Source.TECHNICIAN: load_keys(chosen.technician_issuers, "time.technician_issuers"),
+        },
+    )
+
+
+async def _note_start(store: Store, clock: HouseClock) -> int:
+    """Which start of the daemon this is."""
     now, trust, opened = clock.now(), clock.trust, store.opened
 
-    def write(tx: Tx) -> None:
-        body: dict[str, Value] = {"version": __version__, "boot": meta.next_boot(tx)}
+    def write(tx: Tx) -> int:
+        boot = meta.next_boot(tx)
+        body: dict[str, Value] = {"version": __version__, "boot": boot}
         events.append(tx, Fact(EventType.GATEWAY_STARTED, now, body=body), trust)
         if opened.set_aside is not None:
             aside: dict[str, Value] = {"set_aside": opened.set_aside.name}
             events.append(tx, Fact(EventType.GATEWAY_STORE_RESET, now, body=aside), trust)
+        return boot
 
-    await store.submit(write)
+    boot = await store.submit(write)
     if opened.set_aside is not None:
         log.error(
             "the database was damaged and is set aside; no lock is written to until a schedule"
             " arrives",
             set_aside=str(opened.set_aside),
         )
+    return boot
 
 
 def _policy(settings: Settings) -> Policy:
@@ -285,23 +309,33 @@ def _tls(chosen: BrokerSection) -> ssl.SSLContext | None:
 
 
 def _link(
-    settings: Settings, gateway_id: str, store: Store, keyring: Keyring, clock: HouseClock
+    settings: Settings,
+    identity: Identity,
+    store: Store,
+    keyring: Keyring,
+    clock: HouseClock,
+    witness: Witness,
 ) -> CloudLink:
     chosen = settings.broker
     return CloudLink(
         _broker(chosen),
-        Identity(gateway_id, store.opened.epoch, __version__),
+        identity,
         store=store,
         keyring=keyring,
         clock=clock,
         random=SystemRandom(),
-        new_nonce=lambda: secrets.token_urlsafe(16),
+        new_nonce=_new_nonce,
         accept_unsigned=chosen.accept_unsigned,
         pace=Pace(
             first_retry_s=(chosen.reconnect_min_s, chosen.reconnect_min_s * 5),
             retry_cap_s=chosen.reconnect_max_s,
         ),
+        witness=witness,
     )
+
+
+def _new_nonce() -> str:
+    return secrets.token_urlsafe(16)
 
 
 def _new_device_id() -> DeviceId:

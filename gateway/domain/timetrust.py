@@ -1,20 +1,32 @@
 """Whom to believe about the time: pure rules over what sources say and what was believed before.
 
-All times of one boot are offsets: an instant less the machine's uptime, in milliseconds. The uptime
-never jumps, so an offset that is right stays right but for the drift of a crystal, and a source
-that says another offset speaks of a jump.
-
-Here: what a source's word does to the belief. Not here: reading sources (`timekeeping.host`),
-signatures, what is remembered and told (`timekeeping.keeper`).
+Authenticated words count for more than weak ones, near ones for more than far ones, and what came
+first in a boot is what the others are measured against; ARCHITECTURE.md has the table. Not here:
+reading sources (`timekeeping.host`), signatures (`proof`), memory and telling (`keeper`).
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 
 from gateway.domain.instant import ClockTrust, Instant
+from gateway.domain.timebelief import (
+    AUTHENTICATED,
+    Adopted,
+    Base,
+    Belief,
+    Bound,
+    Finding,
+    FloorLowered,
+    Limits,
+    Proof,
+    Reading,
+    Reason,
+    Refused,
+    Source,
+    Waiting,
+    uptime_ms,
+)
 
 RELEASED = Instant(1_767_225_600_000)
 """2026-01-01: no true time is older than this software. For a gateway without a floor."""
@@ -30,191 +42,11 @@ TOLD_ALIVE_S = 300.0
 LONE_KEPT_S = 600.0
 """How long an authenticated word that nobody seconded waits for a second one."""
 
-
-class Source(Enum):
-    """Who says what time it is."""
-
-    KERNEL = "kernel"
-    """A time service keeps the machine's clock; nobody can prove which."""
-    RTC = "rtc"
-    CLOUD_UNSIGNED = "cloud_unsigned"
-    NTS = "nts"
-    """As `kernel`, and the installer declares that the service takes authenticated time only."""
-    CLOUD = "cloud"
-    """Signed, and bound to a nonce of ours."""
-    TECHNICIAN = "technician"
-    """Signed by a person's key, and bound to a nonce of ours."""
-
-
-AUTHENTICATED = frozenset({Source.NTS, Source.CLOUD, Source.TECHNICIAN})
 _TOLD = frozenset({Source.CLOUD, Source.CLOUD_UNSIGNED, Source.TECHNICIAN})
 """Speak now and then, by messages."""
 _RANK = {source: rank for rank, source in enumerate(reversed(Source))}
 _FOLLOWED = frozenset({Source.KERNEL, Source.NTS})
 """Keeps the time all along: followed to the middle of what it says, not only to its error."""
-
-
-class Reason(Enum):
-    """Why a source is not believed."""
-
-    BEHIND_FLOOR = "behind_floor"
-    """It says an earlier time than was proven already."""
-    BEYOND_DRIFT = "beyond_drift"
-    """It is farther from our own time than a crystal can drift."""
-    OUTAGE_TOO_LONG = "outage_too_long"
-    """It says that the gateway was off for longer than the site calls possible."""
-    ALONE = "alone"
-    """It is authenticated, far from our own time, and no second source says the same."""
-    BEHIND_LAST = "behind_last"
-    """The battery-backed clock is behind what it was set to."""
-    NEVER_SET = "never_set"
-    """The battery-backed clock alone, on a gateway that never knew the time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """A site's choices and the machine's crystal."""
-
-    drift_ppm: float = 100.0
-    longest_outage_s: float = 14 * 86_400.0
-    short_outage_s: float = 300.0
-    """An outage up to this is believed at once: that is how far one forged packet can push."""
-    steady_s: float = 60.0
-    """How long a weak source must say the same before a longer outage is believed."""
-
-    def drift_ms(self, seconds: float) -> int:
-        return math.ceil(seconds * self.drift_ppm / 1000)
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """It is `at` or later, at that uptime; it rises with the time that passes."""
-
-    at: Instant
-    uptime_s: float
-
-    def risen(self, uptime_s: float, limits: Limits) -> Instant:
-        """Less what the crystal may be fast."""
-        passed_s = uptime_s - self.uptime_s
-        return Instant(self.at + math.floor(passed_s * 1000) - limits.drift_ms(passed_s))
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a source says: it is `offset_ms` past the machine's start, give or take `error_ms`."""
-
-    source: Source
-    offset_ms: int
-    error_ms: int
-
-    @classmethod
-    def of(cls, source: Source, at: Instant, error_ms: int, uptime_s: float) -> Reading:
-        return cls(source, at - _ms(uptime_s), error_ms)
-
-
-@dataclass(frozen=True, slots=True)
-class Base:
-    """The offset that was adopted: what later words are measured against.
-
-    A weak source that agrees does not move it, or else it could lead us anywhere in small steps.
-    """
-
-    offset_ms: int
-    uptime_s: float
-    error_ms: int
-    authenticated: bool
-    provisional: bool = False
-    """By the battery-backed clock alone: good enough to go on, not to judge others by."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """The last word that agreed."""
-
-    source: Source
-    uptime_s: float
-    error_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Belief:
-    """What is believed in one boot, and the bounds that came from before it."""
-
-    offset_ms: int
-    """The house's own time. While untrusted: a guess that is never behind the floor."""
-    seen_s: float
-    """Uptime of the last judgement."""
-    floor: Bound | None = None
-    """Proven by an authenticated source, or at the very first start by any."""
-    last: Bound | None = None
-    """Last believed in a former boot, whoever said so."""
-    trust: ClockTrust = ClockTrust.UNTRUSTED
-    base: Base | None = None
-    proof: Proof | None = None
-    told_s: float | None = None
-    """Uptime of the last message that agreed."""
-    candidate: Reading | None = None
-    """Says that we were off for long; `candidate_s`: since when it says the same."""
-    candidate_s: float = 0.0
-    lone: tuple[tuple[Reading, float], ...] = ()
-    """Authenticated words that nobody seconded yet, and when they were said."""
-
-    def now(self, uptime_s: float) -> Instant:
-        return Instant(self.offset_ms + _ms(uptime_s))
-
-    def floor_at(self, uptime_s: float, limits: Limits) -> Instant:
-        """0 while there is none."""
-        return self.floor.risen(uptime_s, limits) if self.floor else Instant(0)
-
-    def least_at(self, uptime_s: float, limits: Limits) -> Instant:
-        """What time it is if the machine was never off; 0 where nobody ever knew."""
-        last = self.last.risen(uptime_s, limits) if self.last else Instant(0)
-        return max(self.floor_at(uptime_s, limits), last)
-
-    def error_ms(self, uptime_s: float, limits: Limits) -> int | None:
-        """How far the house's time may be off; None while nothing is proven."""
-        if self.proof is None:
-            return None
-        return self.proof.error_ms + limits.drift_ms(uptime_s - self.proof.uptime_s)
-
-
-@dataclass(frozen=True, slots=True)
-class Adopted:
-    """The house's time moved by `by_ms` to what a source says.
-
-    `wrong_before`: not by drift, so what was written down in this boot is wrong by as much.
-    """
-
-    source: Source
-    by_ms: int
-    wrong_before: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A source was not believed; it is `difference_ms` ahead of the house's time."""
-
-    source: Source
-    difference_ms: int
-    reason: Reason
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A weak source says that we were off for long; it must say so for a while."""
-
-    source: Source
-    difference_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class FloorLowered:
-    """Signed time proved that the floor had been poisoned."""
-
-    by_ms: int
-
-
-Finding = Adopted | Refused | Waiting | FloorLowered
 
 
 def begin(
@@ -233,7 +65,7 @@ def begin(
     )
     least = belief.least_at(uptime_s, limits)
     possible = not least or least <= wall <= least + limits.longest_outage_s * 1000
-    return replace(belief, offset_ms=(wall if possible else least) - _ms(uptime_s))
+    return replace(belief, offset_ms=(wall if possible else least) - uptime_ms(uptime_s))
 
 
 def judge(
@@ -467,7 +299,7 @@ class _Judgement:
         return self._latest(reading) < (self._floor or RELEASED)
 
     def _at(self, reading: Reading) -> Instant:
-        return Instant(reading.offset_ms + _ms(self._uptime_s))
+        return Instant(reading.offset_ms + uptime_ms(self._uptime_s))
 
     def _earliest(self, reading: Reading) -> Instant:
         return Instant(self._at(reading) - reading.error_ms)
@@ -480,10 +312,6 @@ class _Judgement:
 
     def _refuse(self, reading: Reading, reason: Reason) -> None:
         self.findings.append(Refused(reading.source, self._difference(reading), reason))
-
-
-def _ms(uptime_s: float) -> int:
-    return round(uptime_s * 1000)
 
 
 def _beyond(ahead: int, error_ms: int) -> int:

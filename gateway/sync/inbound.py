@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from gateway.domain.events import EventType, Fact, Value
-from gateway.errors import Retry, StoreClosed, StoreError
+from gateway.errors import MessageError, Retry, StoreClosed, StoreError
 from gateway.store import events, staging
 from gateway.sync import accept, orders, receiving, translate
 from gateway.sync.accept import Moment
-from gateway.sync.messages import Ack, Command, Delta, Snapshot
+from gateway.sync.messages import Ack, CloudTime, Command, Delta, Snapshot
 from gateway.sync.parse import MessageRefused, forms, inflate
 from gateway.sync.receiving import Outcome
 from gateway.sync.report_sender import ReportSender, set_reported
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from gateway.sync.connection import Connection, Delivery
     from gateway.sync.event_sender import EventSender
     from gateway.sync.presence import Herald, Identity
+    from gateway.timekeeping.witness import Witness
 
 log = structlog.get_logger()
 
@@ -59,6 +60,7 @@ class Inbound:
         events: EventSender,
         reports: ReportSender,
         results: ResultSender,
+        witness: Witness | None = None,
     ) -> None:
         self._epoch = identity.epoch
         self._topics = Topics(identity.gateway_id)
@@ -69,6 +71,7 @@ class Inbound:
         self._events = events
         self._reports = reports
         self._results = results
+        self._witness = witness
         self._budget = _Budget(clock)
         self.ignored_fields = 0
         """Unknown fields met so far."""
@@ -123,6 +126,8 @@ class Inbound:
             raise MessageRefused("a retained message speaks of a stale world", "retained")
         message, ignored = form.read(delivery.payload)
         if not unsigned:
+            if isinstance(message, Ack) and message.time is not None:
+                await self._time(message.time, unsigned=False)  # it proves itself, or does not
             raise MessageRefused("unsigned orders are only taken on loopback", "unsigned")
         self._ignore(ignored)
         match message:
@@ -158,6 +163,20 @@ class Inbound:
         through = await self._store.submit(lambda tx: _store_ack(tx, ack))
         self._events.acknowledged(through, ack.want_events)
         self._reports.acknowledged(ack.reported_through, whole=ack.want_reported)
+        if ack.time is not None:
+            await self._time(ack.time, unsigned=True)
+
+    async def _time(self, time: CloudTime, *, unsigned: bool) -> None:
+        """MessageRefused for a proof that is none; what was stored before it stays."""
+        if self._witness is None:
+            return
+        if time.proof is not None:
+            try:
+                await self._witness.cloud_signed(time.proof, self._herald.given_at)
+            except MessageError as error:
+                raise MessageRefused(str(error), error.code, path="time.proof") from error
+        elif unsigned and (asked_s := self._herald.given_at(time.nonce)) is not None:
+            await self._witness.cloud_unsigned(time.now, asked_s)
 
     async def _delta(self, message: Delta) -> None:
         specs = [translate.credential(item) for item in message.credentials]

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from gateway.store.database import Store
     from gateway.store.keyring import Keyring
     from gateway.store.tx import Tx
+    from gateway.timekeeping.witness import Witness
 
 log = structlog.get_logger()
 
@@ -93,6 +94,7 @@ class CloudLink:
         accept_unsigned: bool = False,
         pace: Pace | None = None,
         connector: Connector | None = None,
+        witness: Witness | None = None,
     ) -> None:
         pace = pace or Pace()
         topics = Topics(identity.gateway_id)
@@ -103,7 +105,9 @@ class CloudLink:
         self._connector = connector or functools.partial(mqtt.connect, clock=clock)
         self._accept_unsigned = accept_unsigned
         self._reconnect = Reconnect(random, pace.first_retry_s, pace.retry_cap_s)
-        self._herald = Herald(identity, store, clock, new_nonce, every_s=pace.hello_every_s)
+        self._herald = Herald(
+            identity, store, clock, new_nonce, every_s=pace.hello_every_s, witness=witness
+        )
         self._events = EventSender(
             store, clock, topics, identity.epoch, pace_per_s=pace.backlog_per_s
         )
@@ -120,6 +124,7 @@ class CloudLink:
             events=self._events,
             reports=self._reports,
             results=self._results,
+            witness=witness,
         )
         self._state = LinkState(connected=False, since=clock.now(), reason="not connected yet")
 

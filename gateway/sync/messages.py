@@ -344,10 +344,16 @@ class ConfirmRemovalsArgs(Exact):
 
 
 class CloudTime(Lenient):
-    """The cloud's time with the nonce of the hello it answers; believed only when signed."""
+    """The cloud's time with the nonce of the hello it answers.
+
+    `proof`: a JWS in compact form, EdDSA, its `typ` lockgw-time+jwt and its `kid` one the gateway
+    knows, with the claims `aud` (the gateway's id), `now` (RFC 3339) and `nonce`. Without one the
+    time is a hint, and taken from a broker on this machine only.
+    """
 
     now: Time
     nonce: Annotated[str, Field(max_length=64)]
+    proof: Annotated[str, Field(max_length=2048)] | None = None
 
 
 class Ack(Order):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from gateway.kit.clock import Clock
     from gateway.store.database import Store
+    from gateway.timekeeping.witness import Witness
 
 NONCE_LIFE_S: Final = 90.0
 """How long a command may echo a hello's nonce, by monotonic time."""
@@ -44,6 +45,8 @@ class Identity:
     gateway_id: str
     epoch: str
     software: str
+    boot: int | None = None
+    """Which start of the daemon this is."""
 
 
 class Herald:
@@ -57,8 +60,10 @@ class Herald:
         new_nonce: Callable[[], str],
         *,
         every_s: float,
+        witness: Witness | None = None,
     ) -> None:
         self.identity = identity
+        self._witness = witness
         self._store = store
         self._clock = clock
         self._new_nonce = new_nonce
@@ -77,10 +82,14 @@ class Herald:
             self._due.set()
         self._wants_snapshot = wanted
 
+    def given_at(self, nonce: str | None) -> float | None:
+        """When the nonce was given out, by monotonic time; None if longer ago than NONCE_LIFE_S."""
+        oldest = self._clock.monotonic() - NONCE_LIFE_S
+        return next((at for at, known in self._nonces if at >= oldest and nonce == known), None)
+
     def is_fresh(self, nonce: str | None) -> bool:
         """Whether the nonce was given out at most `NONCE_LIFE_S` ago."""
-        oldest = self._clock.monotonic() - NONCE_LIFE_S
-        return any(nonce == known for at, known in self._nonces if at >= oldest)
+        return self.given_at(nonce) is not None
 
     def will(self, connection: int) -> Will:
         return Will(self._topics.up("presence"), self._presence(connection, online=False))
@@ -110,6 +119,20 @@ class Herald:
             Presence(online=online, connection=connection, epoch=self.identity.epoch)
         )
 
+    def _time(self) -> HelloClock:
+        if self._witness is None:
+            return HelloClock(now=self._clock.now(), trust=self._clock.trust.value)
+        view = self._witness.view()
+        return HelloClock(
+            now=view.now,
+            trust=view.trust.value,
+            source=None if view.source is None else view.source.value,
+            error_ms=view.error_ms,
+            floor=view.floor,
+            boot=self.identity.boot,
+            uptime_s=round(view.uptime_s, 1),
+        )
+
     async def _hello(self, number: int) -> Hello:
         (revision,), (digest,), (head,), (through,) = await self._store.snapshot(
             meta.revision(), meta.schedule_hash(), events.head(), events.watermark()
@@ -124,7 +147,7 @@ class Herald:
             connection=number,
             software=self.identity.software,
             schemas=SchemaRange(min=SCHEMA_RANGE[0], max=SCHEMA_RANGE[1]),
-            clock=HelloClock(now=self._clock.now(), trust=self._clock.trust.value),
+            clock=self._time(),
             nonce=nonce,
             revision=revision,
             hash=digest or telling.EMPTY_HASH,

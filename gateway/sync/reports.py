@@ -31,8 +31,19 @@ class HeldRemoval(Lenient):
 
 
 class HelloClock(Lenient):
+    """What the gateway knows of the time. Without `source`, `error_ms`: nothing is proven.
+
+    `floor`: it never acts as if it were earlier. `boot` counts the daemon's starts, `uptime_s` is
+    the machine's.
+    """
+
     now: Time
     trust: Literal["trusted", "holdover", "untrusted"]
+    source: Literal["kernel", "rtc", "cloud_unsigned", "nts", "cloud", "technician"] | None = None
+    error_ms: Natural | None = None
+    floor: Time | None = None
+    boot: Counted | None = None
+    uptime_s: float | None = None
 
 
 class HelloEvents(Lenient):

@@ -14,7 +14,7 @@ import structlog
 
 from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.instant import SECOND, ClockTrust, Instant
-from gateway.domain.timetrust import (
+from gateway.domain.timebelief import (
     Adopted,
     FloorLowered,
     Limits,
@@ -22,8 +22,8 @@ from gateway.domain.timetrust import (
     Refused,
     Source,
     Waiting,
-    judge,
 )
+from gateway.domain.timetrust import judge
 from gateway.domain.wants import Moment
 from gateway.errors import StoreBusy, StoreFull
 from gateway.kit.tasks import wait_or_sleep
@@ -34,7 +34,7 @@ from gateway.timekeeping.view import ClockView, Disbelief, Jump
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.domain.timetrust import Base, Belief, Finding
+    from gateway.domain.timebelief import Base, Belief, Finding
     from gateway.store.database import Store
     from gateway.store.tx import Tx
     from gateway.timekeeping.clock import HouseClock

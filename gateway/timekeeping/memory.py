@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.instant import ClockTrust, Instant
-from gateway.domain.timetrust import Base, Belief, Bound, Proof, Source, begin
+from gateway.domain.timebelief import Base, Belief, Bound, Proof, Source
+from gateway.domain.timetrust import begin
 from gateway.errors import StoreUnreadable
 from gateway.store import codec, events, meta
 
 if TYPE_CHECKING:
-    from gateway.domain.timetrust import Limits
+    from gateway.domain.timebelief import Limits
     from gateway.store.tx import Tx
 
 

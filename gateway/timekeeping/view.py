@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gateway.domain.instant import ClockTrust, Instant
-    from gateway.domain.timetrust import Reason, Source
+    from gateway.domain.timebelief import Reason, Source
     from gateway.timekeeping.host import KernelClock
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.domain.events import EventType, Fact
 from gateway.domain.instant import DAY, HOUR, ClockTrust, Instant, after
-from gateway.domain.timetrust import Reason, Source
+from gateway.domain.timebelief import Reason, Source
 from gateway.store import events, meta
 from gateway.timekeeping.clock import HouseClock
 from gateway.timekeeping.keeper import TimeKeeper
