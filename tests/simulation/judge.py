@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tests.simulation.judging import accounts
 from tests.simulation.judging.conditions import Conditions
 from tests.simulation.judging.converged import converged
-from tests.simulation.judging.memory import Memory
+from tests.simulation.judging.memory import UNAPPLIED, Memory
 from tests.simulation.judging.orders import Orders
 from tests.simulation.judging.promise import (
     Delivered,
@@ -138,10 +138,16 @@ class Judge:
     def tampered(
         self, at: int, device_id: str, slot: int | None, how: str, digits: str | None
     ) -> None:
-        """Memory was changed by somebody else, in the ways of `judging.memory`. `digits`: what is
-        in the slot now, where something was put there."""
+        """Memory was changed by somebody else, in the ways of `judging.memory`. `digits`: what
+        somebody put into the slot, or what the gateway wanted there and did not get."""
         self._pass(at)
-        self._memory.tamper(at, device_id, slot, how, digits)
+        self._watch.lock(device_id)
+        if how in UNAPPLIED and self._watch.locks[device_id].reads_back:
+            # What is read back is found out at once: no more than trouble with the radio.
+            self.radio(at, device_id, False)
+            self.radio(at, device_id, True)
+        else:
+            self._memory.tamper(at, device_id, slot, how, digits)
 
     # ── observations ────────────────────────────────────────────────────────────────────
 

@@ -459,6 +459,51 @@ def test_a_code_taken_behind_the_gateways_back_is_missed_once_it_must_know() -> 
         assert world.rules == rules
 
 
+@pytest.mark.parametrize("reads_back", [True, False])
+def test_a_write_that_was_not_done_excuses_where_it_cannot_be_seen(reads_back: bool) -> None:
+    world = Building(facts=Lock(reads_back=reads_back))
+    world.order()
+    world.opens("483920")
+    world.judge.wrote(world.now, DOOR, 1, "set", "483920")
+    world.wait(10 * MIN)
+    world.order(version=2, digits="571038")
+    world.wait(20 * S)
+    world.judge.tampered(world.now, DOOR, 1, "acknowledged-but-not-applied", "571038")
+    world.wait(T)
+    assert world.rules == []
+    world.wait(MIN)
+    assert sorted(world.rules) == (["LATE", "UNAVAILABLE"] if reads_back else [])
+
+
+def test_nobody_tampers_in_unknown_ways(world: Building) -> None:
+    with pytest.raises(ValueError, match="nobody knows"):
+        world.judge.tampered(world.now, DOOR, 1, "magic", None)
+    with pytest.raises(ValueError, match="digits"):
+        world.judge.tampered(world.now, DOOR, 1, "set_by_hand", None)
+
+
+def test_a_strangers_code_may_open_at_any_time(world: Building) -> None:
+    world.order(opens=5 * HOUR, closes=6 * HOUR)
+    world.judge.tampered(world.now, DOOR, 7, "set_by_hand", "483920")
+    world.opens("483920")
+    world.wait(HOUR)
+    assert world.rules == []
+    assert world.judge.figures.excused["stranger_opens"] > 0
+
+
+def test_a_lock_whose_clock_was_changed_excuses_until_it_is_noticed() -> None:
+    world = Building(facts=Lock(keeps_windows=True, notices_ms=HOUR))
+    world.order(opens=5 * HOUR, closes=6 * HOUR)
+    world.judge.wrote(world.now, DOOR, 1, "set", "483920")
+    world.wait(10 * MIN)
+    world.judge.tampered(world.now, DOOR, None, "clock", None)
+    world.opens("483920")
+    world.wait(HOUR)
+    assert world.rules == []
+    world.wait(MIN)
+    assert world.rules == ["LATE"]
+
+
 @pytest.mark.parametrize(
     ("state", "reason", "excused"),
     [

@@ -167,7 +167,7 @@ class Memory:
             self._forget(lock, slots, excuse)
         elif how in UNAPPLIED | MISTIMED:
             for touched in slots:
-                for known in (lock.slots.get(touched), lock.believed.get(touched)):
+                for known in (lock.slots.get(touched), lock.believed.get(touched), digits):
                     if known is not None:
                         lock.lost[known] = lock.stray[known] = excuse
         else:

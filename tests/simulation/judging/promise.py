@@ -82,7 +82,7 @@ class Lock:
     """Within this time of good conditions the gateway finds out what was changed behind its back;
     None: it need not, until it next has work there."""
     reads_back: bool = True
-    """Its digits can always be read."""
+    """Its digits can always be read: a write that it only says it did is found out at once."""
 
 
 class Violation(NamedTuple):
