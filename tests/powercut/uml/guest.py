@@ -23,7 +23,12 @@ from typing import Final
 
 HEAD: Final = struct.Struct("!BBH")
 """channel, kind, length of what follows."""
-OPEN, DATA, CLOSE, LOG, NOTE = range(5)
+OPEN, DATA, CLOSE, LOG, NOTE, TAKEN = range(6)
+COUNT: Final = struct.Struct("!H")
+"""What `TAKEN` carries: so many bytes were read from the line."""
+WINDOW: Final = 2048
+"""Bytes the host may send ahead. Were the terminal's buffer of 4096 ever full, the kernel's driver
+would stop the line for good."""
 OURSELVES: Final = 0
 LINE: Final = "/dev/ttyS1"
 PORT: Final = 1883
@@ -105,7 +110,9 @@ class Guest:
         self._send(OURSELVES, NOTE, json.dumps(facts).encode())
 
     def _from_host(self) -> None:
-        self._waiting += os.read(self._line, _PIECE)
+        data = os.read(self._line, _PIECE)
+        self._send(OURSELVES, TAKEN, COUNT.pack(len(data)))
+        self._waiting += data
         while len(self._waiting) >= HEAD.size:
             channel, kind, length = HEAD.unpack_from(self._waiting)
             end = HEAD.size + length

@@ -9,15 +9,27 @@ import asyncio
 import contextlib
 import json
 import socket
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from tests.powercut.uml.guest import CLOSE, DATA, HEAD, LOG, NOTE, OPEN, OURSELVES
+from tests.powercut.uml.guest import (
+    CLOSE,
+    COUNT,
+    DATA,
+    HEAD,
+    LOG,
+    NOTE,
+    OPEN,
+    OURSELVES,
+    TAKEN,
+    WINDOW,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-_PIECE = 4096
+_PIECE = 1024
 
 
 class Line:
@@ -32,6 +44,8 @@ class Line:
         self._channels: dict[int, asyncio.Queue[bytes]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._noted = asyncio.Event()
+        self._room = WINDOW
+        self._unsent: deque[bytes] = deque()
 
     async def wait(self, note: str) -> Any:
         while note not in self.notes:
@@ -64,6 +78,9 @@ class Line:
         elif kind == NOTE:
             self.notes |= json.loads(data)
             self._noted.set()
+        elif kind == TAKEN:
+            self._room += COUNT.unpack(data)[0]
+            self._write()
         elif kind == OPEN:
             self._channels[channel] = asyncio.Queue()
             task = asyncio.create_task(self._carry(channel, self._channels[channel]))
@@ -95,8 +112,14 @@ class Line:
         self._channels[channel].put_nowait(b"")
 
     def _send(self, channel: int, kind: int, data: bytes = b"") -> None:
-        if self._writer is not None:
-            self._writer.write(HEAD.pack(channel, kind, len(data)) + data)
+        self._unsent.append(HEAD.pack(channel, kind, len(data)) + data)
+        self._write()
+
+    def _write(self) -> None:
+        while self._writer is not None and self._unsent and len(self._unsent[0]) <= self._room:
+            frame = self._unsent.popleft()
+            self._room -= len(frame)
+            self._writer.write(frame)
 
 
 async def _frames(reader: asyncio.StreamReader) -> AsyncIterator[tuple[int, int, bytes]]:
