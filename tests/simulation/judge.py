@@ -106,7 +106,6 @@ class Judge:
         """Of the gateway: its daemon runs or it does not."""
         self._pass(at)
         self._conditions.power(at, on=on)
-        self._passed()
         if not on:
             self._doubt_uses(at, None)
 
@@ -114,7 +113,6 @@ class Judge:
         """Whatever may keep an order back makes it bad, if only for an instant."""
         self._pass(at)
         self._conditions.link(at, good=good)
-        self._passed()
 
     def radio(self, at: int, device_id: str | None, good: bool) -> None:
         """None: the stick."""
@@ -131,7 +129,6 @@ class Judge:
     def disk(self, at: int, good: bool) -> None:
         self._pass(at)
         self._conditions.disk(at, good=good)
-        self._passed()
         if not good:
             self._doubt_uses(at, None)
 
@@ -240,10 +237,6 @@ class Judge:
         """Time has passed under the conditions as they were."""
         self._now = at
         self._orders.settle(at, self._conditions.hearing())
-
-    def _passed(self) -> None:
-        """Conditions have changed."""
-        self._orders.redate(self._conditions.hearing())
 
     def _violate(
         self, at: int, rule: str, device: str | None, credential: str | None, sentence: str

@@ -233,13 +233,22 @@ def test_a_code_is_gone_t_after_the_order_that_ended_it(world: Building, how: st
     assert ("LATE", DOOR) in [(v.rule, v.device) for v in world.judge.violations]
 
 
-@pytest.mark.parametrize("what", ["power", "link", "radio", "stick", "disk"])
-def test_bad_conditions_give_another_t(world: Building, what: str) -> None:
-    world.order()
+NEEDED = {
+    "revoked": ("power", "link", "radio", "stick", "disk"),
+    "closed": ("power", "time", "radio", "stick", "disk"),
+}
+
+
+@pytest.mark.parametrize(
+    ("ended", "what"), [(ended, what) for ended, needed in NEEDED.items() for what in needed]
+)
+def test_bad_conditions_give_another_t(world: Building, what: str, ended: str) -> None:
+    world.order(opens=0, closes=13 * MIN if ended == "closed" else 99 * HOUR)
     world.wait(T)
     world.opens("483920")
     world.wait(10 * MIN)
-    world.judge.revoked(world.now, "c1", None)
+    if ended == "revoked":
+        world.judge.revoked(world.now, "c1", None)
 
     def turn(good: bool) -> None:
         match what:
@@ -251,6 +260,8 @@ def test_bad_conditions_give_another_t(world: Building, what: str) -> None:
                 world.judge.radio(world.now, DOOR, good)
             case "stick":
                 world.judge.radio(world.now, None, good)
+            case "time":
+                world.judge.time_proven(world.now, good)
             case _:
                 world.judge.disk(world.now, good)
 
@@ -316,9 +327,15 @@ def test_an_older_version_changes_nothing(world: Building) -> None:
     world.order(version=1)
     world.wait(T + MIN)
     assert world.rules == ["LATE"]
+    world.shuts("483920")
+    world.wait(MIN)
     world.order(version=3)
+    world.opens("483920")
     world.wait(HOUR)
     assert world.rules == ["LATE"]
+    world.judge.revoked(world.now, "c1", None)
+    world.wait(HOUR)
+    assert world.rules == ["LATE", "LATE"]
 
 
 def test_a_used_up_code_is_gone_when_its_last_use_was_heard(world: Building) -> None:
@@ -357,6 +374,78 @@ def test_late_figures_are_measured(world: Building) -> None:
     assert world.judge.figures.late_max_ms == 40 * S or world.judge.figures.late_max_ms == MIN
 
 
+def test_an_order_does_not_arrive_on_a_full_disk(world: Building) -> None:
+    world.order()
+    world.opens("483920")
+    world.wait(T)
+    world.judge.disk(world.now, False)
+    world.judge.revoked(world.now, "c1", None)
+    world.wait(HOUR)
+    world.judge.link(world.now, False)
+    world.judge.disk(world.now, True)
+    world.wait(HOUR)
+    assert world.rules == []
+
+
+def test_an_edit_that_opens_at_once_may_open_at_once(world: Building) -> None:
+    world.order(opens=10 * HOUR, closes=11 * HOUR)
+    world.wait(HOUR)
+    world.order(version=2, opens=0, closes=11 * HOUR)
+    world.opens("483920")
+    world.wait(HOUR)
+    assert world.rules == []
+
+
+def test_a_clock_that_is_behind_closes_as_much_later(world: Building) -> None:
+    world.order(opens=0, closes=HOUR)
+    world.opens("483920")
+    world.judge.time_proven(world.now, True, 10 * MIN)
+    world.wait(0, until=HOUR + 10 * MIN + T)
+    assert world.rules == []
+    world.wait(MIN)
+    assert world.rules == ["LATE"]
+
+
+def test_what_nobody_looked_at_did_not_come_back(world: Building) -> None:
+    world.order(opens=0, closes=HOUR)
+    world.wait(MIN)
+    world.judge.radio(START + 30 * MIN, DOOR, False)
+    world.now = START + 2 * HOUR
+    world.opens("483920")
+    world.wait(HOUR)
+    assert world.rules == []
+
+
+def test_each_episode_is_told_once(world: Building) -> None:
+    world.order(opens=0, closes=HOUR)
+    for _ in range(2):
+        world.wait(10 * MIN)
+        world.opens("483920")
+        world.wait(10 * MIN)
+        world.shuts("483920")
+    world.wait(0, until=2 * HOUR)
+    for _ in range(2):
+        world.opens("483920")
+        world.wait(10 * MIN)
+        world.shuts("483920")
+        world.wait(10 * MIN)
+    assert world.rules == ["UNAVAILABLE"] * 3 + ["EARLY"] * 2
+
+
+def test_shared_digits_leave_it_open_whose_use_it_was(world: Building) -> None:
+    world.order(use={"limit": 1})
+    world.order("c2", use={"limit": 1})
+    world.opens("483920")
+    world.wait(10 * MIN)
+    world.judge.door(world.now, DOOR, "483920", True)
+    world.wait(HOUR)
+    world.shuts("483920")
+    world.wait(HOUR)
+    assert world.rules == []
+    world.judge.finish(world.now, Findings(codes={DOOR: {1: "483920"}}))
+    assert world.rules == []
+
+
 # ── UNAVAILABLE ─────────────────────────────────────────────────────────────────────────
 
 
@@ -391,6 +480,58 @@ def test_an_order_that_cannot_arrive_is_not_missed_and_one_that_did_is_kept_offl
     world.judge.link(world.now, True)
     world.wait(T + 40 * S)
     assert [v.credential for v in world.judge.violations] == ["known", "unknown"]
+
+
+def test_an_addition_needs_no_confirmation(world: Building) -> None:
+    world.order(sure=False)
+    world.wait(T + MIN)
+    assert world.rules == ["UNAVAILABLE"]
+
+
+def test_a_code_may_be_edited_at_the_moment_of_its_opening(world: Building) -> None:
+    world.order(opens=HOUR, closes=5 * HOUR)
+    world.wait(10 * MIN)
+    world.judge.link(world.now, False)
+    world.order(version=2, opens=HOUR, closes=9 * HOUR)
+    world.wait(0, until=HOUR + 2 * T)
+    assert world.rules == []
+    world.wait(MIN)
+    assert world.rules == ["UNAVAILABLE"]
+
+
+def test_a_reason_that_could_not_be_told_is_looked_for_in_the_truth(world: Building) -> None:
+    world.order("c2", opens=5 * HOUR, closes=6 * HOUR)
+    world.order()
+    world.order("c3", digits="571038")
+    world.wait(T)
+    world.judge.link(world.now, False)
+    world.wait(HOUR)
+    assert [v.credential for v in world.judge.violations] == ["c3"]
+    for _ in range(20):  # no better when it never stays
+        world.judge.link(world.now, True)
+        world.wait(2 * MIN)
+        world.judge.link(world.now, False)
+    assert world.rules == ["UNAVAILABLE"]
+    assert world.judge.figures.excused["could not tell"] > 0
+    world.judge.link(world.now, True)
+    world.wait(T + MIN)
+    assert world.rules == ["UNAVAILABLE"] * 2
+
+
+def test_a_code_taken_once_is_not_excused_for_ever(world: Building) -> None:
+    world.order()
+    world.opens("483920")
+    world.judge.wrote(world.now, DOOR, 3, "set", "483920")
+    world.wait(10 * MIN)
+    world.shuts("483920")
+    world.judge.tampered(world.now, DOOR, 3, "foreign_erase", None)
+    world.wait(10 * MIN)
+    world.opens("483920")
+    world.wait(10 * MIN)
+    world.shuts("483920")
+    assert world.rules == []
+    world.wait(MIN)
+    assert world.rules == ["UNAVAILABLE"]
 
 
 def test_a_code_that_every_order_wants_stays_while_an_edit_waits(world: Building) -> None:
@@ -473,6 +614,8 @@ def test_a_write_that_was_not_done_excuses_where_it_cannot_be_seen(reads_back: b
     assert world.rules == []
     world.wait(MIN)
     assert sorted(world.rules) == (["LATE", "UNAVAILABLE"] if reads_back else [])
+    world.judge.finish(world.now, Findings(codes={DOOR: {1: "483920"}}))
+    assert world.rules.count("CONVERGED") == (2 if reads_back else 0)
 
 
 def test_nobody_tampers_in_unknown_ways(world: Building) -> None:
@@ -502,6 +645,14 @@ def test_a_lock_whose_clock_was_changed_excuses_until_it_is_noticed() -> None:
     assert world.rules == []
     world.wait(MIN)
     assert world.rules == ["LATE"]
+    world.judge.tampered(world.now, DOOR, None, "clock", None)
+    world.judge.finish(world.now, Findings(codes={DOOR: {1: "483920"}}))
+    assert world.rules == ["LATE"]
+    world.shuts("483920")
+    world.wait(10 * MIN)
+    world.opens("483920")
+    world.wait(MIN)
+    assert world.rules == ["LATE", "EARLY"]
 
 
 @pytest.mark.parametrize(
@@ -626,6 +777,15 @@ def test_identical_writes_ahead_of_a_window_are_limited() -> None:
     assert world.rules.count("BUDGET") == 2
 
 
+def test_writes_in_an_open_window_are_not_limited() -> None:
+    world = Building(promise=Promise(writes_per_day=3))
+    world.order()
+    for _ in range(9):
+        world.judge.wrote(world.now, DOOR, 1, "set", "483920")
+    assert world.rules == []
+    assert world.judge.figures.writes == 9
+
+
 # ── ONCE ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -653,6 +813,9 @@ def test_nobody_unlocks_unasked(world: Building) -> None:
     world.judge.commanded(world.now, "l1", "lock", DOOR, None)
     world.judge.unlocked_by_radio(world.now, DOOR)
     assert world.rules == ["ONCE"]
+    world.judge.commanded(world.now + S, "u2", "unlock", DOOR, None)
+    world.judge.unlocked_by_radio(world.now, DOOR)
+    assert world.rules == ["ONCE", "ONCE"]
 
 
 def test_what_was_refused_did_not_act_and_answers_agree(world: Building) -> None:
@@ -725,7 +888,7 @@ def test_a_frame_may_be_lost_only_right_before_a_power_cut_or_on_a_full_disk(
         Delivered(at + HOUR + MIN, DOOR, "lock.unlocked", 1),
         Delivered(at + 4 * HOUR, DOOR, "lock.unlocked", 1),
     ]
-    told = [event(1, frames[0].at), event(2, frames[3].at, trust="untrusted")]
+    told = [event(1, frames[0].at), event(2, frames[3].at - 99 * HOUR, trust="untrusted")]
     world.judge.finish(at + 5 * HOUR, Findings(delivered=frames, ledgers=ledger(*told)))
     assert world.rules == []
     assert world.judge.figures.events_lost_at_cuts == 2
@@ -778,6 +941,29 @@ def test_only_a_lock_that_keeps_windows_holds_codes_long_before(world: Building)
         world.wait(HOUR)
         world.judge.finish(world.now, Findings(codes={DOOR: {1: "483920"}}))
         assert world.rules == rules
+
+
+def test_a_lock_that_keeps_windows_keeps_weekly_codes_all_week(world: Building) -> None:
+    weekly = {
+        "kind": "recurring",
+        "zone": "Europe/Berlin",
+        "rules": [{"weekdays": ["fri"], "from": "08:00", "to": "09:00"}],
+        "not_before": to_rfc3339(Instant(START + 21 * 24 * HOUR)),
+    }
+    for keeps, rules in ((True, []), (False, ["CONVERGED"])):
+        world = Building(facts=Lock(keeps_windows=keeps))
+        world.order(window=weekly)
+        world.wait(HOUR)
+        world.judge.finish(world.now, Findings(codes={DOOR: {1: "483920"}}))
+        assert world.rules == rules
+
+
+def test_a_strangers_code_with_our_digits_may_be_taken_for_ours(world: Building) -> None:
+    world.order(opens=5 * HOUR, closes=6 * HOUR)
+    world.judge.tampered(world.now, DOOR, 7, "foreign_write", "483920")
+    world.wait(2 * HOUR)
+    world.judge.finish(world.now, Findings(codes={DOOR: {}}))
+    assert world.rules == []
 
 
 def test_a_code_reported_as_programmed_is_there(world: Building) -> None:

@@ -97,7 +97,7 @@ class Unlocks:
     def _until(self, command: Command, at: int) -> int:
         if command.not_after is None or not self.conditions.proven_at(at):
             return EVER
-        error = self.conditions.error_since(at - self.promise.t_ms)
+        error = self.conditions.error(at)
         return command.not_after + error + self.promise.command_ms
 
 

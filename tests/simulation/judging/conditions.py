@@ -24,8 +24,6 @@ class Conditions:
         self._stick: int | None = NEVER
         self._radio: dict[str, int | None] = {}
         self._time: int | None = None
-        self._settled: dict[str, int] = {}
-        """When the gateway last had had its T with a lock."""
         self._times: list[tuple[int, bool, int]] = [(NEVER, False, 0)]
         self._worst_error = 0
         self.cuts: list[int] = []
@@ -35,14 +33,13 @@ class Conditions:
     def device(self, device_id: str) -> None:
         """There is such a lock."""
         self._radio.setdefault(device_id, NEVER)
-        self._settled.setdefault(device_id, NEVER)
 
     # ── changes ─────────────────────────────────────────────────────────────────────────
 
     def power(self, at: int, *, on: bool) -> None:
         if not on and self._power is not None:
             self.cuts.append(at)
-        self._leave(at)
+        self.stamp += 1
         self._power = _turn(self._power, at, good=on)
 
     def link(self, at: int, *, good: bool) -> None:
@@ -54,11 +51,11 @@ class Conditions:
             self._full.append([at, EVER])
         if good and self._disk is None:
             self._full[-1][1] = at
-        self._leave(at)
+        self.stamp += 1
         self._disk = _turn(self._disk, at, good=good)
 
     def radio(self, at: int, device_id: str | None, *, good: bool) -> None:
-        self._leave(at)
+        self.stamp += 1
         if device_id is None:
             self._stick = _turn(self._stick, at, good=good)
         else:
@@ -71,14 +68,6 @@ class Conditions:
         self._time = _turn(self._time, at, good=proven)
         self._times.append((at, proven, error))
         self._worst_error = max(self._worst_error, error)
-
-    def _leave(self, at: int) -> None:
-        """Something that touches the locks is about to change."""
-        self.stamp += 1
-        for device_id in self._settled:
-            since = self.reach(device_id)
-            if since is not None and at - since > self._t_ms:
-                self._settled[device_id] = at
 
     # ── questions ───────────────────────────────────────────────────────────────────────
 
@@ -95,14 +84,10 @@ class Conditions:
         """Since when the gateway knows the time."""
         return self._time
 
-    def error(self, device_id: str, at: int) -> int:
-        """The worst error of the clock whose doings at this lock could not be undone by now."""
-        if not self._worst_error:
-            return 0
-        since = self.reach(device_id)
-        calm = since is not None and at - since > self._t_ms
-        begin = at if calm else min(at, self._settled.get(device_id, NEVER))
-        return self.error_since(begin - self._t_ms if begin > NEVER else NEVER)
+    def error(self, at: int) -> int:
+        """The worst error of the clock whose doings could not be undone within T. What bad
+        conditions kept from being undone has T from their end anyway."""
+        return self.error_since(at - self._t_ms) if self._worst_error else 0
 
     def error_since(self, begin: int) -> int:
         return max(error for _, _, error in self._times[self._index(begin) :])

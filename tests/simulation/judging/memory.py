@@ -178,7 +178,7 @@ class Memory:
         for slot in slots:
             lock.strangers.pop(slot, None)
             for known in (lock.slots.pop(slot, None), lock.believed.get(slot)):
-                if known is not None and known not in lock.slots.values():
+                if known is not None:
                     lock.lost[known] = excuse
 
     # ── questions ───────────────────────────────────────────────────────────────────────

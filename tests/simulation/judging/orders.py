@@ -154,11 +154,6 @@ class Orders:
             if len(grant.orders) == 1:
                 del self._open[key]
 
-    def redate(self, hearing: int | None) -> None:
-        """Conditions have changed: orders that are not known are possible again, or no more."""
-        for grant in self._open.values():
-            _date(grant, hearing)
-
     # ── uses ────────────────────────────────────────────────────────────────────────────
 
     def used(self, at: int, credential: Credential, *, doubtful: bool) -> None:

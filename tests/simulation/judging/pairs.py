@@ -160,7 +160,6 @@ class Pair:
             must = self._must(grant, at, times)
             if must is not None:
                 self.musts.append(must)
-                self._until(must.end)
 
     def _must(self, grant: Grant, at: int, times: Times) -> Must | None:
         begin, end = (
@@ -175,15 +174,11 @@ class Pair:
                 return None
             span = order.calendar.latest(at)
             if span is None or at >= span.closes:
-                following = order.calendar.following(at)
-                if following is not None:
-                    self._until(following.opens)
                 return None
             if order.calendar.edged:
                 if times.time is None:
                     return None
                 begin = max(begin, span.opens + times.error_ms, times.time)
-                self._until(span.closes)
             end = min(end, span.closes - times.error_ms)
         if times.reach is None:
             return None

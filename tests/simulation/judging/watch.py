@@ -69,7 +69,7 @@ class Watch:
     def inspect(self, at: int, device_id: str, opens: Callable[[str], bool]) -> None:
         self.lock(device_id)
         stamp = (self._conditions.stamp, self._orders.changed)
-        error = self._conditions.error(device_id, at)
+        error = self._conditions.error(at)
         self._figures.inspections += 1
         for digits, pair in self.pairs[device_id].items():
             if at >= pair.fresh_until or pair.stamp != stamp or pair.error_ms != error:
@@ -97,7 +97,7 @@ class Watch:
     def renew(self, pair: Pair, at: int) -> None:
         """Compute anew what holds for it."""
         device_id = pair.device_id
-        error = self._conditions.error(device_id, at)
+        error = self._conditions.error(at)
         pair.stamp, pair.error_ms = (self._conditions.stamp, self._orders.changed), error
         promise, clock_ms = self._promise, self.locks[device_id].clock_ms
         early = round(promise.lead_s * 1000) + promise.granularity_ms + clock_ms + error
@@ -140,7 +140,7 @@ class Watch:
         if fresh and seen_shut and at > pair.new_from + t_ms:
             again = "again " if any(order.at <= at for order in pair.orders) or pair.ends else ""
             self._flag(pair, at, "EARLY", f"the code opens {again}although no order allows it now")
-        if at > pair.late_from:
+        elif at > pair.late_from and "EARLY" not in pair.flagged:
             over_s = (at - pair.late_from) // 1000
             self._flag(pair, at, "LATE", f"the code still opens, {over_s} s after T was over")
 
@@ -164,7 +164,7 @@ class Watch:
                     excuse = why
         if failed is not None:
             self._figures.samples += 1
-            if at >= self._due(failed, pair.shut_since):
+            if at > self._due(failed, pair.shut_since):
                 since_s = (at - failed.begin) // 1000
                 words = f"a valid code does not open, {since_s} s after T was over"
                 self._flag(pair, at, "UNAVAILABLE", words)
