@@ -184,6 +184,20 @@ class CloudLink:
                 raise
 
     async def _work(self, connection: Connection, number: int, *, unsigned: bool) -> None:
+        """Until the connection ends.
+
+        In a task of its own: a group in which something failed forgets that it was cancelled
+        meanwhile, and a link that is to stop would connect again.
+        """
+        working = asyncio.create_task(self._parts(connection, number, unsigned=unsigned))
+        try:
+            await asyncio.wait((working,))
+        finally:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+        working.result()
+
+    async def _parts(self, connection: Connection, number: int, *, unsigned: bool) -> None:
         """Until the connection ends; the first failure ends every part."""
         lost: CloudUnavailable | None = None
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,19 @@ async def test_an_orderly_end_says_so(store: Store, clock: ManualClock, until: U
         await until(lambda: link.exchange.lines and link.exchange.lines[0].of("hello"))
     assert [m["online"] for m in link.exchange.lines[0].of("presence")] == [True, False]
     assert not link.link.state.connected
+
+
+async def test_stopping_while_the_line_breaks_is_stopping(
+    store: Store, clock: ManualClock, until: Until
+) -> None:
+    """A task group in which something failed swallows the cancellation that came meanwhile."""
+    link = Link(store, clock, Exchange())
+    task = asyncio.create_task(link.link.run())
+    await until(lambda: link.exchange.lines and link.exchange.lines[0].of("hello"))
+    link.exchange.lines[0].cut()
+    task.cancel()
+    await until(task.done)
+    assert task.cancelled()
 
 
 async def test_unsigned_orders_only_from_loopback(
