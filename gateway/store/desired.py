@@ -80,14 +80,14 @@ def upsert_credential(
         (spec.credential_id,),
     ).fetchone()
     if stored is not None and stored["version"] > spec.version:
-        tx.execute(*_named(spec.credential_id, revision))
+        _name(tx, spec.credential_id, revision)
         return False
     newer = stored is None or spec.version > stored["version"]
     restored = not newer and bool(stored["destroyed"]) and bool(spec.devices)
     if newer or restored:
         _put_credential(tx, keyring, spec, revision, now)
     else:
-        tx.execute(*_named(spec.credential_id, revision))
+        _name(tx, spec.credential_id, revision)
     params: dict[str, Value] = {
         "credential_id": spec.credential_id,
         "now": now,
@@ -137,7 +137,7 @@ def tombstone(
         "change": tx.next_change(),
     }
     gone = drop(tx, condition, params)
-    tx.execute(*_named(stone.credential_id, revision))
+    _name(tx, stone.credential_id, revision)
     for grant_id in gone:
         tx.touch(f"device:{grant_id.device_id}")
     if gone:
@@ -249,8 +249,14 @@ def _put_credential(
     )
 
 
-def _named(credential_id: CredentialId, revision: int) -> tuple[str, tuple[int, str]]:
-    return (
+def _name(tx: Tx, credential_id: CredentialId, revision: int) -> None:
+    """What an order names is in force: an orphan no longer, and that is told."""
+    tx.execute(
+        "UPDATE grants SET changed = ? WHERE credential_id ="
+        " (SELECT credential_id FROM credentials WHERE credential_id = ? AND orphaned = 1)",
+        (tx.next_change(), credential_id),
+    )
+    tx.execute(
         "UPDATE credentials SET revision = max(revision, ?), orphaned = 0 WHERE credential_id = ?",
         (revision, credential_id),
     )

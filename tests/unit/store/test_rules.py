@@ -49,6 +49,10 @@ async def test_a_mark_is_reported_once(store: Store, keyring: Keyring) -> None:
     await store.submit(lambda tx: rules.mark_orphans(tx, 3))
     assert before.changed < marked.changed
     assert await store.fetch(reported.all_grants()) == [marked]
+    await order(store, keyring, spec("old"), 4)  # named again, with nothing new about it
+    (named,) = await store.fetch(reported.all_grants())
+    assert not named.orphaned
+    assert marked.changed < named.changed
 
 
 async def test_digits_are_destroyed_only_when_nothing_needs_them(
