@@ -2,7 +2,7 @@
 #   PYTHON=/usr/bin/python3.11   builds the environment with that interpreter
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit lint format bench mutants pictures lock clean
+.PHONY: help setup demo test unit lint format bench powercut mutants pictures lock clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -41,6 +41,10 @@ bench: setup  ## the figures, as a table and as JSON
 
 mutants: setup  ## plants bugs in copies of the product; the simulation must find each; ARGS="--only erase"
 	@$(BIN)/python -m tests.simulation.mutants $(ARGS)
+
+powercut: setup  ## cut the power by both methods and count what was lost; ARGS="replay" for one
+	@bash tools/setup_powercut.sh
+	@$(BIN)/python -m tests.powercut $(ARGS)
 
 pictures: setup  ## the README's pictures, from the real terminal output
 	@$(BIN)/python tools/pictures.py $(ARGS)
