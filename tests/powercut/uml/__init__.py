@@ -1,7 +1,8 @@
 """`python -m tests.powercut uml`: the daemon on ext4 under User-Mode Linux, cut at random.
 
     --cycles N     power cuts (default 20); the last life is let come to rest
-    --control N    of these with fsync swallowed: the method must find losses there (default 3)
+    --first N      power cuts in the very first start of a new gateway (default 2)
+    --control N    power cuts with fsync swallowed: the method must find losses there (default 2)
     --seed N       what is asked of the house, and when the power goes (a real kernel does the rest)
     --keep         leave the working directory, with logs and disk
 
@@ -27,7 +28,7 @@ from rich.table import Table
 
 from gateway.domain.instant import ClockTrust
 from gateway.kit.clock import SystemClock
-from tests.powercut.uml.cycle import Report, Way, cycles
+from tests.powercut.uml.cycle import Report, Way, cycles, first_start
 from tests.powercut.uml.machine import CannotRun, check_machine, swallows_sync
 from tests.powercut.uml.witness import Kind
 
@@ -44,7 +45,8 @@ _clock = SystemClock(ClockTrust.TRUSTED)
 def main(args: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.powercut uml")
     parser.add_argument("--cycles", type=_positive, default=20)
-    parser.add_argument("--control", type=int, default=3)
+    parser.add_argument("--first", type=int, default=2)
+    parser.add_argument("--control", type=int, default=2)
     parser.add_argument("--seed", type=int, default=_clock.now() % 1_000_000)
     parser.add_argument("--keep", action="store_true")
     options, _ = parser.parse_known_args(args)
@@ -79,6 +81,10 @@ async def _all(console: Console, folder: Path, options: argparse.Namespace, prel
     reports = await _as_it_is(console, folder, options.cycles, random)
     _row(table, "as it is", options.cycles, reports)
     good = not any(report.findings for report in reports)
+    if options.first:
+        reports = await _first(console, folder, options.first, random)
+        _row(table, "first start", options.first, reports)
+        good = good and not any(report.findings for report in reports)
     if options.control:
         reports = await _control(console, folder, options.control, random, preload)
         _row(table, "fsync swallowed", options.control, reports)
@@ -101,6 +107,17 @@ async def _as_it_is(console: Console, folder: Path, number: int, random: Random)
             _progress(console, f"{turn + 1}/{number + 1}", reports[-1])
         counts = ", ".join(f"{count} {what}" for what, count in running.counts.items())
     console.print(f"  {counts}")
+    return reports
+
+
+async def _first(console: Console, folder: Path, number: int, random: Random) -> list[Report]:
+    """A new gateway each time: cut, and started again."""
+    console.print("new gateways:")
+    reports = []
+    for turn in range(1, number + 1):
+        for report in await first_start(folder / f"first-{turn}", random):
+            reports.append(report)
+            _progress(console, f"{turn}/{number}", report)
     return reports
 
 

@@ -44,6 +44,8 @@ class Way(StrEnum):
     LOST = "time source lost"
     FLICKER = "cut while starting"
     LAST = "clock kept, to rest"
+    FIRST = "cut in the first start"
+    SECOND = "the second start"
 
 
 _WEIGHTS: Final = {
@@ -86,7 +88,7 @@ class Cycles:
             await self.house.machine.power_on(
                 Boot(_STEP_S.get(way, 0.0), way not in _UNKEPT, self._preload)
             )
-            if way is Way.FLICKER:
+            if way in (Way.FLICKER, Way.FIRST):
                 await _clock.sleep(self._random.uniform(1.5, 8.0))
             else:
                 await self._live(way, report, began)
@@ -97,7 +99,10 @@ class Cycles:
         self.witness.power_cut()
         try:
             found = await self.house.machine.examine()
-            self.witness.see(found.epoch, found.counts)
+            if found is not None:
+                self.witness.see(found.epoch, found.counts)
+            elif self.witness.epoch:
+                self.witness.found(Kind.LOST, "the whole store")
         except Unsound as error:
             self.witness.found(Kind.CORRUPT, str(error))
         report.findings, self.witness.findings = self.witness.findings, []
@@ -116,6 +121,9 @@ class Cycles:
     async def _live(self, way: Way, report: Report, began: float) -> None:
         await self._online()
         report.up_s = _clock.monotonic() - began
+        if way is Way.SECOND:
+            await self._radio_up()
+            return
         if way in _UNKEPT:
             self._trust("untrusted")
         await self.load.events_again()
@@ -126,7 +134,7 @@ class Cycles:
             return
         if not self.load.staying:
             await self.load.stays()
-        report.load_s = self._random.uniform(1.0, 5.0)
+        report.load_s = self._random.uniform(2.0, 6.0)
         half = report.load_s * self._random.uniform(0.2, 0.8)
         await self.load.run(half)
         if way in _STEP_S:
@@ -142,6 +150,12 @@ class Cycles:
         said = self.house.cloud.hello["clock"]["trust"]
         if said != wanted:
             self.witness.found(Kind.WRONG, f"its clock is {wanted} and it says {said}")
+
+    async def _radio_up(self) -> None:
+        log = self.house.machine.log
+        await self.house.until(
+            "the radio did not come up", lambda: b'"radio up"' in log.read_bytes(), ONLINE_S
+        )
 
     async def _online(self) -> None:
         """Until this life of the gateway has said hello. TimeoutError."""
@@ -160,6 +174,16 @@ class Cycles:
             return cloud.hello and cloud.hello["connection"] != before
 
         await self.house.until("the daemon did not come online", said, ONLINE_S)
+
+
+async def first_start(folder: Path, random: Random) -> list[Report]:
+    """The power goes in the very first start of a gateway; the second must come up."""
+    folder.mkdir()
+    async with house(folder, new=True) as built:
+        running = Cycles(built, random)
+        first = await running.one(Way.FIRST)
+        built.machine.log.write_bytes(b"")  # a radio that was up then is not meant
+        return [first, await running.one(Way.SECOND)]
 
 
 @asynccontextmanager

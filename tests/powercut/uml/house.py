@@ -115,8 +115,11 @@ class House:
 
 
 @asynccontextmanager
-async def house(folder: Path) -> AsyncIterator[House]:
-    """Doors joined, the daemon stopped in order, the disk formatted with its state; power off."""
+async def house(folder: Path, *, new: bool = False) -> AsyncIterator[House]:
+    """Doors joined, the daemon stopped in order, the disk formatted with its state; power off.
+
+    `new`: never switched on: the disk and the stick are empty, and no door is joined.
+    """
     spec = read_world(world(folder, DOORS))
     async with contextlib.AsyncExitStack() as stack:
         broker = await stack.enter_async_context(mosquitto())
@@ -133,12 +136,13 @@ async def house(folder: Path) -> AsyncIterator[House]:
         outside = folder / "outside.toml"
         socket = folder / "api.sock"
         outside.write_text(_config(state / "lock-gateway", running.radio, broker.port, socket))
-        daemon = Daemon(outside, socket, folder / "setup.log")
-        try:
-            await daemon.start()
-            await _join(built, daemon)
-        finally:
-            await daemon.stop()
+        if not new:
+            daemon = Daemon(outside, socket, folder / "setup.log")
+            try:
+                await daemon.start()
+                await _join(built, daemon)
+            finally:
+                await daemon.stop()
         await machine.format(state)
         stack.push_async_callback(machine.cut)
         yield built

@@ -193,10 +193,10 @@ class Machine:
             await self._carrying
         self._line = self._carrying = None
 
-    async def examine(self) -> Found:
+    async def examine(self) -> Found | None:
         """The disk as it is, on a copy: the file system mends by its journal, the store is whole.
 
-        Unsound otherwise.
+        Unsound otherwise. None: cut so early in the first start that there is no store yet.
         """
         copy, found = self.folder / "copy.ext4", self.folder / "found"
         shutil.rmtree(found, ignore_errors=True)
@@ -210,7 +210,10 @@ class Machine:
         if aside:
             raise Unsound(f"set aside: {', '.join(aside)}")
         for name in ("state.db", "zigbee.db"):
-            _sound(state / name)
+            if (state / name).exists():
+                _sound(state / name)
+        if not (state / "state.db").exists():
+            return None
         with contextlib.closing(sqlite3.connect(state / "state.db")) as database:
             epoch, *counts = (
                 database.execute(asked.sql, asked.params).fetchone()[0]
@@ -220,8 +223,6 @@ class Machine:
 
 
 def _sound(path: Path) -> None:
-    if not path.exists():
-        raise Unsound(f"{path.name} is missing")
     try:
         with contextlib.closing(sqlite3.connect(path)) as database:
             lines = database.execute("PRAGMA integrity_check").fetchall()
