@@ -218,6 +218,8 @@ class Inbound:
             case Outcome.GAP | Outcome.HASH_MISMATCH:
                 self._herald.want_snapshot(wanted=True)
             case Outcome.SUPERSEDED:
+                if isinstance(message, Snapshot):  # it came, and is no news: asked and answered
+                    self._herald.want_snapshot(wanted=False)
                 self._herald.wake()  # the sender does not know where we are
             case Outcome.STAGED:
                 pass

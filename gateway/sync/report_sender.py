@@ -94,6 +94,7 @@ class ReportSender:
         for number, chunk in enumerate(chunks, start=1):
             message = Reported(
                 epoch=self._epoch,
+                since=since,
                 change=change,
                 whole=whole,
                 chunk=number,

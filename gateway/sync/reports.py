@@ -140,9 +140,11 @@ class DeviceModel(Lenient):
 
 
 class Reported(Message):
-    """What changed since the cloud's `reported_through`, or everything (`whole`), in chunks."""
+    """What changed after `since`, up to `change`; everything if `whole`; in chunks."""
 
     epoch: str
+    since: Natural
+    """A cloud that has not everything up to here lacks a report that was lost."""
     change: Natural
     whole: bool
     chunk: Counted

@@ -67,7 +67,9 @@ class ReferenceCloud:
         self._commands = 0
         self._name = secrets.token_hex(6)
         self._ack_due: asyncio.TimerHandle | None = None
-        self._reports: dict[int, set[int]] = {}
+        self._reports: dict[tuple[int, int], set[int]] = {}
+        self._rows: dict[str | tuple[str, str], int] = {}
+        """At which change a device or a grant was told: reports may overtake one another."""
         self._reported_through = 0
         self._loop = asyncio.get_running_loop()
 
@@ -308,6 +310,7 @@ class ReferenceCloud:
             return  # the will of a former database; a new one counts its connections anew
         else:
             self._reported_through = 0
+            self._rows.clear()
         self.presence = message
         if message["online"] and self._acknowledge:
             # The hello says how many events there are: some may have passed while we were away.
@@ -354,16 +357,27 @@ class ReferenceCloud:
         self._ack_soon()
 
     def _on_reported(self, message: Json) -> None:
+        since, change = message["since"], message["change"]
         for device in message.get("devices", ()):
-            self.devices[device["device_id"]] = device
+            if self._is_news(device["device_id"], change):
+                self.devices[device["device_id"]] = device
         for grant in message.get("grants", ()):
-            self.grants[grant["credential_id"], grant["device_id"]] = grant
-        have = self._reports.setdefault(message["change"], set())
+            key = grant["credential_id"], grant["device_id"]
+            if self._is_news(key, change):
+                self.grants[key] = grant
+        have = self._reports.setdefault((since, change), set())
         have.add(message["chunk"])
         if len(have) == message["chunks"]:
-            del self._reports[message["change"]]
-            self._reported_through = max(self._reported_through, message["change"])
+            del self._reports[since, change]
+            if since <= self._reported_through:  # nothing is missing before it
+                self._reported_through = max(self._reported_through, change)
             self._ack_soon()
+
+    def _is_news(self, key: str | tuple[str, str], change: int) -> bool:
+        if change < self._rows.get(key, 0):
+            return False
+        self._rows[key] = change
+        return True
 
     def _on_result(self, message: Json) -> None:
         self.results[message["command_id"]] = message

@@ -58,3 +58,15 @@ async def test_what_is_wanted_is_said_until_it_came(
     link.order("desired", kind="snapshot", revision=5, hash=empty, chunk=1, chunks=1)
     await until(lambda: line.of("hello")[-1]["revision"] == 5)
     assert "want" not in line.of("hello")[-1]
+
+
+async def test_what_we_have_already_is_wanted_no_longer(link: Link, until: Until) -> None:
+    """A cloud that answers with what is applied means it: asking on would never end."""
+    line = link.exchange.lines[0]
+    empty = line.of("hello")[-1]["hash"]
+    for order in ({"kind": "snapshot", "revision": 5, "chunk": 1, "chunks": 1},
+                  {"kind": "delta", "revision": 9, "previous": 8}):  # fmt: skip
+        link.order("desired", hash=empty, **order)
+    await until(lambda: line.of("hello")[-1].get("want") == "snapshot")
+    link.order("desired", kind="snapshot", revision=5, hash=empty, chunk=1, chunks=1)
+    await until(lambda: "want" not in line.of("hello")[-1])

@@ -33,7 +33,9 @@ async def test_reports_come_at_once_then_together(
     assert len(line.of("reported")) == 1
     await clock.advance(1.0)
     await until(lambda: len(line.of("reported")) == 2)
-    assert [len(report["grants"]) for report in line.of("reported")] == [1, 2]
+    first, second = line.of("reported")
+    assert [len(report["grants"]) for report in (first, second)] == [1, 2]
+    assert (first["since"], second["since"]) == (0, first["change"])
 
 
 def _sha(text: str) -> str:
