@@ -64,9 +64,8 @@ async def test_what_we_have_already_is_wanted_no_longer(link: Link, until: Until
     """A cloud that answers with what is applied means it: asking on would never end."""
     line = link.exchange.lines[0]
     empty = line.of("hello")[-1]["hash"]
-    for order in ({"kind": "snapshot", "revision": 5, "chunk": 1, "chunks": 1},
-                  {"kind": "delta", "revision": 9, "previous": 8}):  # fmt: skip
-        link.order("desired", hash=empty, **order)
+    link.order("desired", kind="snapshot", revision=5, hash=empty, chunk=1, chunks=1)
+    link.order("desired", kind="delta", revision=9, previous=8, hash=empty)
     await until(lambda: line.of("hello")[-1].get("want") == "snapshot")
     link.order("desired", kind="snapshot", revision=5, hash=empty, chunk=1, chunks=1)
     await until(lambda: "want" not in line.of("hello")[-1])
