@@ -58,7 +58,8 @@ class Limits:
     short_outage_s: float = 300.0
     """An outage up to this is believed at once: that is how far one forged packet can push."""
     steady_s: float = 60.0
-    """How long a weak source must say the same before a longer outage is believed."""
+    """How long a weak source must say the same before a longer outage is believed, and before what
+    it says is what others are measured against."""
 
     def drift_ms(self, seconds: float) -> int:
         return math.ceil(seconds * self.drift_ppm / 1000)
@@ -102,7 +103,7 @@ class Base:
     error_ms: int
     authenticated: bool
     provisional: bool = False
-    """By the battery-backed clock alone: good enough to go on, not to judge others by."""
+    """On one word that nobody seconded: good enough to go on, not to judge others by."""
 
 
 @dataclass(frozen=True, slots=True)

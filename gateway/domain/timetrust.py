@@ -138,17 +138,12 @@ class _Judgement:
         proven = base is not None and base.authenticated
         near = base is not None and self._is_near(base, reading)
         if proven and not near and not self._is_seconded(reading):
-            self.belief = replace(
-                self.belief,
-                lone=(
-                    *(one for one in self.belief.lone if one[0].source is not reading.source),
-                    (reading, self._uptime_s),
-                ),
-            )
+            self._keep_for_another(reading)
             self._refuse(reading, Reason.ALONE)
             return
         if self._latest(reading) < self._floor - SLACK_MS:
             if reading.source is not Source.CLOUD:
+                self._keep_for_another(reading)
                 self._refuse(reading, Reason.BEHIND_FLOOR)
                 return
             self.findings.append(FloorLowered(self._floor - self._earliest(reading)))
@@ -167,13 +162,17 @@ class _Judgement:
             lone=(),
         )
 
+    def _keep_for_another(self, reading: Reading) -> None:
+        """It counts for nothing by itself, and may second somebody."""
+        others = (one for one in self.belief.lone if one[0].source is not reading.source)
+        self.belief = replace(self.belief, lone=(*others, (reading, self._uptime_s)))
+
     def _confirmed(self, base: Base, reading: Reading) -> Base:
         """An authenticated word that agrees makes a new base, unless the old one is the better."""
         since = self._limits.drift_ms(self._uptime_s - base.uptime_s)
         if base.authenticated and base.error_ms + since <= reading.error_ms:
             return base
-        offset_ms = self.belief.offset_ms
-        return Base(offset_ms, self._uptime_s, reading.error_ms, authenticated=True)
+        return Base(reading.offset_ms, self._uptime_s, reading.error_ms, authenticated=True)
 
     def _is_seconded(self, reading: Reading) -> bool:
         words = [*self._readings, *(word for word, _ in self.belief.lone)]
@@ -187,31 +186,39 @@ class _Judgement:
     # ── weak ────────────────────────────────────────────────────────────────────────────
 
     def _weak(self, reading: Reading) -> None:
-        base = self.belief.base
-        if base is None or base.provisional:
-            self._first(reading)
-            return
+        base, proof = self.belief.base, self.belief.proof
         if self._is_behind_floor(reading):
             self._refuse(reading, Reason.BEHIND_FLOOR)
+        elif base is None or proof is None or proof.source is Source.RTC:
+            self._first(reading)
         elif self._is_near(base, reading):
             self._agree(reading)
+            if base.provisional and self._uptime_s - base.uptime_s >= self._limits.steady_s:
+                self._settle(reading)
+        elif base.provisional:
+            self._first(reading)
         else:
             self._refuse(reading, Reason.BEYOND_DRIFT)
 
+    def _settle(self, reading: Reading) -> None:
+        """It said so for long enough. On a gateway that never knew the time: the first floor."""
+        base = Base(reading.offset_ms, self._uptime_s, reading.error_ms, authenticated=False)
+        floor = self.belief.floor or Bound(self._earliest(reading), self._uptime_s)
+        self.belief = replace(self.belief, base=base, floor=floor)
+
     def _first(self, reading: Reading) -> None:
-        """A weak source in a boot in which nothing is proven: how long we were off is unknown."""
-        if self._is_behind_floor(reading):
-            self._refuse(reading, Reason.BEHIND_FLOOR)
-            return
+        """A weak source in a boot in which nothing is settled: how long we were off is unknown."""
         least = self.belief.least_at(self._uptime_s, self._limits)
         off_ms = self._at(reading) - least
-        if self._rtc_agrees(reading) or not least:
-            self._adopt(reading)
-        elif off_ms > self._limits.longest_outage_s * 1000 + reading.error_ms:
+        if self._rtc_agrees(reading):
+            self._adopt(reading, provisional=True)
+        elif least and off_ms > self._limits.longest_outage_s * 1000 + reading.error_ms:
             self._refuse(reading, Reason.OUTAGE_TOO_LONG)
-        elif (
+        elif not least or (
             -SLACK_MS - reading.error_ms <= off_ms <= self._limits.short_outage_s * 1000
-        ) or self._is_steady(reading):
+        ):
+            self._adopt(reading, provisional=True)
+        elif self._is_steady(reading):
             self._adopt(reading)
         else:
             self.findings.append(Waiting(reading.source, self._difference(reading)))
@@ -240,7 +247,7 @@ class _Judgement:
             self._refuse(reading, Reason.OUTAGE_TOO_LONG)
         else:
             error_ms = reading.error_ms + self._limits.drift_ms(max(0, off_ms) / 1000)
-            self._adopt(replace(reading, error_ms=error_ms))
+            self._adopt(replace(reading, error_ms=error_ms), provisional=True)
 
     def _rtc_agrees(self, reading: Reading) -> bool:
         return any(
@@ -268,10 +275,9 @@ class _Judgement:
         error_ms = reading.error_ms + abs(reading.offset_ms - offset_ms)
         self._prove(reading.source, offset_ms, error_ms)
 
-    def _adopt(self, reading: Reading) -> None:
+    def _adopt(self, reading: Reading, *, provisional: bool = False) -> None:
         by_ms = reading.offset_ms - self.belief.offset_ms
-        provisional = reading.source is Source.RTC
-        self._agreed = self._agreed or not provisional
+        self._agreed = self._agreed or reading.source is not Source.RTC
         self.findings.append(Adopted(reading.source, by_ms, wrong_before=True))
         self._prove(reading.source, reading.offset_ms, reading.error_ms)
         base = Base(
@@ -281,9 +287,7 @@ class _Judgement:
             reading.source in AUTHENTICATED,
             provisional,
         )
-        first = Bound(self._earliest(reading), self._uptime_s)
-        floor = self.belief.floor or first
-        self.belief = replace(self.belief, base=base, floor=floor, candidate=None)
+        self.belief = replace(self.belief, base=base, candidate=None)
 
     def _prove(self, source: Source, offset_ms: int, error_ms: int) -> None:
         proof = Proof(source, self._uptime_s, error_ms)
@@ -292,7 +296,10 @@ class _Judgement:
 
     def _is_near(self, base: Base, reading: Reading) -> bool:
         drift_ms = self._limits.drift_ms(self._uptime_s - base.uptime_s)
-        most = max(SLACK_MS, drift_ms) + reading.error_ms + base.error_ms
+        error_ms = reading.error_ms
+        if reading.source not in AUTHENTICATED:  # a liar would call itself as bad as it likes
+            error_ms = min(error_ms, SLACK_MS)
+        most = max(SLACK_MS, drift_ms) + error_ms + base.error_ms
         return abs(reading.offset_ms - base.offset_ms) <= most
 
     def _is_behind_floor(self, reading: Reading) -> bool:

@@ -240,12 +240,8 @@ class TimeKeeper:
 
     def _proven(self, adopted: Adopted, base: Base | None, uptime_s: float) -> None:
         """The events of the belief before are wrong by one constant; what is stamped late, too."""
-        stamped = {
-            None: [ClockTrust.UNTRUSTED],
-            True: [ClockTrust.HOLDOVER],
-            False: [ClockTrust.TRUSTED, ClockTrust.HOLDOVER],
-        }[base.provisional if base else None]
-        correction = Correction(adopted.by_ms, stamped)
+        believed = [ClockTrust.TRUSTED, ClockTrust.HOLDOVER]
+        correction = Correction(adopted.by_ms, believed if base else [ClockTrust.UNTRUSTED])
         self._corrections.append(correction)
         if base is None:
             self._late = correction, uptime_s + LATE_S

@@ -20,8 +20,9 @@ from gateway.sync.topics import Topics
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from gateway.kit.clock import ManualClock
+    from gateway.kit.clock import Clock
     from gateway.store.database import Store
+    from gateway.timekeeping.witness import Witness
     from tests.unit.sync.line import Exchange
 
 TOPICS = Topics("gw")
@@ -30,7 +31,15 @@ TOPICS = Topics("gw")
 class Link:
     """A running link and the exchange it connects through."""
 
-    def __init__(self, store: Store, clock: ManualClock, exchange: Exchange) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        exchange: Exchange,
+        *,
+        witness: Witness | None = None,
+        unsigned: bool = True,
+    ) -> None:
         nonces = itertools.count()
         self._store = store
         self.exchange = exchange
@@ -42,8 +51,9 @@ class Link:
             clock=clock,
             random=Random(3),
             new_nonce=lambda: f"nonce-{next(nonces)}",
-            accept_unsigned=True,
+            accept_unsigned=unsigned,
             connector=exchange,
+            witness=witness,
         )
 
     async def known(self, command_id: str) -> bool:
