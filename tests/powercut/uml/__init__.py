@@ -55,15 +55,21 @@ def main(args: Sequence[str]) -> int:
         check_machine()
         preload = swallows_sync() if options.control else ""
     except CannotRun as missing:
-        console.print(f"User-Mode Linux cannot run here: {missing}")
-        return EX_UNAVAILABLE
+        return _unavailable(console, missing)
     folder = Path(tempfile.mkdtemp(prefix="uml-cuts-"))
     console.print(f"seed {options.seed}, {options.cycles} cycles, in {folder}")
     try:
         return asyncio.run(_all(console, folder, options, preload))
+    except CannotRun as missing:
+        return _unavailable(console, missing)
     finally:
         if not options.keep:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unavailable(console: Console, missing: CannotRun) -> int:
+    console.print(f"User-Mode Linux cannot run here: {missing}", markup=False, soft_wrap=True)
+    return EX_UNAVAILABLE
 
 
 def _positive(text: str) -> int:
@@ -101,6 +107,7 @@ async def _as_it_is(console: Console, folder: Path, number: int, random: Random)
     console.print("as it is:")
     reports = []
     async with cycles(folder / "as-it-is", random) as running:
+        await running.house.machine.probe()
         for turn in range(number + 1):
             way = Way.LAST if turn == number else running.way() if turn else Way.KEPT
             reports.append(await running.one(way))

@@ -43,15 +43,8 @@ class Line:
         self._writer: asyncio.StreamWriter | None = None
         self._channels: dict[int, asyncio.Queue[bytes]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._noted = asyncio.Event()
         self._room = WINDOW
         self._unsent: deque[bytes] = deque()
-
-    async def wait(self, note: str) -> Any:
-        while note not in self.notes:
-            self._noted.clear()
-            await self._noted.wait()
-        return self.notes[note]
 
     def clock(self, step_s: float, *, synchronised: bool) -> None:
         """Step the guest's clock, and say to its kernel whether it is kept from now on."""
@@ -77,7 +70,6 @@ class Line:
                 log.write(data)
         elif kind == NOTE:
             self.notes |= json.loads(data)
-            self._noted.set()
         elif kind == TAKEN:
             self._room += COUNT.unpack(data)[0]
             self._write()

@@ -96,7 +96,7 @@ def check_machine() -> None:
 
 def swallows_sync() -> str:
     """The library that makes every fsync do nothing, for the control. CannotRun."""
-    found = sorted(Path("/usr/lib").glob("**/libeatmydata.so"))
+    found = sorted(Path("/usr/lib").glob("*/libeatmydata.so"))
     if not found:
         raise CannotRun("libeatmydata.so is missing: apt-get install libeatmydata1")
     return str(found[0])
@@ -136,32 +136,61 @@ class Machine:
         await _run("mke2fs", "-q", "-t", "ext4", "-b", "4096", "-d", str(content),
                    str(self.image), _IMAGE_SIZE)  # fmt: skip
 
+    async def probe(self) -> None:
+        """Whether a kernel comes up here at all. CannotRun with its last words."""
+        script = self.folder / "probe.sh"
+        script.write_text("#!/bin/sh\necho it-runs\nexec sleep 3600\n", encoding="utf-8")
+        script.chmod(0o755)
+        await self._start(script)
+        try:
+            async with asyncio.timeout(_UP_S):
+                while "it-runs" not in self._console() and not self._dead():
+                    await _clock.sleep(_TICK_S)
+        except TimeoutError:
+            pass
+        finally:
+            await self.cut()
+        if "it-runs" not in self._console():
+            raise CannotRun(f"its kernel does not come up: {self._console()}")
+
     async def power_on(self, how: Boot) -> None:
         """Returns as soon as the kernel's process exists."""
-        line = Line(self._broker, self.log)
-        self.console.unlink(missing_ok=True)
-        with self.console.open("ab") as console, line.theirs:
-            self._process = await asyncio.create_subprocess_exec(
-                tool(KERNEL), f"mem={_MEMORY}", f"ubda={self.image}", "umid=machine",
-                f"uml_dir={self.folder}/uml/", "root=/dev/root", "rootfstype=hostfs",
-                "rootflags=/", "ro", f"init={self._init(how)}", "quiet", "con=null",
-                "con0=null,fd:1", "ssl=null", f"ssl0=tty:{self._radio}",
-                f"ssl1=fd:{line.theirs.fileno()}",
-                stdin=asyncio.subprocess.DEVNULL, stdout=console, stderr=console,
-                # A group to end as one, but not a session: it would own the stick's terminal.
-                process_group=0, pass_fds=(line.theirs.fileno(),),
+        self._line = line = Line(self._broker, self.log)
+        with line.theirs:
+            fd = line.theirs.fileno()
+            await self._start(
+                self._init(how), f"ubda={self.image}", f"ssl0=tty:{self._radio}", f"ssl1=fd:{fd}",
+                pass_fds=(fd,),
             )  # fmt: skip
-        self._line = line
         self._carrying = asyncio.create_task(line.run())
 
     async def until_up(self) -> None:
         """Until the daemon's process exists. TimeoutError with the console's end."""
         try:
             async with asyncio.timeout(_UP_S):
-                await self.line.wait("boot_id")
+                while "boot_id" not in self.line.notes and not self._dead():
+                    await _clock.sleep(_TICK_S)
         except TimeoutError:
-            said = self.console.read_text(errors="replace")[-2000:]
-            raise TimeoutError(f"the machine did not come up: {said}") from None
+            pass
+        if "boot_id" not in self.line.notes:
+            raise TimeoutError(f"the machine did not come up: {self._console()}")
+
+    async def _start(self, init: Path, *more: str, pass_fds: tuple[int, ...] = ()) -> None:
+        with self.console.open("wb") as console:
+            self._process = await asyncio.create_subprocess_exec(
+                tool(KERNEL), f"mem={_MEMORY}", "umid=machine", f"uml_dir={self.folder}/uml/",
+                "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", f"init={init}",
+                "quiet", "con=null", "con0=null,fd:1", "ssl=null", *more,
+                stdin=asyncio.subprocess.DEVNULL, stdout=console, stderr=console,
+                # A group to end as one, but not a session: it would own the stick's terminal.
+                process_group=0, pass_fds=pass_fds,
+            )  # fmt: skip
+
+    def _dead(self) -> bool:
+        return self._process is None or self._process.returncode is not None
+
+    def _console(self) -> str:
+        return self.console.read_text(errors="replace")[-1000:]
 
     def _init(self, how: Boot) -> Path:
         """The script that the kernel starts; nothing of the command line has to be quoted."""
