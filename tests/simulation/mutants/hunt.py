@@ -78,7 +78,7 @@ class Hunt:
         report.unlink(missing_ok=True)
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.simulation.mutants.child", str(folder),
-            "--seeds", f"{first}:{last}", "--stop-at-first", "--json", str(report),
+            "--seeds", f"{first}:{last}", "--jobs", "1", "--stop-at-first", "--json", str(report),
             cwd=folder,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, _path(folder)))},
             stdout=asyncio.subprocess.DEVNULL,
