@@ -171,7 +171,7 @@ class ZigbeeRadio:
             private(self._database)
         except OSError as error:
             raise RadioUnavailable(f"could not open the Zigbee database: {error}") from error
-        application = Application(self._settings, self._zone)
+        application = Application(self._settings, self._zone, self._clock)
         try:
             await application.open()
         except BaseException:

@@ -26,6 +26,7 @@ from zigpy.zcl.clusters.closures import DoorLock
 from gateway.domain.instant import Instant, from_datetime
 from gateway.errors import RadioRefused, RadioUnavailable
 from gateway.kit.files import sync_folder
+from gateway.radios.zigbee import house_time  # noqa: F401 - zigpy takes its cluster on import
 from gateway.radios.zigbee.plain import LIBRARY_ERRORS
 
 if TYPE_CHECKING:
@@ -83,9 +84,11 @@ def settings(
 class Application(bellows.zigbee.application.ControllerApplication):  # type: ignore[misc]  # bellows has no types
     """One life of the radio: made, opened, closed, thrown away."""
 
-    def __init__(self, config: dict[str, Any], zone: tzinfo) -> None:
+    def __init__(self, config: dict[str, Any], zone: tzinfo, clock: Clock | None = None) -> None:
+        """`clock`: whose time nodes are told when they ask; None: nobody's."""
         super().__init__(config)
         self.local_timezone = zone
+        self.house_clock = clock
 
     async def open(self) -> None:
         """`RadioUnavailable` says why not; `RadioRefused` where trying again cannot help."""
