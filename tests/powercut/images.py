@@ -243,7 +243,8 @@ class Syncs(Enum):
 
     FULL = "FULL"
     NORMAL = "NORMAL"
-    """A log is synced only before it is copied into its database, not for a commit."""
+    """A log is synced before it is copied into its database, and when it is begun anew; not for a
+    commit."""
     OFF = "OFF"
 
 
@@ -257,14 +258,20 @@ def counting(ops: Sequence[Op], syncs: Syncs) -> list[bool]:
     where = [_named(op, names) for op in ops]
     copied: dict[str, bool] = {}
     """By database: whether the next write, looking back from the end, is to itself."""
+    waiting: dict[str, int] = {}
+    """By database: the sync of its log that was met last, looking back."""
     counts = [True] * len(ops)
     for index in range(len(ops) - 1, -1, -1):
         op, database = ops[index], where[index].removesuffix(LOG)
         of_log = database != where[index]
         if op.kind is Kind.WRITE:
             copied[database] = not of_log
+            begun = of_log and op.number == 0
+            if database in waiting:
+                counts[waiting.pop(database)] |= begun
         elif op.kind is Kind.SYNC and of_log:
             counts[index] = copied.get(database, False)
+            waiting[database] = index
     return counts
 
 

@@ -166,14 +166,16 @@ def test_careless_syncs_are_left_out() -> None:
     ops = [
         Op(Kind.OPEN, log, "x-wal"),
         Op(Kind.OPEN, database, "x"),
-        Op(Kind.WRITE, log, data=b"commit"),
+        Op(Kind.WRITE, log, data=b"head"),
         Op(Kind.SYNC, log),
-        Op(Kind.WRITE, log, data=b"commit"),
+        Op(Kind.WRITE, log, number=32, data=b"commit"),
+        Op(Kind.SYNC, log),
+        Op(Kind.WRITE, log, number=64, data=b"commit"),
         Op(Kind.SYNC, log),
         Op(Kind.WRITE, database, data=b"copied"),
         Op(Kind.SYNC, database),
     ]
     syncs = {syncs: [ops[i].fd for i, c in enumerate(counting(ops, syncs)) if c] for syncs in Syncs}
     assert syncs[Syncs.FULL] == [op.fd for op in ops]
-    assert [op for op, c in zip(ops, counting(ops, Syncs.NORMAL), strict=True) if not c] == [ops[3]]
-    assert len(syncs[Syncs.OFF]) == len(ops) - 3
+    assert [op for op, c in zip(ops, counting(ops, Syncs.NORMAL), strict=True) if not c] == [ops[5]]
+    assert len(syncs[Syncs.OFF]) == len(ops) - 4
