@@ -34,6 +34,7 @@ class Bookings:
     zone: str
     devices: list[str]
     now: Callable[[], Instant]
+    note: Callable[..., None]
     live: dict[str, Json] = field(default_factory=dict)
     digits: list[str] = field(default_factory=list)
     number: int = 0
@@ -91,7 +92,16 @@ class Bookings:
     def _put(self, credential: Json) -> None:
         credential.pop("version", None)
         self.live[credential["credential_id"]] = credential
-        self.cloud.put(credential)
+        window = " ".join(str(value) for value in credential["window"].values())
+        self.note(
+            "order",
+            is_=credential["credential_id"],
+            window=window,
+            doors=len(credential["devices"]),
+            suspended=credential.get("suspended"),
+            held=credential.get("held"),
+        )
+        self.cloud.put(credential, sure=self.rng.random() < 0.7)
 
     def _digits(self) -> str:
         if self.digits and self.rng.random() < 0.06:
@@ -129,7 +139,5 @@ class Bookings:
             "rules": [{"weekdays": days, "from": f"{starts:%H:%M}", "to": f"{ends:%H:%M}"}],
         }
         if self.rng.random() < 0.3:
-            window["not_after"] = to_rfc3339(
-                Instant(now + self.rng.randint(10, 240) * MINUTE)
-            )
+            window["not_after"] = to_rfc3339(Instant(now + self.rng.randint(10, 240) * MINUTE))
         return window

@@ -177,4 +177,3 @@ class Life:
 
     def _new_device_id(self) -> DeviceId:
         return DeviceId(f"dev_{self._random.getrandbits(48):012x}")
-

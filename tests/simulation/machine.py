@@ -165,7 +165,8 @@ class Host:
         await self._jump.wait()
 
     async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(max(0.0, seconds) / self._rate())
+        # Time that is too short to move the clock would be slept for ever.
+        await asyncio.sleep(max(0.0001, seconds) / self._rate())
 
     # ── the world ───────────────────────────────────────────────────────────────────────
 

@@ -345,6 +345,7 @@ def test_what_is_absent_by_mistake_is_kept(tmp_path: Path) -> None:
         cloud.revoke("c1")
         await town.clock.sleep(110)
         await town.agreed()
+        await town.clock.sleep(100)
         assert await town.lines() == everything(town)
         assert cloud.grants["c1", DOORS[0]].body["removed"] == "tombstone"
         assert not cloud.grants["c0", DOORS[0]].body["orphaned"]

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 from collections import Counter, deque
 
-KEPT = 4_000
+KEPT = 100_000
 """Lines kept for the story; the hash is over all of them."""
 
 
@@ -21,8 +21,10 @@ class Trace:
         self._hash = hashlib.sha256()
         self.lines: deque[str] = deque(maxlen=keep)
         self.counts: Counter[str] = Counter()
+        self.defects: list[str] = []
+        """What the gateway logged with a traceback."""
 
-    def note(self, kind: str, **facts: object) -> None:
+    def note(self, kind: str, /, **facts: object) -> None:
         told = " ".join(f"{name}={value}" for name, value in facts.items() if value is not None)
         line = f"{asyncio.get_running_loop().time():12.3f} {kind:<18} {told}"
         self._hash.update(line.encode())

@@ -97,6 +97,7 @@ class Troubles:
             (swarm.deleted_later, Fault.DELETED_LATER, WRITES),
             (swarm.busy, Fault.BUSY, "*"),
             (swarm.masked, Fault.MASKED_READ, "get_pin_code"),
+            (swarm.withheld, Fault.ANSWER_LOST, ALL_WRITES),
         ):
             if rate:
                 door.faults.arm(fault=fault, on=on, rate=rate, count=None)
@@ -175,6 +176,8 @@ class Troubles:
 
     async def _cut(self) -> None:
         off_s = self._rng.expovariate(1 / self._swarm.cut_s)
+        if self._rng.random() < self._swarm.wrong_boot:
+            self._world.machine.wrong_at_next_boot(self._swarm.wrong_boot_s)
         if self._rng.random() < self._swarm.cut_at_commit:
             cut = self._rng.choice(list(Cut))
             self._world.cut_in(self._rng.randint(1, 12), cut, off_s)

@@ -50,11 +50,10 @@ class Wanted:
 
     def change(self, credentials: Iterable[Json], stones: Iterable[Json], *, sure: bool) -> Change:
         """Take it over; a credential put gets the next version."""
-        credentials, gone = list(credentials), list(stones)
+        credentials = list(credentials)
+        gone = [self._bury(stone) for stone in stones]
         harmless = not gone and all(c["credential_id"] not in self._versions for c in credentials)
         put = [self._put(credential) for credential in credentials]
-        for stone in gone:
-            self._bury(stone)
         names = tuple(credential["credential_id"] for credential in put)
         # What is put again is not to be buried by an older word.
         kept = [_without(change, names) for change in self.unproven]
@@ -94,18 +93,23 @@ class Wanted:
         self.absent.pop(name, None)
         return self.credentials[name]
 
-    def _bury(self, stone: Json) -> None:
-        """Ever new dictionaries: those handed out stay as they were."""
+    def _bury(self, stone: Json) -> Json:
+        """The tombstone to send. Ever new dictionaries: those handed out stay as they were.
+
+        What is to be listed no more needs one for all devices: a gateway may still have it on
+        some that were dropped by a change which it never got, and absence revokes nothing.
+        """
         name, device = stone["credential_id"], stone.get("device_id")
         known = self.credentials.get(name)
         if known is None:
-            return
+            return stone
         left = [d for d in known["devices"] if device is not None and d != device]
         if left:
             self.credentials[name] = known | {"devices": left}
-        else:
-            del self.credentials[name]
-            self.absent.pop(name, None)
+            return stone
+        del self.credentials[name]
+        self.absent.pop(name, None)
+        return {"credential_id": name}
 
 
 def _without(change: Unproven, names: tuple[str, ...]) -> Unproven:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tests.simulation.door import SimDoor
     from tests.simulation.machine import Machine
 
+NOTICED_MS = 1_800_000 + 180_000
+"""Locks that do not sleep are read every half hour here (`Policy.verify_every_s`), within T."""
 CLOCK_MS = 120_000
 """A lock's clock is checked daily, corrected beyond 30 s, and drifts by up to 50 ppm."""
 
@@ -31,7 +33,13 @@ _DENIED = (
     Kind.UNLOCK_INVALID_SCHEDULE,
     Kind.NON_ACCESS_USER,
 )
-_LOCKED = (Kind.LOCKED, Kind.ONE_TOUCH_LOCKED, Kind.KEY_LOCKED, Kind.AUTO_LOCKED, Kind.MANUAL_LOCKED)
+_LOCKED = (
+    Kind.LOCKED,
+    Kind.ONE_TOUCH_LOCKED,
+    Kind.KEY_LOCKED,
+    Kind.AUTO_LOCKED,
+    Kind.MANUAL_LOCKED,
+)
 _UNLOCKED = (Kind.UNLOCKED, Kind.KEY_UNLOCKED, Kind.MANUAL_UNLOCKED)
 EVENT_TYPES = (
     dict.fromkeys(_DENIED, "access.denied")
@@ -56,6 +64,7 @@ class Witness:
     ) -> None:
         self._now = now
         self._machine = machine
+        self._broker = broker
         self._cloud = cloud
         self._air = air
         self._told = 0
@@ -84,7 +93,7 @@ class Witness:
             battery=True,
             keeps_windows=schedules_proven,
             clock_ms=CLOCK_MS,
-            notices_ms=None,
+            notices_ms=None if profile.sleepy else NOTICED_MS,
             reads_back=profile.send_pin_over_the_air,
         )
         self.judge.lock(device, facts)
@@ -145,8 +154,8 @@ class Witness:
                     judge.revoked(at, body["credential_id"], body.get("device_id"), sure=sure)
                 case "confirm":
                     judge.confirmed(at)
-                case "command" | "hostile" if body["kind"] in {"unlock", "lock"}:
-                    until = body.get("not_after") if kind == "command" else None
+                case "command" if body["kind"] in {"unlock", "lock"}:
+                    until = body.get("not_after")
                     judge.commanded(
                         at,
                         body["command_id"],
@@ -179,7 +188,7 @@ class Witness:
     def link_blinked(self) -> None:
         now = self._now()
         self.judge.link(now, False)
-        self.judge.link(now, True)
+        self.judge.link(now, self._broker.up)
 
     def link(self, *, good: bool) -> None:
         self.judge.link(self._now(), good)

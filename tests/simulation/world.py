@@ -8,7 +8,7 @@ what is right (`judge`).
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from tests.simulation.bookings import Bookings
 from tests.simulation.broker import SimBroker
 from tests.simulation.cloud import SimCloud
 from tests.simulation.disk import Cut, Disk
+from tests.simulation.judge import Violation
 from tests.simulation.life import GATEWAY_ID, Ending, Life, Site
 from tests.simulation.machine import Machine
 from tests.simulation.radio import Air
@@ -29,11 +30,10 @@ from tests.simulation.troubles import Troubles
 from tests.simulation.witness import Witness
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Mapping
     from pathlib import Path
 
     from gateway.domain.instant import Instant
-    from tests.simulation.judge import Violation
     from tests.simulation.machine import Host
     from tests.simulation.radio import SimDoor
 
@@ -47,6 +47,20 @@ INSTALL_S = 1800.0
 HEAL_AT_LEAST_S = 420.0
 HEAL_AT_MOST_S = 5400.0
 HOUR = 3600.0
+DAY_S = 24 * HOUR
+TROUBLES = {
+    "broker.lost_up": "messages lost upwards",
+    "broker.lost_down": "messages lost downwards",
+    "broker.disconnected": "connections lost",
+    "tamper": "memories changed behind our back",
+    "fault": "faults of firmware",
+    "out_of_range": "doors out of range",
+    "clock_stepped": "clocks stepped",
+    "time_service": "time services changed",
+    "cloud.mood": "hostile messages",
+    "jam": "jams",
+}
+"""Lines of the trace that are counted -> what they are called in a summary."""
 MODELS = ("yale-yrd", "kwikset-smartcode", "danalock-v3", "nimly", "sleepy-deadbolt")
 
 
@@ -65,10 +79,10 @@ class Result:
 class World:
     """`run` once."""
 
-    def __init__(self, seed: int, folder: Path, *, keep: int = 4_000) -> None:
+    def __init__(self, seed: int, folder: Path, changes: Mapping[str, float]) -> None:
         self.seed = seed
-        self.swarm = swarm.draw(self._rng("swarm"))
-        self.trace = Trace(keep=keep)
+        self.swarm = replace(swarm.draw(self._rng("swarm")), **changes)
+        self.trace = Trace()
         self._folder = folder
         self._off_s = 0.0
         self._lives = 0
@@ -246,6 +260,7 @@ class World:
             self.swarm.zone,
             [self.witness.device(door) for door in self.doors],
             self.true,
+            self.trace.note,
         )
         return [self._book(), self._change(), self._visit(), self._command()]
 
@@ -316,12 +331,22 @@ class World:
     def _result(self) -> Result:
         judge = self.witness.judge
         judge.finish(self.true(), self.witness.findings(self.doors))
-        for line in self.trace.lines:
-            judge.scan(line, "the trace")
+        judge.scan("\n".join(self.trace.lines), "the trace")
+        figures = judge.figures.numbers() | {
+            "days": asyncio.get_running_loop().time() / DAY_S,
+            "trouble.power cuts": float(self.machine.boots - 1),
+            "trouble.kills": float(self._lives - self.machine.boots),
+        }
+        for kind, name in TROUBLES.items():
+            figures[f"trouble.{name}"] = float(self.trace.counts[kind])
+        defects = [f"a life ended by itself: {why}" for why in self.fell] + self.trace.defects
+        violations = judge.violations + [
+            Violation(self.true(), "DEFECT", None, None, words) for words in defects
+        ]
         return Result(
             self.seed,
             self.trace.digest,
-            judge.violations,
-            judge.figures.numbers(),
+            violations,
+            figures,
             str(self.swarm),
         )
