@@ -71,6 +71,16 @@ def in_force(devices: Iterable[DeviceId]) -> Select[InForce]:
     )
 
 
+def standing(names: Iterable[str]) -> Select[tuple[str, str]]:
+    """Credential and device of every grant of these credentials that is not to go."""
+    return Select(
+        "SELECT credential_id, device_id FROM grants WHERE removed IS NULL"
+        " AND credential_id IN (SELECT value FROM json_each(?))",
+        (codec.encode_names(names),),
+        lambda row: (row[0], row[1]),
+    )
+
+
 def revoked_lines() -> Select[GrantLine]:
     """Grants taken back by a command, which the cloud's schedule may still list."""
     return Select(

@@ -224,14 +224,17 @@ def snapshot(tx: Tx, message: Snapshot, at: Moment) -> Outcome:
         staging.clear_staged(tx)
         return _refuse(tx, message, at)
     held = [] if known.confirm else _held(tx, message, at.now)
+    kept = _unmentioned(tx, message.revision, held)
     new = _take_out(tx, message.revision, held)
     _leave_revoked(tx, message.revision)
     result = staging.apply_staged(tx, message.revision, at.now)
+    standing = set(tx.all(withhold.standing(item.credential_id for item in kept)))
+    kept = [item for item in kept if (item.credential_id, item.device_id) in standing]
     _conclude(
         tx,
         message,
         at,
-        held=new,
+        held=[*kept, *new],
         new=new,
         changed=result.changed,
         removed=result.removed,
@@ -247,6 +250,20 @@ def _leave_revoked(tx: Tx, revision: int) -> None:
         lines = tx.all(staging.staged_lines(revision))
         back = [_key(line) for line in lines if line.version <= revoked.get(_key(line), 0)]
         withhold.unstage_grants(tx, revision, back)
+
+
+def _unmentioned(tx: Tx, revision: int, held: Iterable[StagedChange]) -> list[Held]:
+    """Removals withheld before, of credentials that the snapshot does not list. They go on being
+    withheld, and asked about: absence neither carries them out nor takes them back."""
+    before = [x for x in withhold.loads(tx.one(withhold.held()) or "") if x.version is None]
+    if not before:
+        return []
+    listed = {line.credential_id for line in tx.all(staging.staged_lines(revision))}
+    again = {(change.credential_id, change.device_id) for change in held}
+    kept = [x for x in before if x.credential_id not in listed]
+    for name in sorted({x.credential_id for x in kept}):
+        withhold.spare(tx, revision, CredentialId(name))
+    return [x for x in kept if (x.credential_id, x.device_id) not in again]
 
 
 def _take_out(tx: Tx, revision: int, held: Sequence[StagedChange]) -> list[Held]:

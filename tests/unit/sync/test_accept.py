@@ -283,6 +283,20 @@ async def test_the_same_of_a_snapshot(cloud: Cloud, store: Store) -> None:
     assert await cloud.delta([spec("c9")]) is Outcome.APPLIED
 
 
+async def test_what_was_withheld_is_not_forgotten_by_a_snapshot(cloud: Cloud, store: Store) -> None:
+    await cloud.delta([spec("c1", 1, "d1", "d2", window=OPEN), spec("c2"), spec("c3", window=OPEN)])
+    await cloud.snapshot([spec("c2")], [stone("c1"), stone("c3")])
+    everything = {("c1", "d1", None), ("c1", "d2", None), ("c3", "d1", None)}
+    assert await held(store) == everything
+    await cloud.snapshot([spec("c2")])  # says nothing of them, and absence never revokes
+    assert await held(store) == everything
+    await cloud.snapshot([spec("c2"), spec("c3", window=OPEN)], [stone("c1", "d2")], confirm=True)
+    assert await held(store) == {("c1", "d1", None)}  # wanted again; carried out; as before
+    await store.submit(lambda tx: accept.confirm_removals(tx, cloud.revision, NOW))
+    assert await held(store) == set()
+    assert await in_store(store) == cloud.lines
+
+
 async def test_what_is_told(cloud: Cloud, store: Store) -> None:
     await cloud.delta([spec(f"c{n}") for n in range(4)])
     await cloud.delta([], [stone(f"c{n}") for n in range(4)])
