@@ -99,10 +99,13 @@ def plan(
     moment: Moment,
     policy: Policy,
     spans: SpanCache[CredentialId] | None = None,
+    *,
+    awake: bool = False,
 ) -> Plan:
     """Decide. `desired` holds this device's grants only, tombstoned ones included until erased.
 
-    `spans` remembers recurring spans from one plan to the next; it changes no answer.
+    `spans` remembers recurring spans from one plan to the next; it changes no answer. `awake`: it
+    was spoken with a moment ago, so that one word more costs its battery little.
     """
     draft = _Draft()
     limits = device.capabilities.codes
@@ -138,7 +141,7 @@ def plan(
         else:
             _keep(draft, device, want, slot, moment, policy)
     _place(draft, device, seekers, losers, limits, moment, policy)
-    _housekeep(draft, device, limits, moment, policy)
+    _housekeep(draft, device, limits, moment, policy, awake=awake)
 
     draft.actions.sort(key=lambda pair: pair[0])
     looks = draft.looks + [v.next_at for v in draft.verdicts if v.next_at is not None]
@@ -347,7 +350,13 @@ def _is_unread(slot: Slot) -> bool:
 
 
 def _housekeep(
-    draft: _Draft, device: Device, limits: CodeLimits, moment: Moment, policy: Policy
+    draft: _Draft,
+    device: Device,
+    limits: CodeLimits,
+    moment: Moment,
+    policy: Policy,
+    *,
+    awake: bool,
 ) -> None:
     """What can wait: the lock's clock, codes that may have vanished, slots nobody looked into."""
     capabilities = device.capabilities
@@ -355,8 +364,9 @@ def _housekeep(
     if capabilities.has_clock and _clock_may_be_set(draft, moment, policy):
         clock = device.clock
         stale = clock is None or moment.effective - clock.read_at >= policy.clock_check_s * 1000
-        # A battery lock is not woken for its clock; it is asked when there is other work.
-        if stale and (clock is None or not capabilities.sleepy or working):
+        # A battery lock is not woken for its clock; it is asked when there is other work. The work
+        # goes first, and is over by the time that the clock's turn comes.
+        if stale and (clock is None or not capabilities.sleepy or working or awake):
             draft.add(CheckClock(), None)
     for due, fresh, reading in draft.checks:
         if capabilities.sleepy and due != _IN_DOUBT and not (working and fresh):

@@ -51,6 +51,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+AWAKE_S = 5.0
+"""For so long after a conversation a battery lock may be asked one thing more."""
+
 Momentary = Callable[[Driver | None], Awaitable[None]]
 """A command's act, given nobody to speak to while the radio is down; it records its own result."""
 
@@ -110,6 +113,7 @@ class Lane:
         self._momentary: deque[Momentary] = deque()
         self._retries: dict[_Key, _Retry] = {}
         self._silent = 0
+        self._spoke_at = -AWAKE_S
         self._hush_until = 0.0
         self._unsaid = False
         self._erase_failed_last = False
@@ -202,7 +206,8 @@ class Lane:
         device = device_view(rows[0], slots, self._zone)
         moment = self._moment()
         self._spans.keep(grant.credential_id for grant in wanted)
-        decided = plan(device, wanted, moment, self._policy, self._spans)
+        awake = self._clock.monotonic() - self._spoke_at < AWAKE_S
+        decided = plan(device, wanted, moment, self._policy, self._spans, awake=awake)
         self.situation = Situation(
             device,
             {grant.credential_id: grant for grant in wanted},
@@ -279,6 +284,8 @@ class Lane:
         retry.hurry = float("inf")
         if ending is Ending.STORE and self._urgent(action):
             retry.hurry = retry.last + STORE_AGAIN_S
+        if ending is Ending.DONE:
+            self._spoke_at = retry.last
         if ending is Ending.UNREACHABLE:
             self._hush_until = retry.last + PATIENT.after(self._silent + 1)
         await self._note_reachability(ending)
