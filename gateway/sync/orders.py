@@ -87,7 +87,7 @@ def receive(tx: Tx, command: Command, at: Reception, confirm: Confirm) -> bool:
         None if command.device_id is None else DeviceId(command.device_id),
         _body(command, kind),
         "cloud",
-        _deadline(command, kind, at.now),
+        _deadline(command, kind, at),
         at.now,
     )
     if not fresh:
@@ -111,14 +111,16 @@ def _body(command: Command, kind: Kind | None) -> dict[str, Any]:
         return {}
 
 
-def _deadline(command: Command, kind: Kind | None, now: Instant) -> Instant | None:
+def _deadline(command: Command, kind: Kind | None, at: Reception) -> Instant | None:
     if kind is not None and kind.lasting:
         return None
     if kind is None or not kind.momentary:
         return command.not_after
-    if command.not_after is None:
-        return Instant(now + MOMENTARY_MS)
-    return min(command.not_after, Instant(now + MOST_MOMENTARY_MS))
+    # While our time is not proven it says nothing about theirs; the nonce proves that it is fresh.
+    blind = at.trust is ClockTrust.UNTRUSTED and at.fresh
+    if command.not_after is None or blind:
+        return Instant(at.now + MOMENTARY_MS)
+    return min(command.not_after, Instant(at.now + MOST_MOMENTARY_MS))
 
 
 def _refusal(command: Command, kind: Kind | None, at: Reception) -> Result | None:
@@ -130,7 +132,7 @@ def _refusal(command: Command, kind: Kind | None, at: Reception) -> Result | Non
         read_args(kind.args, command.args)
     except MessageRefused as error:
         return {"outcome": "refused", "reason": "invalid_arguments", "detail": str(error)}
-    deadline = _deadline(command, kind, at.now)
+    deadline = _deadline(command, kind, at)
     if deadline is not None and deadline <= at.now:
         return {"outcome": "refused", "reason": "expired"}
     doubtful = command.nonce is not None or at.trust is ClockTrust.UNTRUSTED

@@ -207,6 +207,8 @@ class World:
     locks: dict[str, SimLock] = field(default_factory=dict)
     floor: Instant = field(default=Instant(0))
     commits: int = 0
+    timed: list[Instant] = field(default_factory=list)
+    """When the time was written down with an attempt."""
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _run: asyncio.Task[None] | None = None
 
@@ -237,6 +239,7 @@ class World:
             Settings(self.policy, ZONE),
             Arbiter(),
             lambda: Moment(self.clock.now(), self.clock.trust, self.floor),
+            lambda _: self.timed.append(self.clock.now()),
         )
         self._run = asyncio.create_task(self.scheduler.run(), name="scheduler")
         await self.settle()

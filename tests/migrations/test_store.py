@@ -92,3 +92,16 @@ def test_opening_twice_changes_nothing(tmp_path: Path) -> None:
     assert not prepare(path, NOW, lambda: "other").fresh
     assert query(path, "SELECT name, sql FROM sqlite_schema") == schema
     assert query(path, "SELECT value FROM meta WHERE key = 'epoch'") == [("epoch",)]
+
+
+def test_events_of_the_first_release_have_nothing_to_correct(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    open_as(path, migrations()[:1])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "INSERT INTO events VALUES (1, 5, NULL, 'untrusted', 'door.opened', NULL, NULL, '{}')"
+        )
+    open_as(path, migrations())
+    assert query(path, "SELECT seq, at, trust, correction_ms FROM events") == [
+        (1, 5, "untrusted", None)
+    ]

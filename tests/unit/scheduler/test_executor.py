@@ -75,3 +75,14 @@ async def test_a_reading_that_cannot_be_written_down_changes_nothing_and_is_repe
     house.writer.full = False
     await house.advance(3600)
     assert lock.opens(PIN)
+
+
+async def test_the_time_is_written_down_with_each_attempt_that_begins(house: World) -> None:
+    """Whoever starts next without a clock knows at least that it was due."""
+    lock = house.add_lock()
+    await house.start()
+    await house.advance(120)
+    assert house.timed == []
+    await house.want("c1", PIN, Always())
+    assert lock.opens(PIN)
+    assert house.timed == [house.clock.now()]

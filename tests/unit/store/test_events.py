@@ -158,3 +158,23 @@ async def test_every_number_missing_above_the_watermark_is_declared(store: Store
 async def test_nothing_is_shed_from_an_empty_ledger(store: Store) -> None:
     assert await shed(store, 0) == 0
     assert await store.fetch_one(scalar("SELECT COUNT(*) FROM events")) == 0
+
+
+async def test_what_a_wrong_clock_stamped_is_corrected_on_top_of_former_corrections(
+    store: Store,
+) -> None:
+    def stamped(tx: Tx) -> None:
+        for trust in (ClockTrust.UNTRUSTED, TRUSTED, ClockTrust.UNTRUSTED, ClockTrust.UNTRUSTED):
+            events.append(tx, Fact(ACCESS, NOW), trust)
+
+    await store.submit(stamped)
+    told: list[frozenset[str]] = []
+    store.subscribe(told.append)
+    for by_ms in (500, -200):
+        marked = await store.submit(
+            lambda tx, ms=by_ms: events.correct(tx, 1, 3, ms, [ClockTrust.UNTRUSTED])  # type: ignore[misc]  # bound early
+        )
+        assert marked == 2
+    assert [row.corrected_at for row in await ledger(store)] == [NOW + 300, None, NOW + 300, None]
+    assert [row.at for row in await ledger(store)] == [NOW] * 4
+    assert told == [frozenset({"events"})] * 2

@@ -103,3 +103,14 @@ async def test_the_same_id_again_changes_nothing_and_is_told_again(store: Store)
     assert (again.kind, again.result) == (first.kind, first.result)
     assert [row.command_id for row in await store.fetch(journal.untold())] == ["c"]
     assert len(await store.fetch(events.events_after(0, 9))) == 1
+
+
+@pytest.mark.parametrize("off_ms", [-3600 * SECOND, 3600 * SECOND])
+async def test_a_fresh_momentary_command_is_not_measured_by_an_unproven_clock(
+    store: Store, off_ms: int
+) -> None:
+    """Somebody waits at the door, and our clock may be hours off either way."""
+    at = Reception(Instant(NOW + off_ms), ClockTrust.UNTRUSTED, fresh=True)
+    row = await give(store, at, kind="unlock", device_id="d", nonce="n", not_after=to_rfc3339(NOW))
+    assert row.result is None
+    assert row.not_after == at.now + 30 * SECOND

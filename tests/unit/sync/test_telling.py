@@ -6,11 +6,13 @@ import json
 from typing import TYPE_CHECKING
 
 from gateway.domain.capabilities import Capabilities, CodeLimits, ScheduleSupport
+from gateway.domain.events import EventType, Fact
 from gateway.domain.ids import CredentialId, DeviceId
+from gateway.domain.instant import ClockTrust
 from gateway.domain.schedule import CredentialSpec
 from gateway.domain.secret import Secret
 from gateway.domain.windows import Always
-from gateway.store import desired, devices, reported
+from gateway.store import desired, devices, events, reported
 from gateway.store.keyring import Keyring
 from gateway.sync import telling
 from tests.unit.sync.conftest import NOW
@@ -34,6 +36,20 @@ async def test_a_grant_without_its_digits(store: Store) -> None:
     assert (told["state"], told["version"], told["opens"]) == ("pending", 3, "none")
     assert told["since"] == "2026-11-20T12:00:00.000Z"
     assert "first_used_at" not in told
+
+
+async def test_an_event_with_the_time_it_was_after_all(store: Store) -> None:
+    def write(tx: Tx) -> None:
+        events.append(tx, Fact(EventType.DOOR_OPENED, NOW), ClockTrust.UNTRUSTED)
+        events.append(tx, Fact(EventType.DOOR_CLOSED, NOW), ClockTrust.UNTRUSTED)
+        events.correct(tx, 1, 1, -1_000, [ClockTrust.UNTRUSTED])
+
+    await store.submit(write)
+    rows = await store.fetch(events.events_after(0, 10))
+    told = [json.loads(telling.encode(telling.event(row))) for row in rows]
+    assert told[0]["corrected_at"] == "2026-11-20T11:59:59.000Z"
+    assert told[0]["at"] == told[1]["at"]
+    assert "corrected_at" not in told[1]
 
 
 async def test_a_device_with_its_standing(store: Store) -> None:
