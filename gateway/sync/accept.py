@@ -215,6 +215,7 @@ def snapshot(tx: Tx, message: Snapshot, at: Moment) -> Outcome:
     if not known.is_of(message):
         return Outcome.SUPERSEDED  # a newer one came in between
     known.have = sorted({*known.have, message.chunk})
+    known.declined = []
     known.confirm = known.confirm and message.confirm_removals
     receiving.save(tx, known)
     if len(known.have) < message.chunks:

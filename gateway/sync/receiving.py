@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 PART: Final = 100
 """Credentials staged in one transaction: commands wait no longer than for one of these."""
 
+MOST_CHUNKS: Final = 1000
+"""Of one snapshot, by the contract."""
+
 _STAGING: Final = "staging"
 
 Part = tuple[int, Sequence[CredentialSpec], Sequence[Tombstone]]
@@ -50,6 +53,8 @@ class Receiving:
     have: list[int] = field(default_factory=list)
     confirm: bool = False
     """Every chunk so far said so."""
+    declined: list[list[int]] = field(default_factory=list)
+    """Revision and number of each chunk of an older snapshot that came since our last one."""
 
     def is_of(self, message: Snapshot) -> bool:
         return (self.revision, self.hash, self.chunks) == (
@@ -90,7 +95,8 @@ def _longest(*lists: Sequence[object]) -> int:
 def wants_chunk(tx: Tx, message: Snapshot) -> Outcome | None:
     """Before a chunk is staged: SUPERSEDED, or None when it is to be kept.
 
-    A chunk of another snapshot than the one being received replaces it, unless it is older.
+    A chunk of another snapshot than the one being received replaces it. An older one has to come
+    twice: the first may just have been overtaken, the second is a sender who means it.
     """
     applied = tx.one(meta.revision()) or 0
     same = message.revision == applied and message.hash == tx.one(meta.schedule_hash())
@@ -99,7 +105,10 @@ def wants_chunk(tx: Tx, message: Snapshot) -> Outcome | None:
     known = load(tx)
     if known.is_of(message):
         return None
-    if message.revision < known.revision:
+    chunk = [message.revision, message.chunk]
+    if message.revision < known.revision and chunk not in known.declined:
+        known.declined = [*known.declined[-MOST_CHUNKS:], chunk]
+        save(tx, known)
         return Outcome.SUPERSEDED
     staging.clear_staged(tx)
     save(

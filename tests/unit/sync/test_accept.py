@@ -189,6 +189,24 @@ async def test_a_newer_snapshot_takes_the_place_of_an_unfinished_one(
     assert await in_store(store) == {("new", "d1"): 1}
 
 
+async def test_an_unfinished_snapshot_gives_way_to_an_older_one_that_comes_again(
+    cloud: Cloud, store: Store
+) -> None:
+    """A cloud that fell back behind what it was sending would otherwise never be heard again."""
+    ahead = Snapshot(
+        schema_version=1, kind="snapshot", revision=9, hash="0" * 64, chunk=1, chunks=2
+    )
+    assert await cloud._chunk(ahead, [spec("new")], []) is Outcome.STAGED  # noqa: SLF001 - half a snapshot
+    assert await cloud.snapshot([spec("old"), spec("two")], size=1) == [Outcome.SUPERSEDED] * 2
+    assert await cloud._chunk(ahead, [spec("new")], []) is Outcome.STAGED  # noqa: SLF001 - as above
+    cloud.revision = 0  # the newer one was heard of meanwhile: the older begins anew
+    assert await cloud.snapshot([spec("old"), spec("two")], size=1) == [Outcome.SUPERSEDED] * 2
+    cloud.revision = 0
+    again = await cloud.snapshot([spec("old"), spec("two")], size=1)
+    assert again == [Outcome.STAGED, Outcome.APPLIED]
+    assert await in_store(store) == cloud.lines
+
+
 async def test_a_snapshot_never_revokes_by_silence(cloud: Cloud, store: Store) -> None:
     await cloud.delta([spec("c1"), spec("c2")])
     assert await cloud.snapshot([spec("c2")]) == [Outcome.APPLIED]
