@@ -157,8 +157,8 @@ class Records:
             self.violation(f"two answers to {message['command_id']}")
 
     def violation(self, words: str) -> None:
-        self._note("cloud.violation", words=words.replace(" ", "_"))
-        if len(self.violations) < KEPT_VIOLATIONS:
+        if words not in self.violations and len(self.violations) < KEPT_VIOLATIONS:
+            self._note("cloud.violation", words=words.replace(" ", "_"))
             self.violations.append(words)
 
     def _ledger(self, epoch: str) -> SimLedger:
