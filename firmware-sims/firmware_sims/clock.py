@@ -12,6 +12,8 @@ import itertools
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -91,6 +93,13 @@ class VirtualTimebase:
         self._now = end
 
 
+@cache
+def zone_info(name: str) -> ZoneInfo:
+    """Of the tzdata package: a rehearsal reads the same on every machine."""
+    with files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as file:
+        return ZoneInfo.from_file(file, key=name)
+
+
 @dataclass(frozen=True, slots=True)
 class ZoneRules:
     """A time zone as a lock holds it: numbers for one year, stale the year after.
@@ -107,7 +116,7 @@ class ZoneRules:
     @classmethod
     def of(cls, zone: str, at: float) -> ZoneRules:
         """The rules of an IANA zone in the calendar year of the instant ``at``."""
-        info = ZoneInfo(zone)
+        info = zone_info(zone)
         year = datetime.fromtimestamp(at, UTC).year
         first = int(datetime(year, 1, 1, tzinfo=UTC).timestamp())
         last = int(datetime(year + 1, 1, 1, tzinfo=UTC).timestamp())

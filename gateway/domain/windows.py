@@ -143,8 +143,8 @@ def _zone_names() -> frozenset[str]:
 
 
 @cache
-def _zone(name: str) -> ZoneInfo:
-    """`name` is known. `ZoneInfo(name)` would ask the host's files first."""
+def zone_info(name: str) -> ZoneInfo:
+    """`name` is known. `ZoneInfo(name)` would ask the host's files first, and be of another year."""
     with files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as file:
         return ZoneInfo.from_file(file, key=name)
 
@@ -243,7 +243,7 @@ def _recurring_span(window: Recurring, at: Instant) -> Span | None:
     stretches = _stretches(window.rules)
     if not stretches:
         return Span(window.not_before, window.not_after)
-    opens, closes = _run(_Pieces(stretches, _zone(window.zone)), begin)
+    opens, closes = _run(_Pieces(stretches, zone_info(window.zone)), begin)
     if window.not_before is not None:
         opens = max(opens, window.not_before)
     if window.not_after is not None:

@@ -5,24 +5,22 @@ Every time of day is told in the site's zone and, where it matters, in UTC as we
 
 from __future__ import annotations
 
-from zoneinfo import ZoneInfo
-
 from gateway.domain.instant import Instant, to_datetime
-from gateway.domain.windows import Always, Recurring, Timed, Weekly, Window
+from gateway.domain.windows import Always, Recurring, Timed, Weekly, Window, zone_info
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 def clock_time(at: Instant, zone: str) -> str:
     """`Fri 20 Nov 2026 15:00 CET`; seconds only where there are any."""
-    moment = to_datetime(at).astimezone(ZoneInfo(zone))
+    moment = to_datetime(at).astimezone(zone_info(zone))
     pattern = "%H:%M:%S" if moment.second else "%H:%M"
     return f"{_DAYS[moment.weekday()]} {moment.day} {moment:%b %Y} {moment:{pattern}} {moment:%Z}"
 
 
 def short_time(at: Instant, now: Instant, zone: str) -> str:
     """`15:00` today, `Sun 11:00` on one of the next six days, else with the date."""
-    here = ZoneInfo(zone)
+    here = zone_info(zone)
     moment = to_datetime(at).astimezone(here)
     pattern = "%H:%M:%S" if moment.second else "%H:%M"
     away = (moment.date() - to_datetime(now).astimezone(here).date()).days
@@ -37,7 +35,7 @@ def short_time(at: Instant, now: Instant, zone: str) -> str:
 def with_utc(at: Instant, zone: str) -> str:
     """The site's time, and UTC in brackets where it differs."""
     local = clock_time(at, zone)
-    if to_datetime(at).astimezone(ZoneInfo(zone)).utcoffset():
+    if to_datetime(at).astimezone(zone_info(zone)).utcoffset():
         utc = to_datetime(at)
         pattern = "%d %b %H:%M:%S" if utc.second else "%d %b %H:%M"
         return f"{local} ({utc:{pattern}} UTC)"

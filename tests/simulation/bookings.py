@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from gateway.domain.instant import Instant, to_datetime, to_rfc3339
+from gateway.domain.windows import zone_info
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ Json = dict[str, Any]
 
 @dataclass
 class Bookings:
-    """`live`: credentials that were not revoked, as last ordered; `digits`: every code ever used."""
+    """`live`: credentials not revoked, as last ordered; `digits`: every code ever used."""
 
     rng: Random
     cloud: SimCloud
@@ -127,7 +127,7 @@ class Bookings:
                 return {"kind": "always"}
 
     def _recurring(self, now: Instant) -> Json:
-        wall = to_datetime(now).astimezone(ZoneInfo(self.zone))
+        wall = to_datetime(now).astimezone(zone_info(self.zone))
         starts = wall + timedelta(minutes=self.rng.randint(-60, 120))
         ends = starts + timedelta(minutes=self.rng.choice((10, 30, 60, 120, 480)))
         days = [WEEKDAYS[starts.weekday()]]

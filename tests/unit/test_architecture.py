@@ -98,3 +98,13 @@ def test_the_domain_imports_the_standard_library_s_values_and_itself() -> None:
             if imported == "gateway.errors" or imported.startswith("gateway.domain."):
                 continue
             assert imported in sys.stdlib_module_names - IMPURE, f"{module} imports {imported}"
+
+
+def test_zones_are_read_in_one_place() -> None:
+    """The host's own zone files may be years older than the `tzdata` a release is pinned to."""
+    asking = [
+        path.relative_to(ROOT).as_posix()
+        for path in sorted((ROOT / "gateway").rglob("*.py"))
+        if "ZoneInfo(" in path.read_text(encoding="utf-8")
+    ]
+    assert asking == ["gateway/domain/windows.py"]

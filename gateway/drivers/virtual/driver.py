@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from gateway.domain.actions import Confirmed, Outcome, Refused
 from gateway.domain.capabilities import Capabilities, CodeLimits, ScheduleSupport
 from gateway.domain.devices import Evidence, LockClock, LockSchedule, WeekDay, YearDay
 from gateway.domain.instant import Instant, to_datetime
+from gateway.domain.windows import zone_info
 from gateway.drivers.api import DeviceEvent, DriverInfo, SlotReading, SlotUse, WriteResult
 from gateway.errors import Refusal
 
@@ -39,7 +39,7 @@ class VirtualLock:
     info = DriverInfo(driver="virtual", manufacturer="lock-gateway", model="virtual lock")
 
     def __init__(self, site_zone: str, slots: int = 10) -> None:
-        self._zone = ZoneInfo(site_zone)
+        self._zone = zone_info(site_zone)
         self._slots = slots
         self._codes: dict[int, _Code] = {}
         self._clock_error_ms = 0

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
-from zoneinfo import ZoneInfo
 
 from gateway.domain.actions import Outcome, Refused
 from gateway.domain.capabilities import Capabilities
@@ -20,6 +19,7 @@ from gateway.drivers.zcl_lock.dialogue import Dialect, Dialogue, Extend, Step, r
 from gateway.drivers.zcl_lock.interview import interview
 from gateway.errors import GatewayError, LinkError, Refusal, Unreachable
 from gateway.radios.api import (
+from gateway.domain.windows import zone_info
     AttributeReported,
     BindAndReport,
     ClusterRadio,
@@ -59,7 +59,7 @@ class ZclLock:
         self._node = node
         self._radio = radio
         self._facts = facts
-        self._zone = ZoneInfo(site_zone)
+        self._zone = zone_info(site_zone)
         self._endpoint = next(
             endpoint
             for endpoint in node.endpoints

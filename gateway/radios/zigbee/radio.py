@@ -12,8 +12,8 @@ import random
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
+from gateway.domain.windows import zone_info
 from gateway.errors import ConfigError, RadioUnavailable
 from gateway.radios.api import StateChanged
 from gateway.radios.keeper import Keeper, Pace
@@ -91,7 +91,7 @@ class ZigbeeRadio:
         self._settings = settings(
             device, database, channel, baudrate=baudrate, flow_control=flow_control
         )
-        self._zone = ZoneInfo(zone)
+        self._zone = zone_info(zone)
         self._listeners: list[RadioListener] = []
         self._life: tuple[Application, Members] | None = None
         self._register = Register(database.with_suffix(".register.json"))
