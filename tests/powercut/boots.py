@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from firmware_sims.cloud.reference import ReferenceCloud
 from firmware_sims.demo.stage import Daemon
+from tests.powercut.promises import as_stamped
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,6 +109,6 @@ def _differs(
     found += [
         f"event {event['seq']} is another"
         for event in cloud.events()
-        if events.get(event["seq"], event) != event
+        if events.get(event["seq"], as_stamped(event)) != as_stamped(event)
     ]
     return found

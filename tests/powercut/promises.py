@@ -146,7 +146,7 @@ class Promises:
             case "events":
                 for event in message["events"]:
                     self.head = max(self.head, event["seq"])
-                    self._once(self.events, event["seq"], event, "event")
+                    self._once(self.events, event["seq"], as_stamped(event), "event")
             case "results":
                 self._once(self.answers, message["command_id"], message, "command")
             case "reported":
@@ -156,6 +156,11 @@ class Promises:
     def _once(self, known: dict[Any, Any], key: object, value: object, what: str) -> None:
         if known.setdefault(key, value) != value:
             self.contradictions.append(f"{what} {key} was told in two ways")
+
+
+def as_stamped(event: Json) -> Json:
+    """Without a later correction of its time, which is told of a number that was told before."""
+    return {name: value for name, value in event.items() if name != "corrected_at"}
 
 
 def examine(image: Image, folder: Path, promises: Promises) -> Found:
@@ -186,7 +191,7 @@ def examine(image: Image, folder: Path, promises: Promises) -> Found:
             _sealed(tx, Keyring(key), found)
             found.lost += _missing(tx, promises)
         _beside(folder, promises, found)
-    except (GatewayError, sqlite3.Error, ValueError, KeyError) as error:
+    except (GatewayError, sqlite3.Error, ValueError, LookupError) as error:
         found.corrupt.append(f"{type(error).__name__}: {error}")
     return found
 
@@ -221,7 +226,7 @@ def _missing(tx: Tx, promises: Promises) -> Iterator[str]:
     rows = {row.seq: row for row in tx.all(events.events_between(0, promises.head))}
     for seq, event in promises.events.items():
         row = rows.get(seq)
-        if row is None or json.loads(telling.encode(telling.event(row))) != event:
+        if row is None or as_stamped(json.loads(telling.encode(telling.event(row)))) != event:
             yield f"event {seq} ({event['type']}) is {'missing' if row is None else 'another'}"
     yield from _commands(tx, promises)
     known = {row.device_id for row in tx.all(devices.devices_changed_since(0))}

@@ -82,7 +82,8 @@ def tool(name: str) -> str:
     """Where a needed program is. CannotRun."""
     found = shutil.which(name, path=_PATH)
     if found is None:
-        raise CannotRun(f"{name} is missing: apt-get install {NEEDED[name]}, or tools/setup_uml.sh")
+        package = NEEDED[name]
+        raise CannotRun(f"{name} is missing: apt-get install {package}, or tools/setup_powercut.sh")
     return found
 
 
