@@ -99,6 +99,8 @@ def want_of(
     """`spans` only saves work."""
     now = moment.effective
     span = (spans or SpanCache()).span_from(grant.credential_id, grant.window, now)
+    if moment.trust is ClockTrust.UNTRUSTED and grant.digits is None:
+        span = None  # they were destroyed because its window was over; our clock has forgotten that
     absent = _reason_to_be_absent(device, grant, span)
     is_open = absent is None and span is not None and span.holds(now)
     if grant.origin is Origin.PROBE:

@@ -89,3 +89,21 @@ def test_an_unproven_clock_starts_nothing_that_has_an_edge() -> None:
     timed = replace(GRANT, window=Timed(Instant(NOW - HOUR), Instant(NOW + HOUR)))
     assert want_of(KEEPER, timed, moment, POLICY, None).reason == "clock_untrusted"
     assert want_of(KEEPER, GRANT, moment, POLICY, None).present
+
+
+@pytest.mark.parametrize(("once", "state"), [(True, "erased"), (False, "missed")])
+def test_an_unproven_clock_that_is_behind_does_not_want_a_past_guest_again(
+    once: bool, state: str
+) -> None:
+    """Digits are destroyed once a window is over; it stays over when the time is forgotten."""
+    window = Timed(Instant(NOW - HOUR), NOW)
+    past = replace(GRANT, window=window, digits=None, programmed_once=once)
+    behind = Moment(Instant(NOW - DAY), ClockTrust.UNTRUSTED, Instant(NOW - HOUR // 2))
+    want = want_of(KEEPER, past, behind, POLICY, None)
+    assert (want.present, want.state, want.reason) == (False, GrantState(state), "expired")
+
+
+def test_a_window_that_is_open_after_all_is_still_told_when_its_digits_are_gone() -> None:
+    """A proven time before the floor's is nobody's forgetting: the cloud has to send them again."""
+    open_again = replace(GRANT, window=Timed(Instant(NOW - HOUR), Instant(NOW + 1)), digits=None)
+    assert want_of(KEEPER, open_again, Moment(NOW), POLICY, None).present
