@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, TypeVar
 from gateway.domain.actions import Outcome, Refused
 from gateway.domain.capabilities import Capabilities
 from gateway.domain.instant import Instant, after
+from gateway.domain.windows import zone_info
 from gateway.drivers.api import DeviceEvent, DriverInfo, Measured, SlotReading, WriteResult
 from gateway.drivers.zcl_lock import clock, mapping, session, wire
 from gateway.drivers.zcl_lock.dialogue import Dialect, Dialogue, Extend, Step, read_slot
 from gateway.drivers.zcl_lock.interview import interview
 from gateway.errors import GatewayError, LinkError, Refusal, Unreachable
 from gateway.radios.api import (
-from gateway.domain.windows import zone_info
     AttributeReported,
     BindAndReport,
     ClusterRadio,
