@@ -156,13 +156,12 @@ class Inbound:
     async def _ack(self, ack: Ack) -> None:
         if ack.want_hello:
             self._herald.wake()
-        if ack.epoch != self._epoch:
-            if ack.epoch:  # a cloud that does not know us yet may still ask for a hello
-                log.info("ignored an acknowledgement of another epoch", epoch=ack.epoch)
-            return
-        through = await self._store.submit(lambda tx: _store_ack(tx, ack))
-        self._events.acknowledged(through, ack.want_events)
-        self._reports.acknowledged(ack.reported_through, whole=ack.want_reported)
+        if ack.epoch == self._epoch:
+            through = await self._store.submit(lambda tx: _store_ack(tx, ack))
+            self._events.acknowledged(through, ack.want_events)
+            self._reports.acknowledged(ack.reported_through, whole=ack.want_reported)
+        elif ack.epoch:  # a cloud that does not know us yet may still ask for a hello
+            log.info("ignored an acknowledgement of another epoch", epoch=ack.epoch)
         if ack.time is not None:
             await self._time(ack.time, unsigned=True)
 
