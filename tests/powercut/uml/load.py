@@ -230,14 +230,18 @@ class Load:
             await _clock.sleep(_WATCH_S)
 
     def _watch_erased(self, code: Code, door: str, device: str, held: bool) -> None:
-        """Told erased and seen gone, in this order; then it must not come back."""
-        grant = self._house.cloud.grants.get((code.name, device), {})
-        if grant.get("state") != "erased":
-            return
-        if not held:
-            self._seen.add((code.name, door))
-        elif (code.name, door) in self._seen:
+        """Told erased and seen gone, in this order; then it must not come back.
+
+        Waiting again is no contradiction: with the time forgotten its window may not be over.
+        """
+        key = (code.name, door)
+        state = self._house.cloud.grants.get((code.name, device), {}).get("state")
+        if state == "erased" and not held:
+            self._seen.add(key)
+        elif key in self._seen and held:
             self._witness.found(Kind.WRONG, f"{door}: {code.name} came back after it was erased")
+        elif key in self._seen and state not in {"erased", "pending"}:
+            self._witness.found(Kind.WRONG, f"{door}: {code.name} was erased and is now {state}")
 
     async def converge(self, within_s: float) -> None:
         """With power, time and link: the locks hold what is wanted and nothing else."""

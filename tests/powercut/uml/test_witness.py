@@ -80,6 +80,16 @@ def test_a_number_used_again_for_another_event_is_lost(witness: Witness) -> None
     assert kinds(witness) == [Kind.LOST]
 
 
+def test_when_an_event_was_may_be_told_later_and_is_then_not_forgotten(witness: Witness) -> None:
+    later = events(3)
+    for moment in ("2026-11-20T15:02:11.400Z", "2026-11-20T15:02:12.000Z"):
+        later["events"][0]["corrected_at"] = moment
+        witness.hear("events", later)
+    assert witness.findings == []
+    witness.hear("events", events(3))
+    assert witness.findings == [Finding(Kind.LOST, "the correction of event 3")]
+
+
 def test_another_answer_to_the_same_order_is_lost(witness: Witness) -> None:
     witness.hear("results", answer("unconfirmed"))
     assert kinds(witness) == [Kind.LOST]

@@ -19,6 +19,8 @@ Json = dict[str, Any]
 COUNTS_UP = ("revision", "change")
 """Fields of a hello that never go back."""
 
+CORRECTION = "corrected_at"
+
 
 class Kind(StrEnum):
     LOST = "lost"
@@ -46,6 +48,7 @@ class Witness:
     promised: dict[str, int] = field(default_factory=dict)
     """`said` when the power last went: within one life messages may overtake each other."""
     events: dict[int, str] = field(default_factory=dict)
+    corrected: set[int] = field(default_factory=set)
     results: dict[str, str] = field(default_factory=dict)
     again: set[int] = field(default_factory=set)
     """Numbers of events that came once more; cleared by whoever asks for them."""
@@ -59,7 +62,7 @@ class Witness:
             for event in message["events"]:
                 if event["seq"] in self.events:
                     self.again.add(event["seq"])
-                self._same("event", self.events, event["seq"], event)
+                self._event(event)
                 self.said["head"] = max(event["seq"], self.said.get("head", 0))
         elif leaf == "results":
             self._same("answer to", self.results, message["command_id"], message)
@@ -76,7 +79,7 @@ class Witness:
     def _belongs(self, epoch: str) -> None:
         if epoch != self.epoch and self.epoch:
             self.found(Kind.CORRUPT, "a new epoch: the store was set aside")
-            for known in (self.said, self.promised, self.events, self.results):
+            for known in (self.said, self.promised, self.events, self.corrected, self.results):
                 known.clear()
         self.epoch = epoch
 
@@ -87,6 +90,16 @@ class Witness:
                 self.found(Kind.LOST, f"{name} went back from {promised} to {value}")
                 self.promised[name] = value
             self.said[name] = max(value, self.said.get(name, 0))
+
+    def _event(self, event: Json) -> None:
+        """As it was; only when it was may be told later, or better, once the time is proven."""
+        number = event["seq"]
+        fixed = {name: value for name, value in event.items() if name != CORRECTION}
+        self._same("event", self.events, number, fixed)
+        if CORRECTION in event:
+            self.corrected.add(number)
+        elif number in self.corrected:
+            self.found(Kind.LOST, f"the correction of event {number}")
 
     def _same(self, what: str, known: dict[Any, str], key: object, content: Json) -> None:
         text = json.dumps(content, sort_keys=True)
