@@ -1,7 +1,8 @@
 """The one door to time: every component is given a `Clock`, none asks the machine itself.
 
-What lives here: the protocol, the real clock, and the manual clock that tests drive. Not here:
-what time *means* (windows) and whether it may be believed beyond the kernel's word.
+What lives here: the protocol, the machine's clock as it is, for tools, and the manual clock that
+tests drive. Not here: the clock that the gateway lives by and who is believed about it
+(`timekeeping`), and what time *means* (windows).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Clock(Protocol):
     def trust(self) -> ClockTrust: ...
 
     def now(self) -> Instant:
-        """Wall time, UTC milliseconds. May jump; never used to measure a duration."""
+        """UTC milliseconds. May jump; never used to measure a duration."""
         ...
 
     def monotonic(self) -> float:
@@ -36,7 +37,7 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock. `trust` is told from outside by whoever watches the time source."""
+    """The machine's clock, believed as far as whoever makes it says: for tools and tests."""
 
     def __init__(self, trust: ClockTrust) -> None:
         self.trust = trust
