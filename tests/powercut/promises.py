@@ -64,7 +64,6 @@ class Touched:
     device_id: str
     slot: int
     at_ms: int
-    erases: bool
 
 
 @dataclass(slots=True)
@@ -123,7 +122,7 @@ class Promises:
                 door = self.doors[node]
                 if not (erases and self.disk_may_fail):
                     self.touched.append(
-                        Touched(door.device_id, user - door.offset, at_ns // 1_000_000, erases)
+                        Touched(door.device_id, user - door.offset, at_ns // 1_000_000)
                     )
             case Unlocked(node) if node in self.doors:
                 self.unlocked[self.doors[node].device_id] += 1
