@@ -7,8 +7,9 @@ one look: read, judge (`domain.timetrust`), adopt, tell, write down. Not here: t
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from gateway.timekeeping.host import HostTime
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 LOOK_S: Final = 30.0
 WRITE_S: Final = 300.0
@@ -172,7 +175,7 @@ class TimeKeeper:
     async def look(self, *told: Reading) -> None:
         """Once: the machine's own sources, and what somebody told just now."""
         uptime_s = self._host.boottime()
-        readings = (*told, *self._machine(uptime_s))
+        readings = (*told, *self._machine())
         before = self._belief
         self._belief, findings = judge(before, readings, uptime_s, self._limits)
         self._clock.adopt(self._belief.offset_ms, self._belief.trust)
@@ -182,7 +185,7 @@ class TimeKeeper:
             self._take(finding, before, uptime_s)
         turned = before.trust is not self._belief.trust
         if turned:
-            log.info("trust in the time", trust=self.moment().trust.value, was=before.trust.value)
+            log.info("trust in the time", trust=self._belief.trust.value, was=before.trust.value)
         moved = any(isinstance(finding, Adopted) for finding in findings)
         jumped = self._look_for_jump()
         if moved or turned or jumped:
@@ -195,20 +198,28 @@ class TimeKeeper:
 
     # ── sources ─────────────────────────────────────────────────────────────────────────
 
-    def _machine(self, uptime_s: float) -> list[Reading]:
+    def _machine(self) -> list[Reading]:
         """An RTC counts only as long as the kernel has not set it: until it is synchronised."""
-        self._kernel, self._rtc = self._host.kernel(), self._host.rtc()
+        self._kernel = self._host.kernel()
+        wall, wall_s, wall_ms = self._read(self._host.wall)
+        self._rtc, rtc_s, rtc_ms = self._read(self._host.rtc)
         readings = []
         if self._kernel.synchronised:
-            wall, error_ms = self._host.wall(), self._kernel.max_error_ms
-            readings.append(Reading.of(self._service, wall, error_ms, uptime_s))
+            error_ms = self._kernel.max_error_ms + wall_ms
+            readings.append(Reading.of(self._service, wall, error_ms, wall_s))
             self._rtc_is_its_own = False
         elif self._rtc is not None and self._rtc_is_its_own:
             middle = Instant(self._rtc + SECOND // 2)
-            self._own_rtc = Reading.of(Source.RTC, middle, RTC_ERROR_MS, uptime_s)
+            self._own_rtc = Reading.of(Source.RTC, middle, RTC_ERROR_MS + rtc_ms, rtc_s)
         if self._own_rtc is not None:
             readings.append(self._own_rtc)
         return readings
+
+    def _read(self, clock: Callable[[], T]) -> tuple[T, float, int]:
+        """What it says, the uptime before, and the ms that passed: one may be stopped in between."""
+        before_s = self._host.boottime()
+        said = clock()
+        return said, before_s, math.ceil((self._host.boottime() - before_s) * 1000)
 
     def _look_for_jump(self) -> bool:
         offset_ms = self._wall_offset()

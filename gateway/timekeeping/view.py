@@ -55,6 +55,6 @@ class ClockView:
     boot_id: str
     uptime_s: float
     waiting_ms: int | None
-    """A weak source says that we were off for this long; it must say so for a minute."""
+    """A weak source says a time so far ahead of `now`; it must say so for a minute."""
     last_jump: Jump | None
     last_disbelief: Disbelief | None

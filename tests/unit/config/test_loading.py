@@ -64,6 +64,8 @@ def test_only_the_zone_is_required() -> None:
             "[broker]\ntls = {cert_file = '/x'}",
             "broker.tls: cert_file and key_file belong together",
         ),
+        ("[time]\ntrust = 'assume'\nntp_is_authenticated = true", "contradict each other"),
+        ("[time]\ncloud_issuers = ['here.pem']", "an absolute path is needed"),
         ("[broker]\nreconnect_min_s = 9.0\nreconnect_max_s = 8.0", "reconnect_min_s is above"),
     ],
 )
