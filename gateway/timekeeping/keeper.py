@@ -216,7 +216,7 @@ class TimeKeeper:
         return readings
 
     def _read(self, clock: Callable[[], T]) -> tuple[T, float, int]:
-        """What it says, the uptime before, and the ms that passed: one may be stopped in between."""
+        """What it says, the uptime before, the ms that passed: one may be stopped in between."""
         before_s = self._host.boottime()
         said = clock()
         return said, before_s, math.ceil((self._host.boottime() - before_s) * 1000)
