@@ -26,8 +26,6 @@ from tests.simulation.world import Result, World
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-    from tests.simulation.trace import Trace
-
 MEMORY = Path("/dev/shm")  # noqa: S108 - a real file system, without a disk's waiting
 KEPT_LINES = 200_000
 SWITCHES = tuple(
@@ -49,7 +47,7 @@ def run_seed(seed: int, changes: Changes | None = None, *, keep: int = 0) -> Res
     with tempfile.TemporaryDirectory(dir=where, prefix="sim-") as folder:
         world = World(seed, Path(folder), changes or {})
         before = structlog.get_config()
-        structlog.configure(processors=[_into(world.trace)])
+        structlog.configure(processors=[_into(world)])
         try:
             result = run(world.run())
         finally:
@@ -59,14 +57,14 @@ def run_seed(seed: int, changes: Changes | None = None, *, keep: int = 0) -> Res
     return result
 
 
-def _into(trace: Trace) -> Callable[..., Any]:
+def _into(world: World) -> Callable[..., Any]:
     """What the gateway logs is part of what happened. A traceback is a defect wherever it shows."""
 
     def processor(_logger: object, level: str, line: MutableMapping[str, Any]) -> Any:
         told = {key: value for key, value in line.items() if key not in {"event", "exc_info"}}
-        trace.note(f"log.{level}", **{"said": line["event"], **told})
-        if line.get("exc_info") or level == "critical":
-            trace.defects.append(f"{line['event']}: {_fault(line.get('exc_info'))}")
+        world.trace.note(f"log.{level}", **{"said": line["event"], **told})
+        if (line.get("exc_info") or level == "critical") and world.alive:
+            world.defects.append(f"{line['event']}: {_fault(line.get('exc_info'))}")
         raise structlog.DropEvent
 
     return processor

@@ -127,7 +127,7 @@ def draw(rng: Random) -> Swarm:
 
     zone = rng.choice(ZONES)
     start = datetime(2026, 9, 1, tzinfo=UTC) + timedelta(minutes=rng.randrange(300 * 1440))
-    hours = span(1.5, 6.0)
+    hours = span(0.7, 3.0)
     if zone in SUMMER_TIME and rng.random() < 0.4:
         change = rng.choice(SUMMER_TIME[zone])
         start = change - timedelta(hours=hours * rng.random())
@@ -136,8 +136,8 @@ def draw(rng: Random) -> Swarm:
         start=from_datetime(start),
         zone=zone,
         locks=rng.choice((1, 1, 2, 2, 3)),
-        bookings_per_h=span(2, 12),
-        changes_per_h=chance(12, 0.8),
+        bookings_per_h=span(3, 20),
+        changes_per_h=chance(20, 0.8),
         visits_per_h=span(10, 60),
         commands_per_h=chance(12),
         signed_time=rng.random() < 0.5,
@@ -149,7 +149,7 @@ def draw(rng: Random) -> Swarm:
         half_open=chance(0.05, 0.3),
         flaps_per_h=chance(12),
         outages_per_h=chance(2),
-        outage_s=span(60, 7200),
+        outage_s=span(60, 3600),
         amnesia_per_h=chance(3, 0.3),
         hostile_per_h=chance(10, 0.3),
         loss_request=chance(0.25),
@@ -157,7 +157,7 @@ def draw(rng: Random) -> Swarm:
         duplicate_frames=chance(0.2, 0.3),
         latency_s=chance(2.0, 0.6),
         away_per_h=chance(3),
-        away_s=span(20, 5400),
+        away_s=span(20, 3600),
         stick_per_h=chance(3, 0.3),
         not_applied=chance(0.2, 0.3),
         deleted_later=chance(0.1, 0.2),
@@ -169,7 +169,7 @@ def draw(rng: Random) -> Swarm:
         foreign_per_h=chance(3, 0.2),
         resets_per_h=chance(0.4, 0.15),
         cuts_per_h=chance(4, 0.6),
-        cut_s=span(1, 7200),
+        cut_s=span(1, 3600),
         kills_per_h=chance(6, 0.4),
         cut_at_commit=rng.random(),
         rtc=rng.random() < 0.3,

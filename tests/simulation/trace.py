@@ -21,8 +21,6 @@ class Trace:
         self._hash = hashlib.sha256()
         self.lines: deque[str] = deque(maxlen=keep)
         self.counts: Counter[str] = Counter()
-        self.defects: list[str] = []
-        """What the gateway logged with a traceback."""
 
     def note(self, kind: str, /, **facts: object) -> None:
         told = " ".join(f"{name}={value}" for name, value in facts.items() if value is not None)

@@ -87,12 +87,17 @@ class World:
         self._off_s = 0.0
         self._lives = 0
         self._life: Life | None = None
-        self.fell: list[str] = []
-        """Why lives ended by themselves."""
+        self.defects: list[str] = []
+        """What no life of a daemon may show: that it ended by itself, that a task failed."""
 
     def _rng(self, name: str) -> Random:
         """One source for each part, so that more of one kind changes nothing of another."""
         return Random(f"{self.seed}/{name}")
+
+    @property
+    def alive(self) -> bool:
+        """Whether what the gateway says now can be heard by anybody."""
+        return self._life is not None and self._life.ending is None
 
     def true(self) -> Instant:
         return self.machine.true()
@@ -100,6 +105,7 @@ class World:
     # ── from beginning to end ───────────────────────────────────────────────────────────
 
     async def run(self) -> Result:
+        asyncio.get_running_loop().set_exception_handler(self._unheard)
         self._build()
         story = asyncio.ensure_future(self._story())
         rest = [asyncio.ensure_future(part) for part in (self._live(), self._inspect())]
@@ -114,6 +120,12 @@ class World:
                 part.cancel()
             await asyncio.gather(story, *rest, return_exceptions=True)
         return self._result()
+
+    def _unheard(self, _loop: asyncio.AbstractEventLoop, told: dict[str, Any]) -> None:
+        """An exception nobody waited for. Of a life that is over nothing counts."""
+        if self.alive:
+            error = told.get("exception")
+            self.defects.append(f"{told['message']}: {type(error).__name__ if error else ''}")
 
     async def _story(self) -> None:
         await self._install()
@@ -233,7 +245,7 @@ class World:
             self.witness.power(on=False)
             self.trace.note("life_over", how=ending.value, why=life.fell_of or None)
             if ending is Ending.FELL:
-                self.fell.append(life.fell_of)
+                self.defects.append(f"the daemon ended by itself: {life.fell_of}")
             if ending is Ending.POWER:
                 self.machine.cut()
                 host = None
@@ -339,9 +351,8 @@ class World:
         }
         for kind, name in TROUBLES.items():
             figures[f"trouble.{name}"] = float(self.trace.counts[kind])
-        defects = [f"a life ended by itself: {why}" for why in self.fell] + self.trace.defects
         violations = judge.violations + [
-            Violation(self.true(), "DEFECT", None, None, words) for words in defects
+            Violation(self.true(), "DEFECT", None, None, words) for words in self.defects
         ]
         return Result(
             self.seed,
