@@ -46,6 +46,8 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 LOOK_S: Final = 30.0
+LOOK_FOR_PROOF_S: Final = 2.0
+"""While nothing is proven: a service sets the clock first, which wakes us, and vouches later."""
 WRITE_S: Final = 300.0
 JUMP_MS: Final = 2 * SECOND
 """A wall clock that moved by this much against the uptime was stepped."""
@@ -164,7 +166,9 @@ class TimeKeeper:
             tasks.create_task(self._watch_jumps(), name="wall clock jumps")
             while True:
                 await self.look()
-                await wait_or_sleep(self._wake, self._clock, LOOK_S)
+                proven = self._belief.trust is not ClockTrust.UNTRUSTED
+                pause_s = LOOK_S if proven else LOOK_FOR_PROOF_S
+                await wait_or_sleep(self._wake, self._clock, pause_s)
                 self._wake.clear()
 
     async def _watch_jumps(self) -> None:

@@ -241,6 +241,24 @@ async def test_a_step_of_the_wall_clock_wakes_everybody_at_once(life: Life) -> N
         await running
 
 
+async def test_a_clock_that_is_set_first_and_called_kept_later_is_believed_soon(life: Life) -> None:
+    """As time services do it: nothing wakes us at the second step."""
+    await prove(life)
+    life.machine.reboot(off_s=60, wall_off_s=-90 * 86_400)
+    await life.start()
+    running = asyncio.create_task(life.keeper.run())
+    await life.house.settle()
+    life.machine.set_wall(0, synchronised=False)
+    await life.house.settle()
+    assert life.trust() is ClockTrust.UNTRUSTED
+    life.machine.synchronised = True
+    await life.machine.advance(2, life.house.settle)
+    assert life.trust() is ClockTrust.TRUSTED
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+
+
 async def test_a_full_disk_owes_what_is_to_be_told(life: Life) -> None:
     await prove(life)
     life.machine.reboot(off_s=60, wall_off_s=-86_400)
