@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from gateway.errors import CloudUnavailable
+from gateway.errors import CloudUnavailable, StoreBusy, StoreFull
 from gateway.store import meta
 from gateway.sync import mqtt
 from gateway.sync.backoff import Reconnect
@@ -140,7 +140,7 @@ class CloudLink:
                 began = self._clock.monotonic()
                 try:
                     await self._one_life()
-                except CloudUnavailable as error:
+                except (CloudUnavailable, StoreFull, StoreBusy) as error:
                     self._down(str(error))
                 self._reconnect.lasted(self._clock.monotonic() - began)
                 await self._clock.sleep(self._reconnect.next_wait())

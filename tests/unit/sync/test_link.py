@@ -6,10 +6,15 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
+from gateway.kit.clock import settle
+from gateway.store.database import open_store
+from tests.flows.world import InlineWriter
 from tests.unit.sync.line import Exchange
 from tests.unit.sync.linked import TOPICS, Link, running
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gateway.kit.clock import ManualClock
     from gateway.store.database import Store
     from tests.unit.sync.conftest import Until
@@ -90,3 +95,23 @@ async def test_unsigned_orders_only_from_loopback(
         (event,) = link.exchange.lines[0].of("events")[0]["events"]
         assert event["body"]["code"] == "unsigned"
         assert link.exchange.lines[0].acknowledged == [TOPICS.down("commands")]
+
+
+async def test_a_full_disk_is_a_reason_to_wait_and_no_failure_of_the_link(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    writer = InlineWriter(lambda: None)
+    async with (
+        open_store(tmp_path / "full.db", clock, writer=writer) as store,
+        running(Link(store, clock, Exchange())) as link,
+    ):
+        await settle()
+        writer.full = True
+        link.exchange.lines[0].cut()
+        await clock.advance(30.0)
+        assert not link.link.state.connected
+        assert "no space left" in link.link.state.reason
+        writer.full = False
+        for _ in range(20):
+            await clock.advance(30.0)
+        assert link.link.state.connected
