@@ -75,7 +75,7 @@ def standing(names: Iterable[str]) -> Select[tuple[str, str]]:
     """Credential and device of every grant of these credentials that is not to go."""
     return Select(
         "SELECT credential_id, device_id FROM grants WHERE removed IS NULL"
-        " AND credential_id IN (SELECT value FROM json_each(?))",
+        " AND credential_id IN (SELECT value FROM json_each(?)) ORDER BY credential_id, device_id",
         (codec.encode_names(names),),
         lambda row: (row[0], row[1]),
     )

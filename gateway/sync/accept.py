@@ -130,10 +130,9 @@ def _bury(
         withhold.spare(tx, revision, stone.credential_id)
         if stone.device_id is not None:
             continue  # the one grant it means is withheld
-        for line in tx.all(desired.grant_lines()):
-            device = DeviceId(line.device_id)
-            if line.credential_id == stone.credential_id and device not in kept:
-                single = Tombstone(stone.credential_id, device)
+        for _, device in tx.all(withhold.standing([stone.credential_id])):
+            if device not in kept:
+                single = Tombstone(stone.credential_id, DeviceId(device))
                 removed += len(desired.tombstone(tx, single, revision, now))
     return removed
 

@@ -283,6 +283,15 @@ async def test_a_tombstone_is_held_on_one_lock_and_carried_out_on_another(
     assert await in_store(store) == cloud.lines
 
 
+async def test_an_orphan_is_carried_out_where_it_is_not_held(cloud: Cloud, store: Store) -> None:
+    others = [spec(f"x{n}", 1, "d2") for n in range(9)]
+    await cloud.delta([spec("c1", 1, "d1", "d2"), spec("c2"), *others])
+    await cloud.snapshot([spec("c2"), *others], size=100)
+    await cloud.delta([], [stone("c1"), stone("c2")])  # all of d1, a few of d2
+    assert await held(store) == {("c1", "d1", None), ("c2", "d1", None)}
+    assert await store.fetch(withhold.standing(["c1"])) == [("c1", "d1")]
+
+
 async def test_a_tombstone_of_one_lock_touches_no_other(cloud: Cloud, store: Store) -> None:
     await cloud.delta([spec("c1", 1, "d1", "d2"), spec("c2")])
     await cloud.delta([], [stone("c1", "d1"), stone("c2")])  # all of d1: held
