@@ -104,7 +104,7 @@ MOODS: Final[Mapping[str, Callable[[SimCloud, Random], None]]] = {
 
 def _clear(cloud: SimCloud, *, previous: int) -> None:
     """No code at all, and every removal meant."""
-    if not cloud.wanted.credentials:
+    if not cloud.wanted.listed():
         return  # it would be the truth
     _send(
         cloud,
