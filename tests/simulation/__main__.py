@@ -18,7 +18,8 @@ from random import SystemRandom
 from typing import TYPE_CHECKING
 
 from tests.simulation import report
-from tests.simulation.seeds import Batch, Changes, run_many, run_seed, shrink
+from tests.simulation.seeds import Batch, run_many, run_seed, shrink
+from tests.simulation.trace import KEPT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,9 +32,8 @@ SHOWN = 5
 
 def main(arguments: Sequence[str]) -> int:
     chosen = _parser().parse_args(arguments)
-    changes = dict.fromkeys(chosen.without.split(",") if chosen.without else (), 0.0)
     if chosen.seed is not None:
-        return _one(chosen.seed, changes, whole=chosen.trace, shrinking=not changes)
+        return _one(chosen.seed, chosen.without, whole=chosen.trace)
     if chosen.random:
         first = SystemRandom().randrange(10**9)
         chosen.seeds = Batch(first, first + chosen.random)
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     if not chosen.stop_at_first:
         for result in failed[:SHOWN]:
             print()
-            _one(result.seed, {}, whole=False, shrinking=True)
+            _one(result.seed, [], whole=False)
     return 1 if failed else 0
 
 
@@ -56,7 +56,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--random", type=int, metavar="N", help="N seeds nobody has seen")
     parser.add_argument("--seed", type=int, help="one seed, with its story")
     parser.add_argument("--trace", action="store_true", help="with --seed: everything")
-    parser.add_argument("--without", default="", metavar="TROUBLE,…", help="with --seed")
+    parser.add_argument(
+        "--without",
+        type=lambda text: text.split(","),
+        default=[],
+        metavar="TROUBLE,…",
+        help="with --seed: the same world, spared these",
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--stop-at-first", action="store_true", help="at the first violation")
     parser.add_argument("--json", metavar="FILE", help="what each seed gave")
@@ -83,15 +89,17 @@ def _batch(seeds: Batch, jobs: int, *, stop_at_first: bool) -> list[Result]:
     return sorted(results, key=lambda result: result.seed)
 
 
-def _one(seed: int, changes: Changes, *, whole: bool, shrinking: bool) -> int:
-    result = run_seed(seed, changes, keep=1_000_000)
+def _one(seed: int, without: Sequence[str], *, whole: bool) -> int:
+    """Its story; one that breaks a promise is shrunk first, unless somebody did already."""
+    result = run_seed(seed, without, keep=KEPT)
     if whole:
         print("\n".join(result.story))
-    if result.violations and shrinking:
-        print(f"seed {seed} breaks {result.violations[0].rule}; looking for what it takes …")
-        needed = shrink(seed, result.violations[0].rule, lambda _words: None)
-        result, changes = run_seed(seed, needed, keep=1_000_000), needed
-    print(report.story(result, changes))
+    elif result.violations and not without:
+        rule = result.violations[0].rule
+        print(f"seed {seed} breaks {rule}; looking for what it takes …", flush=True)
+        without = shrink(seed, rule)
+        result = run_seed(seed, without, keep=KEPT)
+    print(report.story(result, without))
     return 1 if result.violations else 0
 
 

@@ -55,7 +55,9 @@ class SimBroker:
         self.half_open = 0.0
         """Of a publish: the connection is silent from now on, for a while or for good."""
         self.on_trouble: Callable[[str], None] = lambda why: None
-        """Told of whatever makes the link anything but continuously good, when it happens."""
+        """Told of whatever makes the link anything but continuously good, when it happened."""
+        self.on_connected: Callable[[], None] = lambda: None
+        """Told when `connected` has become true."""
         self._rng = rng
         self._note = note
         self._loop = asyncio.get_running_loop()
@@ -80,8 +82,8 @@ class SimBroker:
         if up == self._up:
             return
         self._up = up
-        self._trouble("outage" if not up else "outage_over")
         self._end(self._connection, "no route to the broker", noticed=False)
+        self._trouble("outage" if not up else "outage_over")
 
     @property
     def connected(self) -> bool:
@@ -92,14 +94,14 @@ class SimBroker:
     def flap(self) -> None:
         """The connection is reset; the next one may come at once."""
         if self._connection is not None:
-            self._trouble("flap")
             self._end(self._connection, "connection reset by peer", noticed=True)
+            self._trouble("flap")
 
     def amnesia(self) -> None:
         """The broker restarts and remembers nothing."""
-        self._trouble("amnesia")
         self._generation += 1
         self._end(self._connection, "the broker went away", noticed=True)
+        self._trouble("amnesia")
         self._take_back_will()
         self._retained.clear()
 
@@ -154,6 +156,7 @@ class SimBroker:
             self._say_will(will)
         connection = self._connection = _SimConnection(self, life, endpoint)
         self._note("broker.connected")
+        self.on_connected()
         for topic, payload in self._retained.items():
             if topic.startswith(endpoint.subscribe.removesuffix("#")):
                 self._downward(topic, payload, retained=True)
@@ -199,14 +202,20 @@ class SimBroker:
     def _fall_silent(self, connection: _SimConnection, now: float) -> None:
         if connection.silent_until > now:
             return
-        self._trouble("half_open")
         lasts = self._rng.uniform(1.0, 2 * connection.limit_s)
         connection.silent_until = now + lasts
+        self._trouble("half_open")
         if lasts >= connection.limit_s:
             connection.silent = True
             self._loop.call_later(
                 connection.limit_s, self._end_of, connection, "keepalive timed out"
             )
+        else:
+            self._loop.call_at(connection.silent_until, self._speaks_again, connection)
+
+    def _speaks_again(self, connection: _SimConnection) -> None:
+        if connection is self._connection:
+            self.on_connected()
 
     def _end_of(self, connection: _SimConnection, why: str) -> None:
         self._end(connection, why, noticed=True)

@@ -7,6 +7,7 @@ Real SQLite on a real file throughout.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
@@ -148,10 +149,8 @@ class SimWriter:
         cut = self._disk.cut
         if cut is Cut.INSIDE:
             self._transactor.dying = True
-            try:
+            with contextlib.suppress(_PowerCut):
                 self._transactor.run(jobs)
-            except _PowerCut:
-                pass
         elif cut is Cut.AFTER:
             self._transactor.run(jobs)
         self._waiting = jobs + self._waiting

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from gateway import __version__
 from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.ids import DeviceId
-from gateway.domain.wants import Policy
 from gateway.drivers.catalog import driver_for
 from gateway.housekeeping import Housekeeper, Kept
 from gateway.radios.arbiter import Arbiter
@@ -38,6 +37,7 @@ from tests.simulation.radio import SimRadio
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from gateway.domain.wants import Policy
     from gateway.store.tx import Tx
     from tests.simulation.broker import SimBroker
     from tests.simulation.disk import Disk

@@ -14,7 +14,6 @@ from gateway.domain.instant import Instant, to_rfc3339
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.simulation.seeds import Changes
     from tests.simulation.world import Result
 
 LINES = 40
@@ -42,14 +41,15 @@ def summary(results: Sequence[Result]) -> str:
     for result in results:
         total.update({k: v for k, v in result.figures.items() if not k.endswith("_max")})
     failed = [result for result in results if result.violations]
-    samples = total["samples"] or 1
+    troubles = _named(total, "trouble.")
+    excuses = _named(total, "excused.")
+    share = 100 * total["opened"] / (total["samples"] or 1)
     lines = [
         f"{len(results)} seeds, {total['days']:.1f} virtual days, {len(failed)} broke a promise",
         f"  doors looked at {total['inspections']:.0f} times, codes tried {total['looks']:.0f}"
         f" times, typed {total['typed']:.0f} times, {total['events']:.0f} events accounted for",
-        f"  available {100 * total['opened'] / samples:.3f} % of {samples:.0f} samples;"
-        f" excused {sum(v for k, v in total.items() if k.startswith('excused.')):.0f}",
-        f"  troubles: {', '.join(f'{k[8:]} {v:.0f}' for k, v in sorted(total.items()) if k.startswith('trouble.'))}",
+        f"  available {share:.3f} % of {total['samples']:.0f} samples; excused: {excuses}",
+        f"  troubles: {troubles}",
     ]
     rules: dict[str, list[int]] = {}
     for result in failed:
@@ -61,10 +61,18 @@ def summary(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
-def story(result: Result, changes: Changes) -> str:
+def _named(total: Counter[str], prefix: str) -> str:
+    return ", ".join(
+        f"{name.removeprefix(prefix)} {total[name]:.0f}"
+        for name in sorted(total)
+        if name.startswith(prefix)
+    )
+
+
+def story(result: Result, without: Sequence[str]) -> str:
     replay = f"python -m tests.simulation --seed {result.seed}"
-    if changes:
-        replay += f" --without {','.join(changes)}"
+    if without:
+        replay += f" --without {','.join(without)}"
     lines = [f"seed {result.seed}, trace {result.digest}", f"  with {result.swarm}"]
     if not result.violations:
         return "\n".join([*lines, "  every promise was kept"])

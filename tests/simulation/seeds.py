@@ -9,9 +9,9 @@ import dataclasses
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
@@ -24,28 +24,25 @@ from tests.simulation.loop import run
 from tests.simulation.world import Result, World
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Callable, Generator, Iterator, MutableMapping, Sequence
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - a real file system, without a disk's waiting
 KEPT_LINES = 200_000
+_NOT_ALONE = {"hours", "start", "zone", "locks", "bookings_per_h", "visits_per_h"}
 SWITCHES = tuple(
     field.name
     for field in dataclasses.fields(swarm.Swarm)
-    if field.name
-    not in {"hours", "start", "zone", "locks", "bookings_per_h", "visits_per_h", "outage_s"}
-    and field.type in {"float", "bool"}
-    and not field.name.endswith("_s")
-) + ("delay_s", "latency_s")
+    if field.name not in _NOT_ALONE
+    and (not field.name.endswith("_s") or field.name in {"delay_s", "latency_s"})
+)
 """Troubles that can be taken out of a world by themselves."""
 
-Changes = Mapping[str, float]
 
-
-def run_seed(seed: int, changes: Changes | None = None, *, keep: int = 0) -> Result:
-    """One world; with `changes` to its swarm. `keep`: lines of its trace to give back."""
+def run_seed(seed: int, without: Sequence[str] = (), *, keep: int = 0) -> Result:
+    """One world, `without` some of its troubles. `keep`: lines of its trace to give back."""
     where = MEMORY if MEMORY.is_dir() else None
     with tempfile.TemporaryDirectory(dir=where, prefix="sim-") as folder:
-        world = World(seed, Path(folder), changes or {})
+        world = World(seed, Path(folder), without)
         before = structlog.get_config()
         structlog.configure(processors=[_into(world)])
         try:
@@ -106,7 +103,7 @@ class Batch:
         return self.end - self.first
 
 
-def run_many(seeds: Sequence[int] | Batch, jobs: int) -> Iterator[Result]:
+def run_many(seeds: Batch, jobs: int) -> Generator[Result]:
     """In the order in which they end; closing the iterator leaves the rest."""
     if jobs == 1:
         for seed in seeds:
@@ -115,7 +112,7 @@ def run_many(seeds: Sequence[int] | Batch, jobs: int) -> Iterator[Result]:
     waiting = iter(seeds)
     # Spawned: a forked child would share what the first world left behind.
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        flying = {pool.submit(run_seed, seed) for seed, _ in zip(waiting, range(jobs * 2))}
+        flying = {pool.submit(run_seed, seed) for seed in islice(waiting, jobs * 2)}
         try:
             while flying:
                 done, flying = wait(flying, return_when=FIRST_COMPLETED)
@@ -128,19 +125,15 @@ def run_many(seeds: Sequence[int] | Batch, jobs: int) -> Iterator[Result]:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def shrink(seed: int, rule: str, tell: Callable[[str], None]) -> Changes:
-    """The fewest troubles with which the seed still breaks the rule."""
+def shrink(seed: int, rule: str) -> Sequence[str]:
+    """Troubles without which the seed still breaks the rule: as many as can be left out."""
     drawn = swarm.draw(Random(f"{seed}/swarm"))
-    changes: dict[str, float] = {}
+    needless: list[str] = []
     for name in SWITCHES:
-        if not getattr(drawn, name):
-            continue
-        tried = {**changes, name: 0.0}
-        if breaks(seed, tried, rule):
-            changes = tried
-            tell(f"not needed: {name}")
-    return changes
+        if getattr(drawn, name) and breaks(seed, [*needless, name], rule):
+            needless.append(name)
+    return needless
 
 
-def breaks(seed: int, changes: Changes, rule: str) -> bool:
-    return any(each.rule == rule for each in run_seed(seed, changes).violations)
+def breaks(seed: int, without: Sequence[str], rule: str) -> bool:
+    return any(each.rule == rule for each in run_seed(seed, without).violations)

@@ -6,13 +6,14 @@ drawn from mild to absurd: some defects show only where one trouble comes alone 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gateway.domain.instant import Instant, from_datetime
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from random import Random
 
 ZONES = (
@@ -103,6 +104,16 @@ class Swarm:
     wrong_boot_s: float
     disk_full_per_h: float
 
+    def without(self, troubles: Sequence[str]) -> Swarm:
+        """The same world, spared these. ValueError for one that does not exist."""
+        known = {field.name: field.type for field in fields(self)}
+        if unknown := [name for name in troubles if known.get(name) not in {"float", "bool"}]:
+            raise ValueError(f"there is no such trouble: {', '.join(unknown)}")
+        spared: dict[str, Any] = {
+            name: 0.0 if known[name] == "float" else False for name in troubles
+        }
+        return replace(self, **spared)
+
     def __str__(self) -> str:
         """What is wrong in this world; what is right is not named."""
         wrong = ((field.name, getattr(self, field.name)) for field in fields(self))
@@ -123,7 +134,7 @@ def draw(rng: Random) -> Swarm:
 
     def span(low: float, high: float) -> float:
         """As likely to be of one order of magnitude as of another."""
-        return round(low * (high / low) ** rng.random(), 1)
+        return round(float(low * (high / low) ** rng.random()), 1)
 
     zone = rng.choice(ZONES)
     start = datetime(2026, 9, 1, tzinfo=UTC) + timedelta(minutes=rng.randrange(300 * 1440))

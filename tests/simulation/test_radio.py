@@ -463,7 +463,7 @@ def test_a_killed_life_says_and_hears_nothing_more(profile: str) -> None:
         await house.sleep(0.1)
         lines = len(house.trace.lines)
         house.cut()
-        await asyncio.sleep(0)  # noqa: TID251 - one turn of the loop
+        await asyncio.sleep(0)
         for call in (
             radio.request(house.door.address, UNLOCK, deadline_s=9),
             radio.read(house.door.address, ReadAttributes(1, 0x0101, (0,)), deadline_s=9),

@@ -6,6 +6,7 @@ Here: translation of the simulated parts' own words into the judge's. Not here: 
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from firmware_sims.firmware.model import ALL_SLOTS, FirmwareEvent, Kind, Source
@@ -26,6 +27,9 @@ NOTICED_MS = 1_800_000 + 180_000
 """Locks that do not sleep are read every half hour here (`Policy.verify_every_s`), within T."""
 CLOCK_MS = 120_000
 """A lock's clock is checked daily, corrected beyond 30 s, and drifts by up to 50 ppm."""
+RECONNECTED_S = 640.0
+"""A gateway that lost its broker waits for up to ten minutes before it tries again (F12: so that
+not all of them return at once), and a try is given up after half a minute."""
 
 _DENIED = (
     Kind.LOCK_INVALID_CODE,
@@ -68,12 +72,14 @@ class Witness:
         self._cloud = cloud
         self._air = air
         self._told = 0
+        self._link_due: asyncio.TimerHandle | None = None
         self._foreign = False
         self.device_of: dict[str, str] = {}
         self.judge = Judge(Promise(), note)
         self.judge.reported_state = self._reported
         machine.on_clock = self.clock_changed
         broker.on_trouble = lambda _why: self.link_blinked()
+        broker.on_connected = self._link_good
         cloud.on_message = self._cloud_heard
         air.on_failure = self._radio_failed
         air.on_tamper = self._tampered
@@ -186,12 +192,23 @@ class Witness:
         self.judge.time_proven(self._now(), proven, 2_000 if proven else 0)
 
     def link_blinked(self) -> None:
-        now = self._now()
-        self.judge.link(now, False)
-        self.judge.link(now, self._broker.up)
+        """It is good again when the gateway is connected, which may wait between its tries; at the
+        latest when the longest wait is over, so that one which stays away is not excused."""
+        self.judge.link(self._now(), False)
+        if self._link_due is not None:
+            self._link_due.cancel()
+            self._link_due = None
+        if self._broker.connected:
+            self._link_good()
+        elif self._broker.up:
+            loop = asyncio.get_running_loop()
+            self._link_due = loop.call_later(RECONNECTED_S, self._link_good)
 
-    def link(self, *, good: bool) -> None:
-        self.judge.link(self._now(), good)
+    def _link_good(self) -> None:
+        if self._link_due is not None:
+            self._link_due.cancel()
+            self._link_due = None
+        self.judge.link(self._now(), True)
 
     def _radio_failed(self, address: str) -> None:
         door, now = self._air.members.get(address), self._now()
@@ -232,5 +249,5 @@ class Witness:
                 continue
             slot = None if told.slot is None or told.slot < 0 else told.slot - offset
             at = round(told.heard_at * 1000)
-            found.append(Delivered(at, self.device(door), kind, slot if slot else None))
+            found.append(Delivered(at, self.device(door), kind, slot or None))
         return found
