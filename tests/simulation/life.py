@@ -13,9 +13,12 @@ from enum import Enum
 from random import Random
 from typing import TYPE_CHECKING
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from gateway import __version__
 from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.ids import DeviceId
+from gateway.domain.timebelief import Source
 from gateway.drivers.catalog import driver_for
 from gateway.housekeeping import Housekeeper, Kept
 from gateway.radios.arbiter import Arbiter
@@ -31,6 +34,8 @@ from gateway.sync.link import Broker, CloudLink
 from gateway.sync.presence import Identity
 from gateway.timekeeping.clock import HouseClock
 from gateway.timekeeping.keeper import TimeKeeper
+from gateway.timekeeping.proof import Issuers
+from gateway.timekeeping.witness import Witness
 from tests.simulation.disk import SimWriter
 from tests.simulation.radio import SimRadio
 
@@ -47,6 +52,9 @@ if TYPE_CHECKING:
 GATEWAY_ID = "gw"
 KEY = b"simulated key of thirty-two byte"[:32]
 CONVERSATIONS = 16
+KID = "cloud"
+CLOUD_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+"""With which a cloud signs the time."""
 
 
 class Ending(Enum):
@@ -132,7 +140,7 @@ class Life:
         keeper = TimeKeeper(self._host, clock, store)
         await keeper.begin()
         self.keeper = keeper
-        await self._note_start(store, clock)
+        boot = await self._note_start(store, clock)
         identities = Identities(site.folder / "devices.json", self._new_device_id)
         fleet = Fleet(store, clock, [self.radio], driver_for, site.zone, identities)
         scheduler = Scheduler(
@@ -143,18 +151,21 @@ class Life:
             Settings(site.policy, site.zone),
             Arbiter(CONVERSATIONS),
             keeper.moment,
+            keeper.write_with,
         )
-        keeper.changed = scheduler.look_again
+        keeper.changed = scheduler.time_changed
+        issuers = Issuers(GATEWAY_ID, {Source.CLOUD: {KID: CLOUD_KEY.public_key()}})
         link = CloudLink(
             Broker("broker", 8883),
-            Identity(GATEWAY_ID, store.opened.epoch, __version__),
+            Identity(GATEWAY_ID, store.opened.epoch, __version__, boot),
             store=store,
             keyring=keyring,
             clock=clock,
             random=self._random,
-            new_nonce=lambda: f"{self._random.getrandbits(96):024x}",
+            new_nonce=self._new_nonce,
             accept_unsigned=True,
             connector=site.broker.connector(self._number),
+            witness=Witness(keeper, self._host, issuers, self._new_nonce),
         )
         supervisor = Supervisor(clock)
         supervisor.add("clock trust", keeper.run, OnEnd.RESTART)
@@ -165,12 +176,17 @@ class Life:
         supervisor.add("housekeeping", keeping.run, OnEnd.RESTART)
         return supervisor
 
-    async def _note_start(self, store: Store, clock: HouseClock) -> None:
-        def write(tx: Tx) -> None:
-            body: dict[str, Value] = {"version": __version__, "boot": meta.next_boot(tx)}
+    async def _note_start(self, store: Store, clock: HouseClock) -> int:
+        def write(tx: Tx) -> int:
+            boot = meta.next_boot(tx)
+            body: dict[str, Value] = {"version": __version__, "boot": boot}
             events.append(tx, Fact(EventType.GATEWAY_STARTED, clock.now(), body=body), clock.trust)
+            return boot
 
-        await store.submit(write)
+        return await store.submit(write)
+
+    def _new_nonce(self) -> str:
+        return f"{self._random.getrandbits(96):024x}"
 
     def _new_epoch(self) -> str:
         return f"{self._random.getrandbits(64):016x}"

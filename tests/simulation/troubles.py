@@ -118,10 +118,8 @@ class Troubles:
     async def _outage(self) -> None:
         broker = self._world.broker
         broker.up = False
-        self._world.witness.link(good=False)
         await asyncio.sleep(self._rng.expovariate(1 / self._swarm.outage_s))
         broker.up = True
-        self._world.witness.link(good=True)
 
     async def _amnesia(self) -> None:
         self._world.broker.amnesia()

@@ -13,17 +13,22 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+import jwt
+
 import firmware_sims.profiles
 from gateway.domain.ids import DeviceId
+from gateway.domain.instant import to_rfc3339
+from gateway.domain.timebelief import Source
 from gateway.domain.wants import Policy
 from gateway.store import devices
+from gateway.timekeeping.proof import TYPES
 from tests.simulation import swarm
 from tests.simulation.bookings import Bookings
 from tests.simulation.broker import SimBroker
 from tests.simulation.cloud import SimCloud
 from tests.simulation.disk import Cut, Disk
 from tests.simulation.judge import Violation
-from tests.simulation.life import GATEWAY_ID, Ending, Life, Site
+from tests.simulation.life import CLOUD_KEY, GATEWAY_ID, KID, Ending, Life, Site
 from tests.simulation.machine import Machine
 from tests.simulation.radio import Air
 from tests.simulation.trace import Trace
@@ -174,7 +179,16 @@ class World:
             cloud=self.cloud,
             air=self.air,
         )
+        if bad.signed_time:
+            self.cloud.on_hello_time = self._signed_time
         self.disk.on_cut = lambda _cut: self.end_life(Ending.POWER, self._off_s)
+
+    def _signed_time(self, hello: dict[str, Any]) -> dict[str, Any]:
+        """As docs/sync has it: the cloud's time, bound to the nonce of the hello it answers."""
+        claims = {"aud": GATEWAY_ID, "now": to_rfc3339(self.true()), "nonce": hello["nonce"]}
+        headers = {"typ": TYPES[Source.CLOUD], "kid": KID}
+        proof = jwt.encode(claims, CLOUD_KEY, algorithm="EdDSA", headers=headers)
+        return {"now": claims["now"], "nonce": claims["nonce"], "proof": proof}
 
     async def _install(self) -> None:
         """Nothing is wrong yet: the cloud knows every lock, whose schedules are then proven."""
@@ -224,7 +238,6 @@ class World:
 
     def good_again(self) -> None:
         """Whatever was bad for a while is good from now on."""
-        self.witness.link(good=True)
         self.witness.stick(up=True)
         self.witness.disk(full=False)
         for door in self.doors:
