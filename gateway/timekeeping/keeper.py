@@ -176,8 +176,8 @@ class TimeKeeper:
             await self._host.jumped()
             self._wake.set()
 
-    async def look(self, *told: Reading) -> None:
-        """Once: the machine's own sources, and what somebody told just now."""
+    async def look(self, *told: Reading) -> list[Finding]:
+        """Once: the machine's own sources, and what somebody told just now; what came of it."""
         uptime_s = self._host.boottime()
         readings = (*told, *self._machine())
         before = self._belief
@@ -199,6 +199,7 @@ class TimeKeeper:
         due = self._written_s is None or uptime_s - self._written_s >= WRITE_S
         if moved or turned or due or self._corrections or self._facts or self._late:
             await self._write()
+        return findings
 
     # ── sources ─────────────────────────────────────────────────────────────────────────
 

@@ -52,6 +52,10 @@ class Issuers:
         self._gateway_id = gateway_id
         self._keys = dict(keys or {})
 
+    def kids(self, source: Source) -> list[str]:
+        """Whose keys are known; nobody else's word is taken."""
+        return sorted(self._keys.get(source, {}))
+
     def read(self, token: str, source: Source) -> SignedTime:
         """MessageError says what is wrong with it. No claim is looked at before the signature."""
         if len(token) > LONGEST:

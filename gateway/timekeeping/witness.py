@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from gateway.domain.instant import Instant
-from gateway.domain.timebelief import Reading, Source
+from gateway.domain.timebelief import Reading, Reason, Refused, Source
 from gateway.errors import MessageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gateway.domain.timebelief import Finding
     from gateway.timekeeping.host import HostTime
     from gateway.timekeeping.keeper import TimeKeeper
     from gateway.timekeeping.proof import Issuers
@@ -69,6 +70,10 @@ class Witness:
         """As good as a time service that nobody can prove, and only from this very machine."""
         await self._tell(Source.CLOUD_UNSIGNED, now, asked_s)
 
+    def technicians(self) -> list[str]:
+        """The kids of those whose tokens are taken."""
+        return self._issuers.kids(Source.TECHNICIAN)
+
     def challenge(self) -> str:
         """What a technician's token must carry: good for ten minutes and for one token."""
         self._forget()
@@ -79,7 +84,7 @@ class Witness:
         return nonce
 
     async def present(self, token: str) -> ClockView:
-        """What is believed after it. MessageError where it proves nothing."""
+        """What is believed after it. MessageError where it proves nothing, or is not believed."""
         signed = self._issuers.read(token, Source.TECHNICIAN)
         self._forget()
         asked_s = self._challenges.pop(signed.nonce, None)
@@ -89,15 +94,29 @@ class Witness:
                 "time_not_fresh",
             )
         log.warning("a technician tells the time", kid=signed.kid)
-        await self._tell(Source.TECHNICIAN, signed.now, asked_s)
+        for finding in await self._tell(Source.TECHNICIAN, signed.now, asked_s):
+            match finding:
+                case Refused(Source.TECHNICIAN, _, Reason.BEHIND_FLOOR):
+                    raise MessageError(
+                        "could not take the token: it says an earlier time than was proven already",
+                        "time_behind_floor",
+                    )
+                case Refused(Source.TECHNICIAN):
+                    raise MessageError(
+                        "could not take the token: it is far from a time that was proven,"
+                        " and no second source says the same",
+                        "time_alone",
+                    )
         return self._keeper.view()
 
-    async def _tell(self, source: Source, now: Instant, asked_s: float) -> None:
+    async def _tell(self, source: Source, now: Instant, asked_s: float) -> list[Finding]:
         """It was `now` between the question and this moment: the middle, give or take half."""
         uptime_s = self._host.boottime()
         half_ms = math.ceil((uptime_s - asked_s) * 500)
         middle = Instant(now + half_ms)
-        await self._keeper.look(Reading.of(source, middle, half_ms + TELLER_ERROR_MS, uptime_s))
+        return await self._keeper.look(
+            Reading.of(source, middle, half_ms + TELLER_ERROR_MS, uptime_s)
+        )
 
     def _forget(self) -> None:
         oldest = self._host.boottime() - CHALLENGE_LIFE_S

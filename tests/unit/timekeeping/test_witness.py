@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.domain.instant import HOUR, ClockTrust, after
+from gateway.domain.instant import HOUR, ClockTrust, Instant, after
 from gateway.domain.timebelief import Source
 from gateway.errors import MessageError
 from gateway.timekeeping.clock import HouseClock
@@ -103,6 +103,31 @@ async def test_a_challenge_ends_after_ten_minutes_and_the_newest_are_kept(site: 
         with pytest.raises(MessageError, match="no challenge"):
             await site.witness.present(SIGNER.sign(site.machine.true, nonce, Source.TECHNICIAN))
     await site.witness.present(SIGNER.sign(site.machine.true, kept, Source.TECHNICIAN))
+
+
+async def test_a_token_that_is_not_believed_says_so(tmp_path: Path) -> None:
+    async with world(tmp_path) as house:
+        machine = Machine(START)
+        keeper = TimeKeeper(machine, HouseClock(machine), house.store)
+        await keeper.begin()
+        site = Site(machine, keeper)
+        await site.witness.present(SIGNER.sign(START, site.witness.challenge(), Source.TECHNICIAN))
+        assert await refused(site, HOUR) == "time_alone"
+        machine.reboot(off_s=60, wall_off_s=0)
+        keeper = TimeKeeper(machine, HouseClock(machine), house.store)
+        await keeper.begin()
+        site = Site(machine, keeper)
+        assert await refused(site, -HOUR) == "time_behind_floor"
+        assert site.trust() is ClockTrust.UNTRUSTED
+
+
+async def refused(site: Site, ahead_ms: int) -> str:
+    token = SIGNER.sign(
+        Instant(site.machine.true + ahead_ms), site.witness.challenge(), Source.TECHNICIAN
+    )
+    with pytest.raises(MessageError) as caught:
+        await site.witness.present(token)
+    return caught.value.code
 
 
 async def test_unsigned_time_moves_nothing_that_was_proven(site: Site) -> None:
