@@ -168,7 +168,7 @@ async def _build(
     prober = Prober(store, keyring, clock, secrets.randbelow, _new_probe_id)
     operations = _Operations(radios, fleet, scheduler, prober, link, str(_broker(settings.broker)))
     access = Access(settings.local.status_group, settings.local.operator_group)
-    api = LocalApi(store, clock, keyring, operations, Site(gateway_id, zone))
+    api = LocalApi(store, clock, keyring, operations, Site(gateway_id, zone), witness)
     local = LocalServer(api.application(access), settings.local.socket, settings.local.status_group)
     notifier = Notifier.from_environment()
 

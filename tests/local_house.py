@@ -7,6 +7,7 @@ commands. Not a test itself.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -38,6 +39,11 @@ from gateway.radios.api import JoinProgress, JoinStage, RadioState, RadioStatus
 from gateway.store import desired, devices, events, journal, reported
 from gateway.store.database import Store, open_store
 from gateway.store.keyring import Keyring
+from gateway.timekeeping.clock import HouseClock
+from gateway.timekeeping.keeper import TimeKeeper
+from gateway.timekeeping.proof import Issuers
+from gateway.timekeeping.witness import Witness
+from tests.machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -143,6 +149,9 @@ class House:
     socket: Path
     answers: dict[str, dict[str, Any]]
     """Results of commands by kind; a kind that is missing stays open."""
+    machine: Machine
+    keeper: TimeKeeper
+    """Of the machine's time, and it has not begun: `clock` is what the API acts by."""
 
     async def call(self, method: str, path: str, body: Any = None) -> tuple[int, dict[str, Any]]:
         connector = aiohttp.UnixConnector(str(self.socket))
@@ -167,19 +176,28 @@ class House:
 
 EVERYBODY = Access("nobody-reads", "nobody-acts")
 """The test's own user is the daemon's, so it is an operator."""
+NOBODY = Issuers("gw_test")
+"""No technician has a key."""
 
 
 @asynccontextmanager
-async def open_house(tmp_path: Path, access: Access = EVERYBODY) -> AsyncIterator[House]:
+async def open_house(
+    tmp_path: Path, access: Access = EVERYBODY, issuers: Issuers = NOBODY
+) -> AsyncIterator[House]:
     """Two locks, a handful of codes in different states, and a running server."""
     clock = ManualClock(NOW)
     keyring = Keyring(bytes(range(32)))
     async with open_store(tmp_path / "state" / "state.db", clock) as store:
         await store.submit(lambda tx: furnish(tx, keyring))
         operations = PlayedOperations(store, clock)
-        api = LocalApi(store, clock, keyring, operations, Site("gw_test", ZONE))
-        server = LocalServer(api.application(access), tmp_path / "api.sock", "no-such-group")
-        house = House(store, clock, keyring, operations, tmp_path / "api.sock", {})
+        machine = Machine(NOW)
+        keeper = TimeKeeper(machine, HouseClock(machine), store)
+        numbers = itertools.count(1)
+        witness = Witness(keeper, machine, issuers, lambda: f"challenge-{next(numbers)}")
+        api = LocalApi(store, clock, keyring, operations, Site("gw_test", ZONE), witness)
+        socket = tmp_path / "api.sock"
+        house = House(store, clock, keyring, operations, socket, {}, machine, keeper)
+        server = LocalServer(api.application(access), socket, "no-such-group")
         tasks = [
             asyncio.create_task(server.run(), name="server"),
             asyncio.create_task(_answer(house), name="answers"),

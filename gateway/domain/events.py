@@ -71,6 +71,7 @@ class EventType(Enum):
     AUDIT_COMMAND = "audit.command"
     AUDIT_PROBED = "audit.schedules_probed"
     AUDIT_REVEALED = "audit.code_revealed"
+    AUDIT_TIME_TOLD = "audit.time_told"
 
 
 class Method(Enum):

@@ -26,7 +26,8 @@ from gateway.local.explain import explain
 from gateway.local.facts import gather
 from gateway.local.queries import Code, Named
 from gateway.local.resolve import resolve
-from gateway.local.server import CALLER, MAX_BODY, RequestRefused, middleware
+from gateway.local.server import CALLER, MAX_BODY, RequestRefused, body_of, middleware
+from gateway.local.timedesk import TimeDesk
 from gateway.store import desired, devices, events, meta, reported
 from gateway.store.keyring import credential_context
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from gateway.store.keyring import Keyring
     from gateway.store.reported import GrantRow
     from gateway.store.tx import Tx
+    from gateway.timekeeping.witness import Witness
 
 Document = dict[str, Any]
 
@@ -58,7 +60,13 @@ class LocalApi:
     """See the module's docstring. `application` is what `server.LocalServer` serves."""
 
     def __init__(
-        self, store: Store, clock: Clock, keyring: Keyring, operations: Operations, site: Site
+        self,
+        store: Store,
+        clock: Clock,
+        keyring: Keyring,
+        operations: Operations,
+        site: Site,
+        witness: Witness,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -66,6 +74,7 @@ class LocalApi:
         self._operations = operations
         self._site = site
         self._desk = CommandDesk(store, clock)
+        self._time = TimeDesk(store, witness, site.gateway_id, site.zone)
 
     def application(self, access: Access) -> web.Application:
         application = web.Application(middlewares=[middleware(access)], client_max_size=MAX_BODY)
@@ -81,6 +90,9 @@ class LocalApi:
                 web.get("/v1/plan/{device}", self._plan),
                 web.get("/v1/why/{credential}/{device}", self._why),
                 web.get("/v1/events", self._events),
+                web.get("/v1/clock", self._clock_facts),
+                web.post("/v1/clock/challenge", self._challenge),
+                web.post("/v1/clock/token", self._token),
                 web.post("/v1/commands", self._command),
                 web.get("/v1/commands/{command}", self._stored_command),
                 web.post("/v1/join", self._join),
@@ -267,6 +279,10 @@ class LocalApi:
         request[CALLER].needs(Role.STATUS, "read events")
         return await streams.events(request, self._store)
 
+    async def _clock_facts(self, request: web.Request) -> web.Response:
+        request[CALLER].needs(Role.STATUS, "read the clock")
+        return await self._time.show()
+
     # ── acting ──────────────────────────────────────────────────────────────────────────
 
     async def _reveal(self, request: web.Request) -> web.Response:
@@ -300,7 +316,7 @@ class LocalApi:
     async def _command(self, request: web.Request) -> web.Response:
         caller = request[CALLER]
         caller.needs(Role.OPERATOR, "give a command")
-        body = await _body(request)
+        body = await body_of(request)
         kind = _text(body, "kind")
         if kind == "revoke":
             target = await self._revoked(body)
@@ -323,14 +339,14 @@ class LocalApi:
     async def _remove(self, request: web.Request) -> web.Response:
         caller = request[CALLER]
         caller.needs(Role.OPERATOR, "remove a device")
-        body = await _body(request)
+        body = await body_of(request)
         row = await self._find_device(request.match_info["device"])
         return await self._desk.give(_whole(row), "remove_device", body, caller.actor)
 
     async def _join(self, request: web.Request) -> web.StreamResponse:
         caller = request[CALLER]
         caller.needs(Role.OPERATOR, "admit a device")
-        return await streams.join(request, await _body(request), self._operations)
+        return await streams.join(request, await body_of(request), self._operations)
 
     async def _probe(self, request: web.Request) -> web.StreamResponse:
         caller = request[CALLER]
@@ -338,6 +354,15 @@ class LocalApi:
         row = await self._find_device(request.match_info["device"])
         progress = self._operations.probe(row.device_id, caller.actor)
         return await streams.probe(request, progress)
+
+    async def _challenge(self, request: web.Request) -> web.Response:
+        request[CALLER].needs(Role.OPERATOR, "get a challenge")
+        return self._time.challenge()
+
+    async def _token(self, request: web.Request) -> web.Response:
+        caller = request[CALLER]
+        caller.needs(Role.OPERATOR, "tell the time")
+        return await self._time.present(_text(await body_of(request), "token"), caller.actor)
 
     # ── finding ─────────────────────────────────────────────────────────────────────────
 
@@ -359,19 +384,6 @@ class LocalApi:
 
 def _whole(row: DeviceRow) -> Target:
     return Target(row.device_id, row.name)
-
-
-async def _body(request: web.Request) -> Document:
-    """A JSON object, or nothing at all; the text of a bad one is never repeated."""
-    if not request.can_read_body:
-        return {}
-    try:
-        body = await request.json()
-    except ValueError:
-        raise RequestError("could not read the request: its body is not JSON") from None
-    if not isinstance(body, dict):
-        raise RequestError("could not read the request: its body is not a JSON object")
-    return body
 
 
 def _text(body: Document, key: str) -> str:

@@ -99,7 +99,7 @@ def device(row: DeviceRow, counts: Iterable[StateCount]) -> Document:
         "jammed": row.jammed,
         "battery_percent": row.battery_percent,
         "battery_low": row.battery_low,
-        "clock": _clock(row),
+        "clock": clock(row),
         "schedules_proven": row.schedules_proven,
         "repair_paused": row.repair_paused,
         "inventory_done": row.inventory_done,
@@ -107,7 +107,7 @@ def device(row: DeviceRow, counts: Iterable[StateCount]) -> Document:
     }
 
 
-def _clock(row: DeviceRow) -> Document | None:
+def clock(row: DeviceRow) -> Document | None:
     if row.clock_read_at is None:
         return None
     return {

@@ -68,6 +68,15 @@ def code_counts() -> Select[StateCount]:
     )
 
 
+def waiting_for_the_time() -> Select[int]:
+    """How many grants are not written because the time is not proven. One row."""
+    return Select(
+        "SELECT COUNT(*) FROM grants WHERE state = 'pending' AND reason = 'clock_untrusted'",
+        (),
+        lambda row: int(row[0]),
+    )
+
+
 def credential_names() -> Select[Named]:
     return Select(
         "SELECT credential_id, name FROM credentials ORDER BY credential_id",

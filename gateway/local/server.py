@@ -11,7 +11,7 @@ import grp
 import os
 import socket
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from aiohttp import web
@@ -49,6 +49,10 @@ _STATUS = {
     "unknown_command": 404,
     "ambiguous": 409,
     "conflict": 409,
+    "time_no_issuer": 409,
+    "time_not_fresh": 409,
+    "time_behind_floor": 409,
+    "time_alone": 409,
     "no_digits": 410,
 }
 
@@ -80,6 +84,19 @@ def error_document(error: GatewayError) -> tuple[int, dict[str, object]]:
     else:
         status, code, step = 503, "unavailable", "Try again in a moment."
     return status, {"error": {"code": code, "message": str(error), "next": step}}
+
+
+async def body_of(request: web.Request) -> dict[str, Any]:
+    """A JSON object, or nothing at all; the text of a bad one is never repeated."""
+    if not request.can_read_body:
+        return {}
+    try:
+        body = await request.json()
+    except ValueError:
+        raise RequestError("could not read the request: its body is not JSON") from None
+    if not isinstance(body, dict):
+        raise RequestError("could not read the request: its body is not a JSON object")
+    return body
 
 
 def middleware(access: Access) -> Middleware:
