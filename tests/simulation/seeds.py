@@ -40,9 +40,14 @@ SWITCHES = tuple(
 
 def run_seed(seed: int, without: Sequence[str] = (), *, keep: int = 0) -> Result:
     """One world, `without` some of its troubles. `keep`: lines of its trace to give back."""
+    return play(lambda folder: World(seed, folder, without), keep=keep)
+
+
+def play(make: Callable[[Path], World], *, keep: int = 0) -> Result:
+    """A world from its beginning to its end, in a folder of its own."""
     where = MEMORY if MEMORY.is_dir() else None
     with tempfile.TemporaryDirectory(dir=where, prefix="sim-") as folder:
-        world = World(seed, Path(folder), without)
+        world = make(Path(folder))
         before = structlog.get_config()
         structlog.configure(processors=[_into(world)])
         try:

@@ -75,6 +75,8 @@ class Witness:
         self._link_due: asyncio.TimerHandle | None = None
         self._foreign = False
         self.device_of: dict[str, str] = {}
+        self.clock_error_ms = 2_000
+        """How wrong a proven clock may be."""
         self.judge = Judge(Promise(), note)
         self.judge.reported_state = self._reported
         machine.on_clock = self.clock_changed
@@ -189,7 +191,7 @@ class Witness:
     def clock_changed(self) -> None:
         host = self._machine.host
         proven = host is not None and host.proven_honestly
-        self.judge.time_proven(self._now(), proven, 2_000 if proven else 0)
+        self.judge.time_proven(self._now(), proven, self.clock_error_ms if proven else 0)
 
     def link_blinked(self) -> None:
         """It is good again when the gateway is connected, which may wait between its tries; at the

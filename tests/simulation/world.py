@@ -36,12 +36,13 @@ from tests.simulation.troubles import Troubles
 from tests.simulation.witness import Witness
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Coroutine, Iterator, Sequence
     from pathlib import Path
 
     from gateway.domain.instant import Instant
     from tests.simulation.machine import Host
     from tests.simulation.radio import SimDoor
+    from tests.simulation.swarm import Swarm
 
 BOOT_S = 8.0
 """From power to the daemon's first line."""
@@ -85,9 +86,15 @@ class Result:
 class World:
     """`run` once."""
 
-    def __init__(self, seed: int, folder: Path, without: Sequence[str]) -> None:
+    proven_share = 0.7
+    """Of the locks that keep windows themselves: how many an installer has tested."""
+
+    def __init__(
+        self, seed: int, folder: Path, without: Sequence[str] = (), bad: Swarm | None = None
+    ) -> None:
+        """`bad`: instead of what the seed would draw."""
         self.seed = seed
-        self.swarm = swarm.draw(self._rng("swarm")).without(without)
+        self.swarm = (bad or swarm.draw(self._rng("swarm"))).without(without)
         self.trace = Trace()
         self._folder = folder
         self._off_s = 0.0
@@ -156,12 +163,7 @@ class World:
         self.cloud = SimCloud(self.broker, GATEWAY_ID, self._rng("cloud"), self.true, note)
         self.air = Air(self._rng("air"), bad.start / 1000, note)
         self.disk = Disk()
-        rng = self._rng("doors")
-        self.doors: list[SimDoor] = []
-        for number in range(bad.locks):
-            profile = firmware_sims.profiles.load(rng.choice(MODELS))
-            profile = profile.with_overrides({"slots": rng.choice((6, 10, 20)), "code_memory": 0})
-            self.doors.append(self.air.add_lock(f"door{number}", profile=profile, zone=bad.zone))
+        self.doors = list(self._hang_doors())
         self.site = Site(
             folder=self._folder,
             zone=bad.zone,
@@ -183,6 +185,13 @@ class World:
             self.cloud.on_hello_time = self._signed_time
         self.disk.on_cut = lambda _cut: self.end_life(Ending.POWER, self._off_s)
 
+    def _hang_doors(self) -> Iterator[SimDoor]:
+        rng = self._rng("doors")
+        for number in range(self.swarm.locks):
+            profile = firmware_sims.profiles.load(rng.choice(MODELS))
+            profile = profile.with_overrides({"slots": rng.choice((6, 10, 20)), "code_memory": 0})
+            yield self.air.add_lock(f"door{number}", profile=profile, zone=self.swarm.zone)
+
     def _signed_time(self, hello: dict[str, Any]) -> dict[str, Any]:
         """As docs/sync has it: the cloud's time, bound to the nonce of the hello it answers."""
         claims = {"aud": GATEWAY_ID, "now": to_rfc3339(self.true()), "nonce": hello["nonce"]}
@@ -199,7 +208,7 @@ class World:
                 self._meet()
             await self._agreed(5)
         for door in self.doors:
-            proven = door.profile.schedules == "kept" and rng.random() < 0.7
+            proven = door.profile.schedules == "kept" and rng.random() < self.proven_share
             if proven:
                 await self._prove_schedules(self.witness.device(door))
             self.witness.watch(door, schedules_proven=proven)
