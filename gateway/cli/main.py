@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import manage, operate, run, sim
+from gateway.cli import clock, manage, operate, run, sim
 from gateway.cli.options import SOCKET_ENV, Device, Json, Socket, connect, reporting
 
 app = typer.Typer(
@@ -172,4 +172,5 @@ def events(
 operate.add_to(app)
 manage.add_to(app)
 run.add_to(app)
+app.add_typer(clock.app, name="clock")
 app.add_typer(sim.app, name="sim")

@@ -65,7 +65,7 @@ def status(document: Document) -> RenderableType:
             (gateway["id"], "bold"), f"  version {gateway['version']}  {clock_time(now, zone)}"
         ),
     )
-    facts.add_row("clock", _clock(gateway["trust"]))
+    facts.add_row("clock", _clock(gateway))
     facts.add_row("cloud", _cloud(document["cloud"], now))
     for radio in document["radios"]:
         facts.add_row("radio", _radio(radio))
@@ -90,13 +90,17 @@ def _facts() -> Table:
     return table
 
 
-def _clock(trust: str) -> Text:
+def _clock(gateway: Mapping[str, Any]) -> Text:
     words = {
         "trusted": ("trusted", "green"),
         "holdover": ("holdover: proven since the start, its source is away", "yellow"),
-        "untrusted": ("not proven since the start", "bold red"),
+        "untrusted": ("not proven since the start: see `lock-gateway clock`", "bold red"),
     }
-    return Text(*words.get(trust, (trust, "")))
+    text = Text(*words.get(gateway["trust"], (gateway["trust"], "")))
+    if gateway["time_error_ms"] is not None:
+        source = gateway["time_source"].replace("_", " ")
+        text.append(f"  {source}, within {duration(gateway['time_error_ms'])}", style="dim")
+    return text
 
 
 def _cloud(cloud: Mapping[str, Any], now: Instant) -> Text:

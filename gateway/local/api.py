@@ -117,7 +117,7 @@ class LocalApi:
         revision, head, watermark = await self._store.snapshot(
             meta.revision(), events.head(), events.watermark()
         )
-        radios = self._operations.radio_states()
+        radios, time = self._operations.radio_states(), self._time.view()
         return web.json_response(
             {
                 "schema": 1,
@@ -128,6 +128,8 @@ class LocalApi:
                     "zone": self._site.zone,
                     "now": documents.time(now),
                     "trust": self._clock.trust.value,
+                    "time_source": time.source.value if time.source else None,
+                    "time_error_ms": time.error_ms,
                 },
                 "cloud": documents.cloud(self._operations.cloud_state()),
                 "radios": documents.radios(radios),
@@ -139,7 +141,9 @@ class LocalApi:
                     "acknowledged": watermark[0],
                     "waiting": max(0, head[0] - watermark[0]),
                 },
-                "attention": attention.find(rows, codes, radios, self._clock.trust, now),
+                "attention": attention.find(
+                    rows, codes, radios, self._clock.trust, now, time.last_disbelief
+                ),
             }
         )
 

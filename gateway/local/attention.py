@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.domain.grants import GrantState
 from gateway.domain.instant import ClockTrust, Instant
 from gateway.local.documents import time
+from gateway.local.timewords import REASONS, SOURCES, STEPS, off_by
 from gateway.local.walltime import duration, relative
 from gateway.local.words import explain_reason
 from gateway.radios.api import RadioState, RadioStatus
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from gateway.local.queries import Code
     from gateway.store.devices import DeviceRow
+    from gateway.timekeeping.view import Disbelief
 
 Document = dict[str, Any]
 
@@ -26,12 +28,13 @@ def find(
     radios: Mapping[str, RadioState],
     trust: ClockTrust,
     now: Instant,
+    disbelief: Disbelief | None = None,
 ) -> list[Document]:
     """`codes` are those of `queries.needing_attention`, in its order."""
     listed = list(codes)
     return [
         *(_overdue(code, now) for code in listed if code.row.state is GrantState.ERASING),
-        *_gateway(radios, trust),
+        *_gateway(radios, trust, disbelief),
         *(item for row in rows for item in _device(row, now)),
         *(_code(code) for code in listed if code.row.state is not GrantState.ERASING),
     ]
@@ -69,10 +72,20 @@ def _overdue(code: Code, now: Instant) -> Document:
     )
 
 
-def _gateway(radios: Mapping[str, RadioState], trust: ClockTrust) -> Iterator[Document]:
+def _gateway(
+    radios: Mapping[str, RadioState], trust: ClockTrust, disbelief: Disbelief | None
+) -> Iterator[Document]:
     if trust is ClockTrust.UNTRUSTED:
         words = explain_reason("clock_untrusted")
         yield _item("clock_untrusted", words.text, words.next)
+    if disbelief is not None and disbelief.still:
+        yield _item(
+            "time_refused",
+            f"{SOURCES[disbelief.source]} says {off_by(disbelief.difference_ms)} and is not "
+            f"believed: {REASONS[disbelief.reason]}",
+            STEPS[disbelief.reason],
+            since=disbelief.at,
+        )
     for name, state in sorted(radios.items()):
         if state.status is RadioStatus.UP:
             continue

@@ -40,8 +40,8 @@ STEPS = {
     "led into the future: only the cloud's signed time can take it back.",
     Reason.BEYOND_DRIFT: "See who is right (`chronyc tracking`). The cloud's signed time settles "
     "it; without any, and if the house is wrong, restart the machine.",
-    Reason.OUTAGE_TOO_LONG: "If it was off for so long, raise `time.longest_outage_days` and restart "
-    "the gateway, or let the cloud or a technician sign the time.",
+    Reason.OUTAGE_TOO_LONG: "If it was off for so long, raise `time.longest_outage_days` and "
+    "restart the gateway, or let the cloud or a technician sign the time.",
     Reason.ALONE: "Check the clock of whoever signed. If it is right, a second source of another "
     "kind that says the same within ten minutes settles it.",
     Reason.BEHIND_LAST: "Its battery may be empty. Any other source of time will do.",

@@ -42,7 +42,7 @@ _REASONS = {
     "waiting_for_erase": Words("the same digits are still on the lock for another code"),
     "clock_untrusted": Words(
         "the gateway does not know the time since it started, and opens nothing by guess",
-        "Restore the network, so that the clock can be set.",
+        "Restore the network, so that the clock can be set; `lock-gateway clock` says more.",
     ),
     "expired": Words("its window is over"),
     "use_limit_reached": Words("it was used as often as allowed"),
