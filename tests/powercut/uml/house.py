@@ -78,7 +78,6 @@ class House:
     doors: RunningWorld
     operations: Operations
     machine: Machine
-    state: Path
     devices: dict[str, str]
 
     def codes(self, door: str) -> set[str]:
@@ -132,7 +131,7 @@ async def house(folder: Path, *, new: bool = False) -> AsyncIterator[House]:
         machine = Machine(folder, running.radio, (broker.host, broker.port), inside)
         state = folder / "state"
         state.mkdir()
-        built = House(cloud, running, Operations(running.world), machine, state, {})
+        built = House(cloud, running, Operations(running.world), machine, {})
         outside = folder / "outside.toml"
         socket = folder / "api.sock"
         outside.write_text(_config(state / "lock-gateway", running.radio, broker.port, socket))

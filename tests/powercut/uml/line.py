@@ -38,7 +38,7 @@ class Line:
     def __init__(self, broker: tuple[str, int], log: Path) -> None:
         ours, self.theirs = socket.socketpair()
         self.notes: dict[str, Any] = {}
-        """What the guest said of itself: `up`, `boot_id`, `ended`."""
+        """What the guest said of itself: `boot_id`, `ended`."""
         self._ours, self._broker, self._log = ours, broker, log
         self._writer: asyncio.StreamWriter | None = None
         self._channels: dict[int, asyncio.Queue[bytes]] = {}

@@ -30,6 +30,8 @@ MOST_CODES: Final = 10
 _WATCH_S: Final = 0.02
 _HELLO_S: Final = 0.25
 _ANSWER_S: Final = 20.0
+_AGAIN: Final = 60
+"""Events and orders asked for again after each start."""
 
 _clock = SystemClock(ClockTrust.TRUSTED)
 
@@ -65,7 +67,7 @@ class Load:
         self._orders: dict[str, Order] = {}
         self._digits: set[str] = set()
         self._seen: set[tuple[str, str]] = set()
-        self.opened = 0
+        self._opened = 0
 
     # ------------------------------------------------------------------------------ doing
 
@@ -129,7 +131,7 @@ class Load:
         door = self._random.choice(list(self._house.devices))
         present = [c for c in (*self._stays, *self._live()) if door in c.doors]
         if present:
-            self.opened += await self._house.type_code(door, self._random.choice(present).digits)
+            self._opened += await self._house.type_code(door, self._random.choice(present).digits)
 
     async def _order(self) -> None:
         order = Order(
@@ -171,20 +173,20 @@ class Load:
     # ----------------------------------------------------------------------------- asking
 
     async def ask_again(self) -> None:
-        """Every order once more: the same answer, and nothing done a second time.
+        """The latest orders once more: the same answers, and nothing done a second time.
 
         The witness compares the answers; here: that one comes, and what the locks did.
         """
         results = self._house.cloud.results
         results.clear()
-        for order in self._orders.values():
+        latest = list(self._orders.values())[-_AGAIN:]
+        for order in latest:
             self._send(order)
+        asked = {order.command_id for order in latest}
         try:
-            await self._house.until(
-                "answers to orders", lambda: results.keys() >= self._orders.keys(), _ANSWER_S
-            )
+            await self._house.until("answers to orders", lambda: results.keys() >= asked, _ANSWER_S)
         except TimeoutError:
-            missing = sorted(self._orders.keys() - results.keys())
+            missing = sorted(asked - results.keys())
             self._witness.found(Kind.LOST, f"no answer to {', '.join(missing)}")
         for door in self._house.devices:
             for kind in ("unlock", "lock"):
@@ -201,7 +203,7 @@ class Load:
         answer = self._house.cloud.results.get(command_id, {})
         return bool(answer.get("result", {}).get("outcome") == "confirmed")
 
-    async def events_again(self, most: int = 60) -> None:
+    async def events_again(self, most: int = _AGAIN) -> None:
         """The newest events that were heard, once more: each is there and as it was."""
         known = sorted(self._witness.events)[-most:]
         if not known:
@@ -282,4 +284,9 @@ class Load:
     @property
     def counts(self) -> dict[str, int]:
         taken = sum(code.taken for code in self._codes.values())
-        return {"codes": len(self._codes), "taken back": taken, "orders": len(self._orders)}
+        return {
+            "codes": len(self._codes),
+            "taken back": taken,
+            "openings": self._opened,
+            "orders": len(self._orders),
+        }

@@ -99,7 +99,9 @@ def swallows_sync() -> str:
     """The library that makes every fsync do nothing, for the control. CannotRun."""
     found = sorted(Path("/usr/lib").glob("*/libeatmydata.so"))
     if not found:
-        raise CannotRun("libeatmydata.so is missing: apt-get install libeatmydata1")
+        raise CannotRun(
+            "libeatmydata.so is missing: apt-get install libeatmydata1, or tools/setup_powercut.sh"
+        )
     return str(found[0])
 
 
