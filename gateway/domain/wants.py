@@ -21,7 +21,7 @@ from gateway.domain.grants import DesiredGrant, Enforcement, GrantState, Origin
 from gateway.domain.instant import SECOND, ClockTrust, Instant, after
 from gateway.domain.probe import PROBE_SCHEDULE
 from gateway.domain.spans import SpanCache
-from gateway.domain.windows import Always, Recurring, Span, Timed, Window
+from gateway.domain.windows import Always, Recurring, Span, Timed, Window, told_twice
 
 if TYPE_CHECKING:
     from gateway.domain.ids import CredentialId
@@ -106,7 +106,9 @@ def want_of(
     if grant.origin is Origin.PROBE:
         schedules: tuple[LockSchedule, ...] = (PROBE_SCHEDULE,)
     else:
-        schedules = _schedules_on_lock(device, grant.window, moment, policy, slot, is_open=is_open)
+        schedules = _schedules_on_lock(
+            device, grant.window, span, moment, policy, slot, is_open=is_open
+        )
     opens, closes = _edges(grant.window, on_lock=bool(schedules))
     if absent is not None:
         state, reason = absent
@@ -204,6 +206,7 @@ def _edges(window: Window, *, on_lock: bool) -> tuple[Enforcement, Enforcement]:
 def _schedules_on_lock(
     device: Device,
     window: Window,
+    span: Span | None,
     moment: Moment,
     policy: Policy,
     slot: Slot | None,
@@ -217,8 +220,10 @@ def _schedules_on_lock(
     door less safe or the guest less served.
     """
     schedules = _expressed(device, window)
-    if not schedules:
+    if not schedules or isinstance(window, Always):
         return ()
+    if span is not None and told_twice(window, span, device.zone):
+        return ()  # the lock's local time cannot tell this one: the gateway keeps it
     if slot is not None and isinstance(slot.content, Known):
         if kinds(slot.schedules) == kinds(schedules):
             return schedules

@@ -128,10 +128,42 @@ def ended(window: Window, at: Instant) -> bool:
     return span_from(window, at) is None
 
 
+def told_twice(window: Timed | Recurring, span: Span, zone: str) -> bool:
+    """Whether an edge of the window is shown twice by clocks in `zone` around this span.
+
+    Who has local time only, as a lock does, cannot tell the two apart: it would open again after
+    the close, or refuse after the opening. An edge within a minute of such a time counts as one,
+    because clocks are some seconds off.
+    """
+    info = zone_info(zone)
+    edges = [_wall(at, info) for at in (span.opens_at, span.closes_at) if at is not None]
+    if isinstance(window, Recurring):
+        midnights = [wall.replace(hour=0, minute=0, second=0, microsecond=0) for wall in edges]
+        edges += [
+            midnight + minute * _MINUTE
+            for midnight in midnights
+            for rule in window.rules
+            if midnight.isoweekday() in rule.weekdays
+            for minute in (rule.start_minute, rule.end_minute)
+        ]
+    return any(_shown_twice(edge + nearly) for edge in edges for nearly in _NEARLY)
+
+
+def _wall(at: Instant, zone: ZoneInfo) -> datetime:
+    return to_datetime(at).astimezone(zone)
+
+
+def _shown_twice(wall: datetime) -> bool:
+    """In a gap the two offsets are the other way round (PEP 495)."""
+    first, second = wall.replace(fold=0).utcoffset(), wall.replace(fold=1).utcoffset()
+    return first is not None and second is not None and first > second
+
+
 _UNBOUNDED = Span(None, None)
 _MONDAY = datetime(1969, 12, 29, tzinfo=UTC)
 """The Monday from which local minutes and weeks are counted, on the wall clock of any zone."""
 _MINUTE = timedelta(minutes=1)
+_NEARLY = (-_MINUTE, timedelta(), _MINUTE)
 _DAY_MINUTES = 1440
 _WEEK_MINUTES = 7 * _DAY_MINUTES
 _HORIZON = from_datetime(datetime(9999, 1, 1, tzinfo=UTC))
@@ -144,7 +176,7 @@ def _zone_names() -> frozenset[str]:
 
 @cache
 def zone_info(name: str) -> ZoneInfo:
-    """`name` is known. `ZoneInfo(name)` would ask the host's files first, and be of another year."""
+    """`name` is known. `ZoneInfo(name)` would ask the host's files first, of another year maybe."""
     with files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as file:
         return ZoneInfo.from_file(file, key=name)
 

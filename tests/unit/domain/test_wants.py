@@ -10,7 +10,7 @@ from gateway.domain.capabilities import Capabilities, CodeLimits, ScheduleSuppor
 from gateway.domain.devices import Device, LockClock, WeekDay, YearDay
 from gateway.domain.grants import DesiredGrant, Enforcement, GrantState
 from gateway.domain.ids import CredentialId, DeviceId
-from gateway.domain.instant import DAY, HOUR, ClockTrust, Instant
+from gateway.domain.instant import DAY, HOUR, ClockTrust, Instant, after, from_rfc3339
 from gateway.domain.secret import DigitsFacts, KeyedHash
 from gateway.domain.wants import Moment, Policy, enforces_windows, want_of
 from gateway.domain.windows import Always, Recurring, Timed, Weekly
@@ -74,6 +74,67 @@ def test_which_weekly_windows_a_lock_can_express(rule: Weekly, zone: str, kept: 
     )
     expected = (WeekDay(rule.weekdays, rule.start_minute, rule.end_minute),) if kept else ()
     assert want.schedules == expected
+
+
+FOLD = from_rfc3339("2026-10-25T01:00:00Z")
+"""In Berlin 03:00 becomes 02:00: from two to three everything is shown twice."""
+
+
+@pytest.mark.parametrize(
+    ("opens", "closes", "kept"),
+    [
+        ("2026-10-24T23:00:00Z", "2026-10-25T00:45:00Z", False),
+        ("2026-10-25T00:30:00Z", "2026-10-25T08:00:00Z", False),
+        ("2026-10-25T01:30:00Z", "2026-10-25T08:00:00Z", False),
+        ("2026-10-24T15:00:00Z", "2026-10-25T09:00:00Z", True),
+        ("2026-10-24T15:00:00Z", "2026-10-24T23:58:00Z", True),
+        ("2026-10-25T02:02:00Z", "2026-10-25T09:00:00Z", True),
+    ],
+    ids=[
+        "would open again",
+        "would refuse in between",
+        "would open before",
+        "over",
+        "ends",
+        "starts",
+    ],
+)
+def test_a_lock_is_not_trusted_with_an_edge_that_its_clock_shows_twice(
+    opens: str, closes: str, kept: bool
+) -> None:
+    window = Timed(from_rfc3339(opens), from_rfc3339(closes))
+    moment = Moment(Instant(FOLD - 2 * HOUR))
+    lock = replace(KEEPER, clock=LockClock(0, 100, moment.now, True))
+    assert (
+        bool(want_of(lock, replace(GRANT, window=window), moment, POLICY, None).schedules) is kept
+    )
+
+
+@pytest.mark.parametrize(
+    ("rules", "before_s", "kept"),
+    [
+        ((Weekly(frozenset({6, 7}), 110, 150),), 30 * 3600, True),
+        ((Weekly(frozenset({6, 7}), 110, 150),), 3600, False),
+        ((Weekly(frozenset({6, 7}), 150, 600),), -1800, False),
+        ((Weekly(frozenset({6, 7}), 150, 600),), -12 * 3600, True),
+        ((Weekly(frozenset({7}), 60, 130), Weekly(frozenset({7}), 160, 240)), 3600, False),
+        ((Weekly(frozenset({7}), 60, 240),), 3600, True),
+    ],
+    ids=["the day before", "ends twice", "starts twice", "a week later", "hole inside", "around"],
+)
+def test_nor_with_a_weekly_one_on_the_day_of_the_change(
+    rules: tuple[Weekly, ...], before_s: int, kept: bool
+) -> None:
+    window = Recurring(rules, "Europe/Berlin")
+    moment = Moment(after(FOLD, -before_s))
+    lock = replace(
+        KEEPER,
+        capabilities=replace(KEEPER.capabilities, schedules=ScheduleSupport(2, 1)),
+        clock=LockClock(0, 100, moment.now, True),
+    )
+    assert (
+        bool(want_of(lock, replace(GRANT, window=window), moment, POLICY, None).schedules) is kept
+    )
 
 
 def test_far_ahead_nothing_is_written_and_the_day_is_named() -> None:
