@@ -96,8 +96,10 @@ class Air:
 
     `loss_request`: a frame never arrives at the lock; `loss_answer`: the lock did it, its answer is
     lost; `loss_event`: what a lock says unasked is lost. All three after the radios' own retries.
-    `duplicate`: a frame comes twice, either way, `duplicate_after_s` later; bolt commands do not,
-    as it would be the air that acts twice. `latency_s`: least and most, each way.
+    `duplicate`: a frame comes twice, either way, `duplicate_after_s` later. An order comes twice at
+    once or not at all: a lock's APS layer rejects what it has seen for longer than anybody repeats
+    it (ZigBee 2.2.8.4.2), so that none is carried out again after a later one. Bolt commands never
+    do, as it would be the air that acts twice. `latency_s`: least and most, each way.
 
     `on_failure(address)`: the air or a fault kept an exchange from its answer, or made the lock
     refuse. `on_tamper(address, slot, how)`: the lock's memory is not what the gateway was told.
@@ -232,7 +234,7 @@ class Air:
             return
         door.receive(exchange.cluster, exchange.payload)
         if self.duplicate and not exchange.bolt and self.rng.random() < self.duplicate:
-            again = self._between(self.duplicate_after_s)
+            again = 0.0 if exchange.changes else self._between(self.duplicate_after_s)
             self.loop.call_later(again, self._arrive_again, door, exchange)
 
     def _arrive_again(self, door: SimDoor, exchange: Exchange) -> None:
