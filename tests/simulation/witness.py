@@ -94,9 +94,9 @@ class Witness:
     def watch(self, door: SimDoor, *, schedules_proven: bool) -> None:
         """From now on everything that this door does is told."""
         device, profile = self.device(door), door.profile
-        codes = self._cloud.devices[device]["capabilities"].get("codes") or {}
+        codes = self._cloud.devices[device]["capabilities"]["constraints"]["codes"]
         facts = Lock(
-            slots=codes.get("slots"),
+            slots=codes["slots"] - len(codes["reserved_slots"]),
             lengths=(profile.min_code_length, profile.max_code_length),
             battery=True,
             keeps_windows=schedules_proven,

@@ -161,18 +161,21 @@ class Watch:
                 if why is None:
                     failed = must
                 else:
-                    excuse = why
+                    excuse, pair.excused_at = why, at
         if failed is not None:
             self._figures.samples += 1
-            if at > self._due(failed, pair.shut_since):
+            if at > self._due(failed, pair, pair.shut_since):
                 since_s = (at - failed.begin) // 1000
                 words = f"a valid code does not open, {since_s} s after T was over"
                 self._flag(pair, at, "UNAVAILABLE", words)
         elif excuse is not None:
             self._figures.excused[excuse] += 1
 
-    def _due(self, must: Must, shut_since: int) -> int:
-        """What worked may be in the middle of being written anew."""
+    def _due(self, must: Must, pair: Pair, shut_since: int) -> int:
+        """What worked may be in the middle of being written anew. What could not be begun, for
+        want of a slot or because somebody else had these digits, begins when that is over."""
+        if pair.excused_at is not None and pair.excused_at >= shut_since:
+            return pair.excused_at + self._promise.t_ms
         if shut_since <= must.begin:
             return must.begin + (self._promise.t_ms if must.patient else 0)
         return shut_since + (self._promise.t_ms if must.patient else self._promise.blink_ms)
