@@ -2,9 +2,10 @@
 #   PYTHON=/usr/bin/python3.11   builds the environment with that interpreter
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit lint format bench powercut mutants pictures lock clean
+.PHONY: help setup demo test unit lint format bench simulate powercut mutants pictures lock clean
 
 VENV ?= .venv
+SEEDS ?= 200
 BIN := $(VENV)/bin
 CODE = $(wildcard gateway firmware-sims/firmware_sims tests benchmarks tools)
 export VENV
@@ -38,6 +39,9 @@ format: setup  ## let ruff format and mend what it can
 
 bench: setup  ## the figures, as a table and as JSON
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+simulate: setup  ## buildings in virtual time, from seeds; SEEDS=200, SEEDS=1000:1200, ARGS="--seed 7"
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(ARGS)
 
 mutants: setup  ## plants bugs in copies of the product; the simulation must find each; ARGS="--only erase"
 	@$(BIN)/python -m tests.simulation.mutants $(ARGS)

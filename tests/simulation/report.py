@@ -70,9 +70,10 @@ def _named(total: Counter[str], prefix: str) -> str:
 
 
 def story(result: Result, without: Sequence[str]) -> str:
-    replay = f"python -m tests.simulation --seed {result.seed}"
+    replay = f"--seed {result.seed}"
     if without:
         replay += f" --without {','.join(without)}"
+    replay = f'make simulate ARGS="{replay}"'
     lines = [f"seed {result.seed}, trace {result.digest}", f"  with {result.swarm}"]
     if not result.violations:
         return "\n".join([*lines, "  every promise was kept"])
