@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.domain.grants import GrantState
 from gateway.domain.instant import ClockTrust, Instant
 from gateway.local.documents import time
-from gateway.local.timewords import REASONS, SOURCES, STEPS, off_by
+from gateway.local.timewords import REASONS, SOURCES, STEPS, off_by, stands
 from gateway.local.walltime import duration, relative
 from gateway.local.words import explain_reason
 from gateway.radios.api import RadioState, RadioStatus
@@ -78,7 +78,7 @@ def _gateway(
     if trust is ClockTrust.UNTRUSTED:
         words = explain_reason("clock_untrusted")
         yield _item("clock_untrusted", words.text, words.next)
-    if disbelief is not None and disbelief.still:
+    if disbelief is not None and stands(disbelief):
         yield _item(
             "time_refused",
             f"{SOURCES[disbelief.source]} says {off_by(disbelief.difference_ms)} and is not "

@@ -16,7 +16,7 @@ from gateway.domain.timebelief import AUTHENTICATED, Reason, Source
 from gateway.errors import MessageError, StoreBusy, StoreFull
 from gateway.local import documents, queries
 from gateway.local.server import RequestRefused
-from gateway.local.timewords import REASONS, SOURCES, STEPS, explain_clock
+from gateway.local.timewords import REASONS, SOURCES, STEPS, explain_clock, stands
 from gateway.local.walltime import clock_time
 from gateway.store import devices, events
 from gateway.timekeeping.proof import TYPES
@@ -187,7 +187,7 @@ def _refused(last: Disbelief | None) -> Document | None:
         "difference_ms": last.difference_ms,
         "reason": last.reason.value,
         "reason_text": REASONS[last.reason],
-        "still": last.still,
+        "still": stands(last),
     }
 
 

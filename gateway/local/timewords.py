@@ -90,6 +90,11 @@ def off_by(difference_ms: int) -> str:
     return f"{duration(abs(difference_ms))} {'ahead' if difference_ms >= 0 else 'behind'}"
 
 
+def stands(last: Disbelief) -> bool:
+    """It says so to this day. A technician says it once, and is answered then."""
+    return last.still and last.source is not Source.TECHNICIAN
+
+
 def _doors(view: ClockView, zone: str, waiting_codes: int) -> list[str]:
     if view.trust is not ClockTrust.UNTRUSTED:
         error = "" if view.error_ms is None else f", to within {duration(view.error_ms)}"
@@ -97,14 +102,14 @@ def _doors(view: ClockView, zone: str, waiting_codes: int) -> list[str]:
         if view.trust is ClockTrust.HOLDOVER:
             going.append("That may go on for weeks: the error grows by no more than the crystal's.")
         return going
-    waiting = f"; {waiting_codes} wait now" if waiting_codes else ""
+    waiting = f" (waiting now: {waiting_codes})" if waiting_codes else ""
     if view.floor is None:
         erasures = "No erasure that is due by time is carried out: no time was ever proven here."
     else:
         floor = clock_time(view.floor, zone)
         erasures = f"Erasures due by {floor} are carried out; later ones wait."
     return [
-        f"Codes with a window are not newly written until it is{waiting}.",
+        f"Codes with a window are not newly written until the time is proven{waiting}.",
         "What is on a lock stays there and opens. What is revoked is erased as ever.",
         erasures,
         "`lock-gateway unlock` works; the cloud's must answer a fresh challenge.",
@@ -125,7 +130,7 @@ def _waits_for(view: ClockView) -> str | None:
 
 
 def _refusal(last: Disbelief | None) -> list[str]:
-    if last is None or not last.still:
+    if last is None or not stands(last):
         return []
     source = SOURCES[last.source]
     return [f"{source[0].upper()}{source[1:]} is not believed. {STEPS[last.reason]}"]

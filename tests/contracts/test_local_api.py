@@ -16,12 +16,14 @@ from gateway.domain.events import EventType, Fact
 from gateway.domain.grants import GrantState
 from gateway.domain.ids import CredentialId, GrantId
 from gateway.domain.instant import ClockTrust, Instant, after
+from gateway.domain.timebelief import Source
 from gateway.errors import ConfigError, RadioRefused, RadioUnavailable, RequestError
 from gateway.local.access import Access
 from gateway.local.server import LocalServer
 from gateway.radios.api import RadioState, RadioStatus
 from gateway.store import devices, journal, reported
 from tests.local_house import CANARY, DEADLINE_S, FRONT, NOW, SAUNA, House, open_house
+from tests.signer import Signer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -441,7 +443,7 @@ async def test_reading_and_acting_take_their_groups(
         house.answers["unlock"] = house.answers["remove_device"] = {"outcome": "confirmed"}
         for path in (
             "/v1/status", "/v1/devices", "/v1/devices/front", "/v1/codes", "/v1/plan",
-            "/v1/why/Ada/front", "/v1/events",
+            "/v1/why/Ada/front", "/v1/events", "/v1/clock",
         ):  # fmt: skip
             if reads == 200 and path == "/v1/events":
                 await lines(house, "GET", path)
@@ -458,6 +460,8 @@ async def test_reading_and_acting_take_their_groups(
                 assert "54321" in document["error"]["message"]
         if acts == 403:
             assert (await house.call("POST", "/v1/join", JOIN))[0] == 403
+            for path in ("/v1/clock/challenge", "/v1/clock/token"):
+                assert (await house.call("POST", path, {"token": "x"}))[0] == 403
             assert house.operations.orders == []
             row = await house.store.fetch_one(journal.command("cmd_1"))  # type: ignore[arg-type]  # an id
             assert row is None
@@ -485,8 +489,18 @@ def fields(document: Any) -> set[str]:
     return set(document) | inner
 
 
-async def test_every_field_is_documented(house: House) -> None:
+async def test_every_field_is_documented(tmp_path: Path) -> None:
+    issuers = Signer("gw_test").issuers(Source.TECHNICIAN)
+    async with open_house(tmp_path, issuers=issuers) as house:
+        await every_field_is_documented(house)
+
+
+async def every_field_is_documented(house: House) -> None:
     house.answers["unlock"] = {"outcome": "confirmed"}
+    house.machine.rtc_off_s = 0.0
+    await house.keeper.begin()
+    house.machine.set_wall(3600.0)
+    await house.keeper.look()
     await house.store.submit(
         lambda tx: devices.update_device(
             tx, FRONT, clock_error_ms=1, clock_bound_ms=1, clock_read_at=NOW, clock_zone_proven=True
@@ -496,11 +510,12 @@ async def test_every_field_is_documented(house: House) -> None:
         await house.get(path)
         for path in (
             "/v1/status", "/v1/devices", "/v1/devices/front", "/v1/codes?all=1", "/v1/plan",
-            "/v1/why/Ada/front", "/v1/why/Weak/front",
+            "/v1/why/Ada/front", "/v1/why/Weak/front", "/v1/clock",
         )
     ]  # fmt: skip
     told.append((await house.call("POST", "/v1/commands", unlock()))[1])
     told.append((await house.call("POST", "/v1/codes/Ada/reveal", {}))[1])
+    told.append((await house.call("POST", "/v1/clock/challenge", {}))[1])
     told.append((await house.call("GET", "/v1/nothing"))[1])
     told += await lines(house, "GET", "/v1/events")
     told += await lines(house, "POST", "/v1/join", JOIN)
