@@ -12,13 +12,12 @@ order is kept unless `reorder` breaks it. Message expiry is not simulated: it on
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from gateway.errors import CloudUnavailable
-from gateway.sync.connection import Connection, Connector, Delivery, Endpoint, PublishRefused, Will
-from gateway.sync.mqtt import RECEIVE_MAXIMUM, SEND_WINDOW
+from gateway.sync.connection import Connection, Connector, Endpoint, PublishRefused, Will
+from tests.simulation.connection import SimConnection, answered
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -27,18 +26,12 @@ if TYPE_CHECKING:
     Note = Callable[..., None]  # note(kind, **facts): one line of the trace
 
 
-MISSED_KEEPALIVES: Final = 1.5
-"""After so many keepalive periods of silence both ends give a connection up (MQTT 5, 3.1.2.10)."""
-
 _NEXT: Final = 1e-6
 """Seconds between two messages that may not overtake one another: timers of one moment may."""
 
 
-class SimBroker:
-    """One broker for all lives of one gateway, and the one subscriber at its other side.
-
-    Chances are from 0 to 1 for each message; all of it may be changed at any time.
-    """
+class Weather:
+    """Chances are from 0 to 1 for each message; all of it may be changed at any time."""
 
     def __init__(self, rng: Random, note: Note) -> None:
         self.delay_s: tuple[float, float] = (0.02, 0.2)
@@ -60,9 +53,23 @@ class SimBroker:
         """Told when `connected` has become true."""
         self._rng = rng
         self._note = note
+
+    def _late(self) -> float:
+        return self._rng.uniform(*self.late_s)
+
+    def _trouble(self, why: str) -> None:
+        self._note("broker." + why)
+        self.on_trouble(why)
+
+
+class SimBroker(Weather):
+    """One broker for all lives of one gateway, and the one subscriber at its other side."""
+
+    def __init__(self, rng: Random, note: Note) -> None:
+        super().__init__(rng, note)
         self._loop = asyncio.get_running_loop()
         self._up = True
-        self._connection: _SimConnection | None = None
+        self._connection: SimConnection | None = None
         self._dead: set[int] = set()
         self._will: tuple[asyncio.TimerHandle, Will] | None = None
         self._retained: dict[str, bytes] = {}
@@ -134,13 +141,13 @@ class SimBroker:
             connection.silent = True
             self._end(connection, "the power is off", noticed=False)
 
-    async def _open(self, life: int, endpoint: Endpoint) -> _SimConnection:
+    async def _open(self, life: int, endpoint: Endpoint) -> SimConnection:
         wait = 3 * self._rng.uniform(*self.delay_s)  # TCP or TLS, CONNECT, SUBSCRIBE
         reachable = self._up
         if not reachable and self._rng.random() < 0.5:
             wait = endpoint.connect_timeout_s
         paused = self._loop.create_future()
-        timer = self._loop.call_later(wait, _answer, paused, None)
+        timer = self._loop.call_later(wait, answered, paused, None)
         try:
             await paused
         finally:
@@ -154,7 +161,7 @@ class SimBroker:
             # Clean start ends the old session, and with it the delay (MQTT 5, 3.1.4.3); mosquitto
             # says the will then, others keep silent.
             self._say_will(will)
-        connection = self._connection = _SimConnection(self, life, endpoint)
+        connection = self._connection = SimConnection(self, life, endpoint)
         self._note("broker.connected")
         self.on_connected()
         for topic, payload in self._retained.items():
@@ -162,12 +169,12 @@ class SimBroker:
                 self._downward(topic, payload, retained=True)
         return connection
 
-    def _close(self, connection: _SimConnection, *, goodbye: bool) -> None:
+    def _close(self, connection: SimConnection, *, goodbye: bool) -> None:
         if goodbye:
             connection.will = None
         self._end(connection, "connection closed", noticed=True)
 
-    def _end(self, connection: _SimConnection | None, why: str, *, noticed: bool) -> None:
+    def _end(self, connection: SimConnection | None, why: str, *, noticed: bool) -> None:
         """Idempotent. `noticed`: the broker learns at once, and not by missing keepalives."""
         if connection is None or connection.lost is not None:
             return
@@ -185,7 +192,7 @@ class SimBroker:
 
     def accept(
         self,
-        connection: _SimConnection,
+        connection: SimConnection,
         topic: str,
         payload: bytes,
         retain: bool,
@@ -199,7 +206,7 @@ class SimBroker:
         connection.last_up = at = max(at, connection.last_up + _NEXT)
         self._loop.call_at(at, self._arrived, connection, topic, payload, retain, answer)
 
-    def _fall_silent(self, connection: _SimConnection, now: float) -> None:
+    def _fall_silent(self, connection: SimConnection, now: float) -> None:
         if connection.silent_until > now:
             return
         lasts = self._rng.uniform(1.0, 2 * connection.limit_s)
@@ -213,16 +220,16 @@ class SimBroker:
         else:
             self._loop.call_at(connection.silent_until, self._speaks_again, connection)
 
-    def _speaks_again(self, connection: _SimConnection) -> None:
+    def _speaks_again(self, connection: SimConnection) -> None:
         if connection is self._connection:
             self.on_connected()
 
-    def _end_of(self, connection: _SimConnection, why: str) -> None:
+    def _end_of(self, connection: SimConnection, why: str) -> None:
         self._end(connection, why, noticed=True)
 
     def _arrived(
         self,
-        connection: _SimConnection,
+        connection: SimConnection,
         topic: str,
         payload: bytes,
         retain: bool,
@@ -239,7 +246,7 @@ class SimBroker:
             return
         if retain:
             self._retained[topic] = payload
-        _answer(answer, self._heard is not None)
+        answered(answer, self._heard is not None)
         self._upward(topic, payload)
 
     def _upward(self, topic: str, payload: bytes) -> None:
@@ -313,9 +320,6 @@ class SimBroker:
 
     # ------------------------------------------------------------------------------ odds and ends
 
-    def _late(self) -> float:
-        return self._rng.uniform(*self.late_s)
-
     def _will_is_due(self, will: Will) -> None:
         self._will = None
         self._say_will(will)
@@ -333,96 +337,3 @@ class SimBroker:
         self._will = None
         timer.cancel()
         return will
-
-    def _trouble(self, why: str) -> None:
-        self._note("broker." + why)
-        self.on_trouble(why)
-
-
-class _SimConnection:
-    """A `Connection` of one life, and what the broker knows of it."""
-
-    peer_address = "127.0.0.1"
-    """So that unsigned orders are taken."""
-
-    def __init__(self, broker: SimBroker, life: int, endpoint: Endpoint) -> None:
-        self.life = life
-        self.will: Will | None = endpoint.will
-        self.limit_s = MISSED_KEEPALIVES * endpoint.keepalive_s
-        self.lost: CloudUnavailable | None = None
-        self.silent = False
-        """Nothing that is on its way will arrive."""
-        self.silent_until = 0.0
-        self.last_up = 0.0
-        self._broker = broker
-        self._loop = asyncio.get_running_loop()
-        self._window = asyncio.Semaphore(SEND_WINDOW)
-        self._pending: dict[asyncio.Future[bool], None] = {}
-        self._inbox: deque[Delivery] = deque()
-        self._waiting: deque[tuple[str, bytes, bool]] = deque()
-        self._unacknowledged = 0
-        self._arrival: asyncio.Future[None] | None = None
-
-    async def publish(
-        self,
-        topic: str,
-        payload: bytes,
-        *,
-        retain: bool = False,
-        expiry_s: int | None = None,
-        correlation: bytes | None = None,
-    ) -> bool:
-        async with self._window:
-            if self.lost is not None:
-                raise self.lost
-            answer: asyncio.Future[bool] = self._loop.create_future()
-            self._pending[answer] = None
-            try:
-                self._broker.accept(self, topic, payload, retain, answer)
-                return await answer
-            finally:
-                self._pending.pop(answer, None)
-
-    async def deliveries(self) -> AsyncIterator[Delivery]:
-        while True:
-            if self.lost is not None:
-                raise self.lost
-            if self._inbox:
-                yield self._inbox.popleft()
-            else:
-                self._arrival = self._loop.create_future()
-                await self._arrival
-
-    def take(self, topic: str, payload: bytes, retained: bool) -> None:
-        """From the broker; beyond the client's Receive Maximum it waits there."""
-        if self._unacknowledged >= RECEIVE_MAXIMUM:
-            self._waiting.append((topic, payload, retained))
-            return
-        self._unacknowledged += 1
-        self._inbox.append(Delivery(topic, payload, retained, self._acknowledged))
-        self._wake()
-
-    def _acknowledged(self) -> None:
-        if self.lost is not None:
-            return
-        self._unacknowledged -= 1
-        if self._waiting:
-            self.take(*self._waiting.popleft())
-
-    def lose(self, why: str) -> None:
-        """The end: whoever waits learns at once."""
-        self.lost = CloudUnavailable(why)
-        for answer in self._pending:
-            if not answer.done():
-                answer.set_exception(self.lost)
-                answer.exception()  # retrieved: whoever waited may have left already
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._arrival is not None and not self._arrival.done():
-            self._arrival.set_result(None)
-
-
-def _answer(future: asyncio.Future[Any], value: object) -> None:
-    if not future.done():
-        future.set_result(value)

@@ -6,10 +6,10 @@ schedule again afterwards; what it does at its doors stays the same.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.domain.instant import HOUR, MINUTE
+from tests.simulation.orders import encode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,14 +52,14 @@ def retained_command(cloud: SimCloud, rng: Random) -> None:
     """An unlock that the broker keeps and delivers at every connection from now on."""
     command = _unlock(cloud, rng, cloud.clock() + HOUR)
     if command is not None:
-        cloud.send_raw("commands", _encode(command), retain=True)
+        cloud.send_raw("commands", encode(command), retain=True)
 
 
 def stale_command(cloud: SimCloud, rng: Random) -> None:
     """An unlock of yesterday's making."""
     command = _unlock(cloud, rng, cloud.clock() - rng.randint(MINUTE, 24 * HOUR))
     if command is not None:
-        cloud.send_raw("commands", _encode(command))
+        cloud.send_raw("commands", encode(command))
 
 
 def bold_ack(cloud: SimCloud, rng: Random) -> None:
@@ -131,8 +131,4 @@ def _unlock(cloud: SimCloud, rng: Random, not_after: int) -> Json | None:
 
 
 def _send(cloud: SimCloud, leaf: str, message: Json) -> None:
-    cloud.send_raw(leaf, _encode(message))
-
-
-def _encode(message: Json) -> bytes:
-    return json.dumps({"schema": 1, **message}).encode()
+    cloud.send_raw(leaf, encode(message))
