@@ -102,7 +102,8 @@ class Air:
     do, as it would be the air that acts twice. `latency_s`: least and most, each way.
 
     `on_failure(address)`: the air or a fault kept an exchange from its answer, or made the lock
-    refuse. `on_tamper(address, slot, how)`: the lock's memory is not what the gateway was told.
+    refuse. `on_lost_event(address)`: what a lock said unasked came to nobody's ears.
+    `on_tamper(address, slot, how)`: the lock's memory is not what the gateway was told.
     """
 
     def __init__(self, rng: random.Random, start_unix_s: float, note: Callable[..., None]) -> None:
@@ -120,6 +121,7 @@ class Air:
         """Who is in the network, by address: the stick's and the library's memory."""
         self.radio: Listening | None = None
         self.on_failure: Callable[[str], None] = lambda _address: None
+        self.on_lost_event: Callable[[str], None] = lambda _address: None
         self.on_tamper: Callable[[str, int | None, str], None] = lambda _address, _slot, _how: None
         self._stick_up = True
         self._lanes: dict[tuple[str, bool], float] = {}
@@ -255,6 +257,8 @@ class Air:
     def _lost_up(self, door: SimDoor, cluster: int, payload: bytes, told: DoorEvent | None) -> None:
         if told is not None:
             self.note("event_lost", lock=door.name, did=told.kind, slot=told.slot)
+            if told.heard_at is None:
+                self.on_lost_event(door.address)
         elif self.radio is not None:
             self.radio.spoil(door, cluster, payload)
 

@@ -168,6 +168,12 @@ class Judge:
         if opened:
             self._use(at, pair)
 
+    def unheard(self, at: int, device_id: str) -> None:
+        """What this door told a moment ago was lost in the air: nobody can count that use. A stick
+        that was put back is heard by only once the gateway has opened it again."""
+        self._pass(at)
+        self._doubt_uses(at, device_id)
+
     def unlocked_by_radio(self, at: int, device_id: str) -> None:
         self._unlocks.unlocked(at, device_id)
 

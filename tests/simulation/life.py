@@ -20,6 +20,7 @@ from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.ids import DeviceId
 from gateway.domain.timebelief import Source
 from gateway.drivers.catalog import driver_for
+from gateway.errors import StoreError
 from gateway.housekeeping import Housekeeper, Kept
 from gateway.radios.arbiter import Arbiter
 from gateway.scheduler.fleet import Fleet
@@ -62,6 +63,8 @@ class Ending(Enum):
 
     POWER = "power"
     KILLED = "killed"
+    REFUSED = "refused"
+    """It said why it cannot start; a full disk is a reason (docs/operations.md)."""
     FELL = "fell"
     """By itself: a fault of ours."""
 
@@ -125,7 +128,12 @@ class Life:
         return self.ending
 
     async def _daemon(self, store: Store) -> None:
-        supervisor = await self._compose(store)
+        try:
+            supervisor = await self._compose(store)
+        except StoreError as error:
+            self.fell_of = f"it cannot start: {error}"
+            self.end(Ending.REFUSED)
+            return
         supervisor.start()
         await supervisor.run_until(asyncio.Event())
         fault = supervisor.fault

@@ -365,6 +365,26 @@ def test_a_use_that_the_power_cut_may_have_lost_is_no_end(world: Building) -> No
     assert world.rules == []
 
 
+def test_a_use_that_nobody_heard_of_is_no_end(world: Building) -> None:
+    world.order(use={"limit": 1})
+    world.opens("483920")
+    world.wait(10 * MIN)
+    world.judge.door(world.now, DOOR, "483920", True)
+    world.judge.unheard(world.now + S, DOOR)
+    world.wait(HOUR)
+    assert world.rules == []
+
+
+def test_only_the_door_that_was_not_heard_is_excused(world: Building) -> None:
+    world.order(use={"limit": 1})
+    world.opens("483920")
+    world.wait(10 * MIN)
+    world.judge.door(world.now, DOOR, "483920", True)
+    world.judge.unheard(world.now + S, OTHER)
+    world.wait(HOUR)
+    assert world.rules == ["LATE"]
+
+
 def test_late_figures_are_measured(world: Building) -> None:
     world.order(opens=0, closes=HOUR)
     world.opens("483920")

@@ -85,6 +85,7 @@ class Witness:
         cloud.on_message = self._cloud_heard
         air.on_failure = self._radio_failed
         air.on_tamper = self._tampered
+        air.on_lost_event = self._event_lost
 
     def device(self, door: SimDoor) -> str:
         return self.device_of[door.address]
@@ -211,6 +212,10 @@ class Witness:
             self._link_due.cancel()
             self._link_due = None
         self.judge.link(self._now(), True)
+
+    def _event_lost(self, address: str) -> None:
+        if address in self.device_of:
+            self.judge.unheard(self._now(), self.device_of[address])
 
     def _radio_failed(self, address: str) -> None:
         door, now = self._air.members.get(address), self._now()

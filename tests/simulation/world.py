@@ -100,6 +100,7 @@ class World:
         self._off_s = 0.0
         self._lives = 0
         self._life: Life | None = None
+        self._mended = asyncio.Event()
         self.defects: list[str] = []
         """What no life of a daemon may show: that it ended by itself, that a task failed."""
 
@@ -234,6 +235,7 @@ class World:
     async def _heal(self) -> None:
         """One more start in a good world; then everything must come right by itself."""
         self.trace.note("healing")
+        self._mended.set()
         self.end_life(Ending.POWER, 1.0)
         await asyncio.sleep(HEAL_AT_LEAST_S)
         with contextlib.suppress(TimeoutError):  # the judge will say what is missing
@@ -267,12 +269,12 @@ class World:
             self._life = None
             self.witness.power(on=False)
             self.trace.note("life_over", how=ending.value, why=life.fell_of or None)
-            if ending is Ending.FELL:
+            if ending is Ending.FELL or (ending is Ending.REFUSED and not self.disk.full):
                 self.defects.append(f"the daemon ended by itself: {life.fell_of}")
             if ending is Ending.POWER:
                 self.machine.cut()
                 host = None
-                await asyncio.sleep(self._off_s)
+                await self._until_power()
             else:
                 await asyncio.sleep(RESTART_S)
 
@@ -281,6 +283,12 @@ class World:
         if self._life is not None:
             self._off_s = off_s
             self._life.end(ending)
+
+    async def _until_power(self) -> None:
+        """An outage ends by itself, or when everything is put right."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._off_s):
+                await self._mended.wait()
 
     def cut_in(self, transactions: int, cut: Cut, off_s: float) -> None:
         self._off_s = off_s
