@@ -110,7 +110,7 @@ def _doors(view: ClockView, zone: str, waiting_codes: int) -> list[str]:
         erasures = f"Erasures due by {floor} are carried out; later ones wait."
     return [
         f"Codes with a window are not newly written until the time is proven{waiting}.",
-        "What is on a lock stays there and opens. What is revoked is erased as ever.",
+        "What is on a lock stays on it; what is revoked is erased as ever.",
         erasures,
         "`lock-gateway unlock` works; the cloud's must answer a fresh challenge.",
     ]
