@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway import __version__, config, logs
-from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.ids import CredentialId, DeviceId
 from gateway.domain.timebelief import Limits, Source
 from gateway.domain.wants import Policy
@@ -40,7 +39,8 @@ from gateway.scheduler.loop import Scheduler
 from gateway.scheduler.loop import Settings as SchedulerSettings
 from gateway.scheduler.probe import Prober
 from gateway.sdnotify import Notifier
-from gateway.store import events, meta
+from gateway.starting import note_start
+from gateway.store import meta
 from gateway.store.database import Store, open_store
 from gateway.store.identities import Identities
 from gateway.store.keyring import Keyring, bind_key, load_or_create_key
@@ -145,7 +145,7 @@ async def _build(
     keeper: TimeKeeper,
 ) -> House:
     gateway_id = await _gateway_id(settings, store)
-    boot = await _note_start(store, clock)
+    boot = await note_start(store, clock)
     zone = settings.gateway.site_zone
     radio = _zigbee(settings, clock)
     radios: list[MeshRadio] = [radio] if radio is not None else []
@@ -237,29 +237,6 @@ def _issuers(settings: Settings, gateway_id: str) -> Issuers:
             Source.TECHNICIAN: load_keys(chosen.technician_issuers, "time.technician_issuers"),
         },
     )
-
-
-async def _note_start(store: Store, clock: HouseClock) -> int:
-    """Which start of the daemon this is."""
-    now, trust, opened = clock.now(), clock.trust, store.opened
-
-    def write(tx: Tx) -> int:
-        boot = meta.next_boot(tx)
-        body: dict[str, Value] = {"version": __version__, "boot": boot}
-        events.append(tx, Fact(EventType.GATEWAY_STARTED, now, body=body), trust)
-        if opened.set_aside is not None:
-            aside: dict[str, Value] = {"set_aside": opened.set_aside.name}
-            events.append(tx, Fact(EventType.GATEWAY_STORE_RESET, now, body=aside), trust)
-        return boot
-
-    boot = await store.submit(write)
-    if opened.set_aside is not None:
-        log.error(
-            "the database was damaged and is set aside; no lock is written to until a schedule"
-            " arrives",
-            set_aside=str(opened.set_aside),
-        )
-    return boot
 
 
 def _policy(settings: Settings) -> Policy:

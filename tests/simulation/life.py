@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway import __version__
-from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.ids import DeviceId
 from gateway.domain.timebelief import Source
 from gateway.drivers.catalog import driver_for
@@ -25,7 +24,7 @@ from gateway.housekeeping import Housekeeper, Kept
 from gateway.radios.arbiter import Arbiter
 from gateway.scheduler.fleet import Fleet
 from gateway.scheduler.loop import Scheduler, Settings
-from gateway.store import events, meta
+from gateway.starting import note_start
 from gateway.store.database import Store
 from gateway.store.files import prepare
 from gateway.store.identities import Identities
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.domain.wants import Policy
-    from gateway.store.tx import Tx
     from tests.simulation.broker import SimBroker
     from tests.simulation.disk import Disk
     from tests.simulation.machine import Host
@@ -148,7 +146,7 @@ class Life:
         keeper = TimeKeeper(self._host, clock, store)
         await keeper.begin()
         self.keeper = keeper
-        boot = await self._note_start(store, clock)
+        boot = await note_start(store, clock)
         identities = Identities(site.folder / "devices.json", self._new_device_id)
         fleet = Fleet(store, clock, [self.radio], driver_for, site.zone, identities)
         scheduler = Scheduler(
@@ -183,15 +181,6 @@ class Life:
         keeping = Housekeeper(store, clock, site.folder, Kept(30, 200_000), site.disk.usage)
         supervisor.add("housekeeping", keeping.run, OnEnd.RESTART)
         return supervisor
-
-    async def _note_start(self, store: Store, clock: HouseClock) -> int:
-        def write(tx: Tx) -> int:
-            boot = meta.next_boot(tx)
-            body: dict[str, Value] = {"version": __version__, "boot": boot}
-            events.append(tx, Fact(EventType.GATEWAY_STARTED, clock.now(), body=body), clock.trust)
-            return boot
-
-        return await store.submit(write)
 
     def _new_nonce(self) -> str:
         return f"{self._random.getrandbits(96):024x}"
