@@ -15,7 +15,7 @@ from tests.simulation.orders import Ordered, encode
 from tests.simulation.pushing import Publisher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from random import Random
 
     from tests.simulation.broker import Note, SimBroker
@@ -71,12 +71,16 @@ class SimCloud(Publisher):
     @property
     def in_agreement(self) -> bool:
         """As far as the last hello tells: nothing is missing on either side."""
+        return self.agreed_but_for(())
+
+    def agreed_but_for(self, commands: Collection[str]) -> bool:
+        """The same, although these commands may not be answered."""
         return (
             self.applied
             and not self.hello["held_count"]
             and self.ledger.watermark >= self.hello["events"]["head"]
             and not self.report_missing
-            and not self._asked
+            and all(command in commands for command in self._asked)
         )
 
     def put(self, credential: Json, *, sure: bool = False) -> int:
