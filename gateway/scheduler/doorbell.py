@@ -299,11 +299,15 @@ class Doorbell:
         self._taken_away(tx, device_id, slot.number, slot.owner, at)
 
     def _purge(self, tx: Tx, device_id: DeviceId, at: Instant) -> None:
-        """A clear code was used at the lock: respected, and the cloud is asked."""
+        """A clear code was used at the lock: respected, and the cloud is asked.
+
+        Or the lock was reset, and has lost its clock as well.
+        """
         gone = 0
         for slot in tx.all(reported.slots_for(device_id)):
             gone += slot.owner is not None
             self._emptied(tx, device_id, slot, at)
+        devices.doubt_clock(tx, device_id)
         devices.update_device(tx, device_id, repair_paused=PURGED_AT_LOCK)
         self._tell(tx, EventType.CODES_CLEARED_AT_LOCK, at, device_id, None, {"managed": gone})
 

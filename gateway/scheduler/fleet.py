@@ -363,13 +363,7 @@ class Fleet:
             tx.touch(f"device:{device_id}")
             if capabilities is not None:
                 devices.update_device(tx, device_id, capabilities=capabilities)
-            if row.clock_read_at is not None:
-                devices.update_device(
-                    tx,
-                    device_id,
-                    clock_zone_proven=False,
-                    clock_read_at=Instant(0),
-                )
+            devices.doubt_clock(tx, device_id)
             body: dict[str, Value] = {"cause": "joined_again"}
             events.append(tx, Fact(EventType.DEVICE_SUSPECT, now, device_id, body=body), trust)
 

@@ -483,7 +483,10 @@ class Record:
     def _found_empty(
         self, tx: Tx, order: Order, owner: CredentialId, before: Slot, now: Instant
     ) -> None:
-        """The lock says a slot of ours is empty: an erase proven late, or a code that vanished."""
+        """The lock says a slot of ours is empty: an erase proven late, or a code that vanished.
+
+        What vanished may have gone with everything else, the lock's clock included.
+        """
         history.free_slot(tx, self.device_id, before.number, now)
         grant_id = GrantId(owner, self.device_id)
         row = tx.one(reported.grant(grant_id))
@@ -495,6 +498,7 @@ class Record:
         if going or (due is not None and due <= now):
             self._erased(tx, order, owner, before.number, frozenset({Evidence.READ_BACK}), now)
         elif isinstance(before.content, Known):
+            devices.doubt_clock(tx, self.device_id)
             reported.update_grant(tx, grant_id, now, slot=None)
             self._tell(
                 tx,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from gateway.domain.capabilities import Capabilities
+from gateway.domain.instant import Instant
 from gateway.store import codec
 from gateway.store.tx import Select, Tx, Value, assignments
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gateway.domain.ids import DeviceId
-    from gateway.domain.instant import Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +190,13 @@ def update_device(tx: Tx, device_id: DeviceId, **columns: Unpack[DeviceColumns])
         {**differing, "device_id": device_id},
     )
     return True
+
+
+def doubt_clock(tx: Tx, device_id: DeviceId) -> None:
+    """The lock may have lost its clock, as with a reset: what was read of it holds no longer."""
+    row = tx.one(device(device_id))
+    if row is not None and row.clock_read_at is not None:
+        update_device(tx, device_id, clock_zone_proven=False, clock_read_at=Instant(0))
 
 
 def remove_device(tx: Tx, device_id: DeviceId, at: Instant) -> bool:

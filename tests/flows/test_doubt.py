@@ -240,6 +240,29 @@ async def test_a_lock_that_joins_again_after_a_factory_reset_gets_its_codes_back
         assert lock.count("interview") == 2
 
 
+@pytest.mark.parametrize("told", [False, True])
+async def test_a_lock_that_was_reset_behind_our_back_is_not_trusted_with_a_window(
+    tmp_path: Path, told: bool
+) -> None:
+    """It lost its clock with its codes, and would refuse whoever is let in by a schedule."""
+    async with world(tmp_path) as house:
+        lock = house.add_lock(keeps_windows=True)
+        await house.start()
+        await house.prove_windows()
+        await house.want("c1", PIN, Timed(house.at(0), house.at(10 * 3600)))
+        assert lock.holds[1].schedules
+        lock.holds.clear()
+        lock.error_ms = -20 * 365 * 86_400_000
+        if told:
+            house.ring(SlotChanged(None, SlotChange.REMOVED, at_lock=True))
+            await house.settle()
+        await house.want("c2", OTHER, Timed(house.at(0), house.at(10 * 3600)))
+        await house.advance(125)
+        assert lock.opens(OTHER)
+        assert lock.opens(PIN) or told
+        assert lock.error_ms == 0
+
+
 async def test_a_lock_that_joins_again_unharmed_is_only_read(tmp_path: Path) -> None:
     async with world(tmp_path) as house:
         lock = house.add_lock()
