@@ -40,7 +40,9 @@ def converged(
         if digits in placed:
             words = f"one code is in the slots {placed[digits]} and {slot}"
             violate(at, "CONVERGED", device_id, who, words)
-        elif pair is not None and _wanted(pair, at, ahead, weekly=facts.keeps_windows):
+        elif pair is not None and _wanted(
+            pair, at, ahead, promise.t_ms, weekly=facts.keeps_windows
+        ):
             pass
         elif stray is not None and excused(stray, at, watch.reach(device_id), facts.notices_ms):
             figures.excused[f"left: {stray.how}"] += 1
@@ -74,7 +76,7 @@ def _missing(watch: Watch, figures: Figures, violate: Violate, at: int, pair: Pa
         violate(at, "CONVERGED", pair.device_id, name, words)
 
 
-def _wanted(pair: Pair, at: int, ahead_ms: int, *, weekly: bool) -> bool:
+def _wanted(pair: Pair, at: int, ahead_ms: int, t_ms: int, *, weekly: bool) -> bool:
     """Whether some latest order wants it on the lock now, or may. `weekly`: the lock itself keeps
     the edges of recurrences."""
     for grant in pair.grants:
@@ -83,7 +85,7 @@ def _wanted(pair: Pair, at: int, ahead_ms: int, *, weekly: bool) -> bool:
             continue
         if order.used_up_at is not None and not grant.credential.doubtful:
             continue
-        span = order.calendar.open_or_next(at)
+        span = order.calendar.open_or_next(at - t_ms)  # what ended a moment ago may still be there
         if span is not None:
             soon = span.opens <= at + ahead_ms
             if soon or (weekly and order.calendar.recurs):

@@ -123,6 +123,10 @@ class Memory:
         if stranger.over or at - stranger.since <= self._promise.t_ms:
             self._figures.excused["stranger_in_our_slot"] += 1
             return
+        if self._owners(device_id, stranger.digits):
+            # Whoever keyed it in brought back a code of ours, for which the gateway answers.
+            self._figures.excused["stranger_with_our_digits"] += 1
+            return
         words = f"slot {slot} was written although it holds an unmanaged code"
         self._violate(at, "UNMANAGED", device_id, None, words)
 

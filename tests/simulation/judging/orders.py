@@ -56,6 +56,8 @@ class Grant:
     credential: Credential
     device_id: str
     orders: list[Order]
+    clashed: int | None = None
+    """The version whose digits were somebody else's as well."""
 
     @property
     def latest(self) -> Order:

@@ -73,8 +73,8 @@ class Pair:
     seen_at: int | None = None
     open: bool = False
     shut_since: int | None = None
-    excused_at: int | None = None
-    """When it last had a reason not to open though it should."""
+    excused: dict[str, int] = field(default_factory=dict)
+    """By credential: when it last had a reason not to open though it should."""
     flagged: dict[str, None] = field(default_factory=dict)
 
     @property

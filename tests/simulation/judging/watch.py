@@ -161,21 +161,28 @@ class Watch:
                 if why is None:
                     failed = must
                 else:
-                    excuse, pair.excused_at = why, at
+                    excuse = why
+                    pair.excused[must.grant.credential.credential_id] = at
         if failed is not None:
             self._figures.samples += 1
-            if at > self._due(failed, pair, pair.shut_since):
+            if at > self._due(failed, pair, at):
                 since_s = (at - failed.begin) // 1000
                 words = f"a valid code does not open, {since_s} s after T was over"
                 self._flag(pair, at, "UNAVAILABLE", words)
         elif excuse is not None:
             self._figures.excused[excuse] += 1
 
-    def _due(self, must: Must, pair: Pair, shut_since: int) -> int:
+    def _due(self, must: Must, pair: Pair, at: int) -> int:
         """What worked may be in the middle of being written anew. What could not be begun, for
         want of a slot or because somebody else had these digits, begins when that is over."""
-        if pair.excused_at is not None and pair.excused_at >= shut_since:
-            return pair.excused_at + self._promise.t_ms
+        shut_since = pair.shut_since or at
+        excused_at = pair.excused.get(must.grant.credential.credential_id)
+        if (
+            excused_at is not None
+            and excused_at >= shut_since
+            and not self._barred(pair, must.grant, at)
+        ):
+            return excused_at + self._promise.t_ms
         if shut_since <= must.begin:
             return must.begin + (self._promise.t_ms if must.patient else 0)
         return shut_since + (self._promise.t_ms if must.patient else self._promise.blink_ms)
@@ -203,9 +210,13 @@ class Watch:
         hearing = self._conditions.hearing()
         if hearing is not None and at - hearing > self._promise.t_ms:
             return None
-        full = facts.slots is not None and self.memory.full(device_id, facts.slots)
-        refused = full or lost is not None or self._unfit(pair) or self._shared(pair, grant, at)
-        return "could not tell" if refused else None
+        return "could not tell" if lost is not None or self._barred(pair, grant, at) else None
+
+    def _barred(self, pair: Pair, grant: Grant, at: int) -> bool:
+        """Something in the truth stands in its way."""
+        slots = self.locks[pair.device_id].slots
+        full = slots is not None and self.memory.full(pair.device_id, slots)
+        return full or self._unfit(pair) or self._shared(pair, grant, at)
 
     def _plausible(
         self, pair: Pair, grant: Grant, state: str, reason: str, at: int, *, since: int
@@ -214,7 +225,8 @@ class Watch:
         slots = self.locks[pair.device_id].slots
         if state == "rejected":
             if reason.startswith("conflicts_with"):
-                return self._shared(pair, grant, at)
+                # Final for this version, also when the other code has gone since (F7).
+                return self._clashed(pair, grant, at)
             return reason not in {"weak", "length"} or self._unfit(pair)
         if state in {"removed_externally", "paused"}:
             return self.memory.lock(pair.device_id).tampered
@@ -237,6 +249,16 @@ class Watch:
     def _unfit(self, pair: Pair) -> bool:
         low, high = self.locks[pair.device_id].lengths
         return weak(pair.digits) or not low <= len(pair.digits) <= high
+
+    def _clashed(self, pair: Pair, grant: Grant, at: int) -> bool:
+        """Somebody else has these digits, or was seen to have them since this was ordered."""
+        if grant.clashed != grant.latest.version and self._shared(pair, grant, at):
+            grant.clashed = grant.latest.version
+        return grant.clashed == grant.latest.version
+
+    def ordered(self, pair: Pair, grant: Grant, at: int) -> None:
+        """From now on the gateway may find that somebody else has these digits."""
+        self._clashed(pair, grant, at)
 
     def _shared(self, pair: Pair, grant: Grant, at: int) -> bool:
         """Somebody else has these digits there, or had until a moment ago."""
