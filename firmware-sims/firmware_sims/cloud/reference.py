@@ -126,9 +126,7 @@ class ReferenceCloud:
         """
         previous, self.revision = self.revision, self.revision + 1
         changed = [self._want(credential) for credential in credentials]
-        gone = list(tombstones)
-        for stone in gone:
-            self._bury(stone)
+        gone = [self._bury(stone) for stone in tombstones]
         single = len(gone) == 1 and not changed
         self.graves += [(stone, confirm_removals or single) for stone in gone]
         self._pushed_at = self._loop.time()
@@ -183,14 +181,18 @@ class ReferenceCloud:
         self.graves = [g for g in self.graves if g[0]["credential_id"] != full["credential_id"]]
         return full
 
-    def _bury(self, stone: Json) -> None:
+    def _bury(self, stone: Json) -> Json:
+        """The tombstone to send: for all devices, once the credential is listed on none. The
+        gateway may still have it on some that were dropped by a change which it missed."""
         known = self.schedule.get(stone["credential_id"])
         device = stone.get("device_id")
         if known is None:
-            return
+            return stone
         known["devices"] = [d for d in known["devices"] if device is not None and d != device]
-        if not known["devices"]:
-            del self.schedule[stone["credential_id"]]
+        if known["devices"]:
+            return stone
+        del self.schedule[stone["credential_id"]]
+        return {"credential_id": stone["credential_id"]}
 
     # -------------------------------------------------------------------------------- commands
 
