@@ -81,6 +81,7 @@ class Judge:
                 pair.grants.append(grant)
             if order.calendar is not None:
                 pair.orders.append(order)
+            self._watch.ordered(pair, grant, at)
         self._memory.changed(digits)
 
     def revoked(
