@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.domain.actions import Action, CheckClock, Erase, Priority, ReadSlot
+from gateway.domain.actions import (
+    Action,
+    CheckClock,
+    Erase,
+    Priority,
+    Program,
+    ReadSlot,
+    Reschedule,
+)
 from gateway.domain.devices import LockSchedule
 from gateway.domain.instant import DAY, after
 from gateway.domain.reconcile import Plan, inventoried, plan
@@ -284,6 +292,10 @@ class Lane:
         retry.hurry = float("inf")
         if ending is Ending.STORE and self._urgent(action):
             retry.hurry = retry.last + STORE_AGAIN_S
+        if ending is Ending.UNCONFIRMED and isinstance(action, Program | Reschedule):
+            # A slow lock has it only a moment later: read too soon, the slot would count as empty.
+            reading = ReadSlot(action.slot, action.credential_id, action.priority)
+            self._retries[self._key(reading)] = _Retry(1, last=retry.last)
         if ending is Ending.DONE:
             self._spoke_at = retry.last
         if ending is Ending.UNREACHABLE:

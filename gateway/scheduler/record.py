@@ -179,7 +179,7 @@ class Record:
             case Refused(refusal):
                 self._refused(tx, order, begun, refusal, result.reading, now)
             case Unconfirmed(cause):
-                if result.reading is not None:
+                if result.reading is not None and not _may_come(action, result.reading):
                     self.reading(tx, order, result.reading, now)
                 self._unconfirmed(tx, action, cause, now)
 
@@ -558,6 +558,11 @@ def _was_empty(slot: Slot | None) -> bool:
 
 def _in_flight(slot: Slot | None) -> bool:
     return slot is not None and isinstance(slot.content, Opaque)
+
+
+def _may_come(action: Write, reading: SlotReading) -> bool:
+    """Accepted, and empty at once: a slow lock stores it a moment later. It is read again."""
+    return isinstance(action, Program) and reading.use is SlotUse.AVAILABLE
 
 
 def _alike(planned: Slot, now: Slot) -> bool:

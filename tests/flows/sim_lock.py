@@ -51,14 +51,18 @@ class Spoken:
     digits: str = ""
 
 
+SLOW_MS = 2_000
+
+
 @dataclass
 class SimLock:
     """`faults`: (operation, fault) pairs, each used once by the next such operation.
 
     Faults: `answer_lost` (done, no answer), `not_delivered`, `ack_only` (acknowledged, not done),
-    `not_done` (no answer either), `defect` (of our own driver), `say:<refusal>`. `unreachable`,
-    `masked` and `stubborn` (what is erased stays) last until changed, as does
-    `poison`: digits that the driver cannot write for a defect of ours.
+    `slow` (acknowledged, read back as empty, done `SLOW_MS` later), `not_done` (no answer either),
+    `defect` (of our own driver), `say:<refusal>`. `unreachable`, `masked` and `stubborn` (what is
+    erased stays) last until changed, as does `poison`: digits that the driver cannot write for a
+    defect of ours.
     """
 
     clock: Clock
@@ -76,10 +80,20 @@ class SimLock:
     faults: deque[tuple[str, str]] = field(default_factory=deque)
     spoken: list[Spoken] = field(default_factory=list)
     opened: int = 0
+    coming: list[tuple[int, int, Code]] = field(default_factory=list)
+    """When, where and what, of writes that were slow."""
 
     def opens(self, digits: str) -> bool:
         """Type a code at the keypad now."""
+        self.catch_up()
         return any(c.digits == digits and self._in_time(c) for c in self.holds.values())
+
+    def catch_up(self) -> None:
+        """Do what was slow and is done by now."""
+        for coming in list(self.coming):
+            if coming[0] <= self.clock.now():
+                self.coming.remove(coming)
+                self.holds[coming[1]] = coming[2]
 
     def slot_of(self, digits: str) -> int | None:
         return next((n for n, code in self.holds.items() if code.digits == digits), None)
@@ -143,6 +157,7 @@ class SimDriver:
         overwrite: bool = False,
     ) -> WriteResult:
         lock = self.sim
+        lock.catch_up()
         if slot in lock.holds and not overwrite:
             await self._air("look", deadline_s, slot)  # a driver reads before it writes
             return WriteResult(Refused(Refusal.INVALID), self._reading(slot))
@@ -153,6 +168,10 @@ class SimDriver:
             return WriteResult(Refused(Refusal.DUPLICATE), self._reading(slot))
         if fault == "ack_only":
             return WriteResult(ACK)
+        if fault == "slow":
+            code = Code(digits.reveal(), schedules)
+            lock.coming.append((lock.clock.now() + SLOW_MS, slot, code))
+            return WriteResult(Unconfirmed("the slot reads otherwise"), self._reading(slot))
         lock.holds[slot] = Code(digits.reveal(), schedules)
         self._lose(fault)
         return WriteResult(ACK if lock.masked else PROVEN, self._reading(slot))
@@ -201,6 +220,7 @@ class SimDriver:
     async def _air(self, what: str, deadline_s: float, slot: int = 0, digits: str = "") -> str:
         """The way there; the fault, if one was ordered that shows on the way back."""
         lock = self.sim
+        lock.catch_up()
         lock.spoken.append(Spoken(lock.clock.now(), what, slot, digits))
         if lock.unreachable or lock.delay_s > deadline_s:
             await lock.clock.sleep(min(deadline_s, 5.0))

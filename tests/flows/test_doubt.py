@@ -37,6 +37,26 @@ async def test_a_lost_answer_costs_one_reading_and_no_second_write(
         assert (await house.grant("c1")).state is GrantState.ACTIVE
 
 
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("sleepy", [False, True])
+async def test_a_code_that_a_slow_lock_stores_after_it_was_asked_is_still_ours(
+    tmp_path: Path, masked: bool, sleepy: bool
+) -> None:
+    """Read back at once, the slot is empty; the code is there a moment later, and must go again."""
+    async with world(tmp_path) as house:
+        lock = house.add_lock(masked=masked, sleepy=sleepy)
+        await house.start()
+        await house.advance(10)
+        lock.faults.append(("program", "slow"))
+        await house.want("c1", PIN, Timed(house.at(-60), house.at(3600)))
+        await house.advance(60)
+        assert lock.opens(PIN)
+        assert (await house.grant("c1")).state is GrantState.ACTIVE
+        assert await house.told(EventType.UNMANAGED_CODE_FOUND) == []
+        await house.advance(3600 + 180)
+        assert lock.holds == {}
+
+
 async def test_digits_changed_while_an_answer_is_missing_are_written_on_a_lock_that_masks(
     tmp_path: Path,
 ) -> None:
