@@ -711,6 +711,40 @@ def test_no_room_excuses_where_there_is_none() -> None:
     assert world.rules == []
 
 
+def test_who_waited_for_room_has_t_from_when_there_is_some() -> None:
+    world = Building(facts=Lock(slots=1))
+    world.order("c0", digits="571038")
+    world.opens("571038")
+    world.judge.wrote(world.now, DOOR, 1, "set", "571038")
+    world.order()
+    world.told["c1", DOOR] = {"state": "pending", "reason": "no_free_slot", "version": 1}
+    world.wait(HOUR)
+    world.judge.revoked(world.now, "c0", None)
+    world.shuts("571038")
+    world.judge.wrote(world.now, DOOR, 1, "clear")
+    world.told["c1", DOOR] = {"state": "programming", "version": 1}
+    world.wait(T)
+    assert world.rules == []
+    world.wait(MIN)
+    assert world.rules == ["UNAVAILABLE"]
+
+
+def test_a_version_that_was_refused_for_another_code_stays_refused(world: Building) -> None:
+    world.order("c2", devices=(DOOR,))
+    world.wait(MIN)
+    world.order()
+    world.opens("483920")
+    world.told["c1", DOOR] = {"state": "rejected", "reason": "conflicts_with:c2", "version": 1}
+    world.judge.revoked(world.now, "c2", None)
+    world.shuts("483920")
+    world.wait(HOUR)
+    assert world.rules == []
+    world.order(version=2)
+    world.told["c1", DOOR] = {"state": "rejected", "reason": "conflicts_with:c2", "version": 2}
+    world.wait(T + MIN)
+    assert world.rules == ["UNAVAILABLE"]
+
+
 def test_a_state_of_an_older_version_excuses_nothing(world: Building) -> None:
     world.order("c2")
     world.order(version=2)
