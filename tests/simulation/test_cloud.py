@@ -398,3 +398,40 @@ def test_the_same_seed_tells_the_same_story(tmp_path: Path) -> None:
         in_town(tmp_path / f"db-{n}", seed, story).trace.digest for n, seed in enumerate((1, 1, 2))
     )
     assert first == second != other
+
+
+def test_whoever_judges_the_link_is_told_when_it_is_bad_and_when_it_is_good_again(
+    tmp_path: Path,
+) -> None:
+    async def story(town: Town) -> None:
+        broker, told = town.broker, []
+
+        def trouble(why: str) -> None:
+            if why != "nobody_there":  # what was on its way to the connection that broke
+                told.append((why, broker.connected))
+
+        await town.agreed()
+        broker.on_trouble = trouble
+        broker.on_connected = lambda: told.append(("connected", broker.connected))
+        broker.flap()
+        await town.until(lambda: len(told) == 2, 30)
+        broker.up = False
+        await town.clock.sleep(60)
+        broker.up = True
+        await town.until(lambda: len(told) == 5, 900)
+        broker.half_open = 1.0
+        await town.until(lambda: len(told) == 6, 90)
+        broker.half_open = 0.0
+        await town.until(lambda: len(told) == 7, 900)
+        assert told == [
+            ("flap", False),
+            ("connected", True),
+            ("outage", False),
+            ("outage_over", False),
+            ("connected", True),
+            ("half_open", False),
+            ("connected", True),
+        ]
+
+    for seed in range(4):
+        in_town(tmp_path / f"{seed}.db", seed, story)
