@@ -68,7 +68,7 @@ class Bookings:
         )[0]:
             case "revoke":
                 del self.live[name]
-                self.cloud.revoke(name)
+                self.cloud.revoke(name, urgent=self.rng.random() < 0.3)
                 return
             case "revoke_one" if len(credential["devices"]) > 1:
                 door = self.rng.choice(credential["devices"])

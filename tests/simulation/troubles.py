@@ -125,7 +125,13 @@ class Troubles:
         self._world.broker.amnesia()
 
     async def _hostile(self) -> None:
-        self._world.cloud.misbehave()
+        """Now and then it is no malice: a schedule from which some are missing by mistake."""
+        live = list(self._world.bookings.live)
+        if live and self._rng.random() < 0.2:
+            some = self._rng.sample(live, self._rng.randint(1, len(live)))
+            self._world.cloud.lapse(some, self._rng.uniform(10, 900))
+        else:
+            self._world.cloud.misbehave()
 
     # ── the air and the doors ───────────────────────────────────────────────────────────
 
