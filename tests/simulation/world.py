@@ -86,6 +86,7 @@ class Result:
 class World:
     """`run` once."""
 
+    policy = Policy(verify_every_s=1800.0)
     proven_share = 0.7
     """Of the locks that keep windows themselves: how many an installer has tested."""
 
@@ -168,7 +169,7 @@ class World:
         self.site = Site(
             folder=self._folder,
             zone=bad.zone,
-            policy=Policy(verify_every_s=1800.0),
+            policy=self.policy,
             disk=self.disk,
             air=self.air,
             broker=self.broker,
@@ -182,6 +183,11 @@ class World:
             cloud=self.cloud,
             air=self.air,
         )
+        temper = self._rng("temper")
+        self.cloud.push_mode = temper.choice(("delta", "delta", "snapshot", "mixed"))
+        self.cloud.chunk_size = temper.choice((1, 4, 50))
+        self.cloud.packed = temper.random() < 0.5
+        self.cloud.shuffle = temper.random() < 0.5
         if bad.signed_time:
             self.cloud.on_hello_time = self._signed_time
         self.disk.on_cut = lambda _cut: self.end_life(Ending.POWER, self._off_s)
@@ -269,7 +275,7 @@ class World:
             self._life = None
             self.witness.power(on=False)
             self.trace.note("life_over", how=ending.value, why=life.fell_of or None)
-            if ending is Ending.FELL or (ending is Ending.REFUSED and not self.disk.full):
+            if ending is Ending.FELL:
                 self.defects.append(f"the daemon ended by itself: {life.fell_of}")
             if ending is Ending.POWER:
                 self.machine.cut()
