@@ -17,7 +17,7 @@ from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.ids import DeviceId
 from gateway.domain.instant import DAY
 from gateway.domain.reconcile import Plan, plan
-from gateway.errors import RequestError, StoreError
+from gateway.errors import RequestError, StoreBusy, StoreError, StoreFull
 from gateway.kit.tasks import wait_or_sleep
 from gateway.scheduler.commands import Commands
 from gateway.scheduler.doorbell import Doorbell
@@ -101,7 +101,12 @@ class Scheduler:
     async def run(self) -> None:
         self._lanes.clear()
         self._runs.clear()
-        left = await reap_attempts(self._store, self._clock.now())
+        try:
+            left = await reap_attempts(self._store, self._clock.now())
+        except (StoreFull, StoreBusy) as error:
+            # Their slots are in flight since they began; only the record of the attempts is late.
+            log.error("attempts that were cut off stay open until the next start", cause=str(error))
+            left = 0
         if left:
             log.warning(
                 "attempts were cut off by the last stop; their slots are read first", count=left

@@ -14,6 +14,7 @@ from gateway.domain.instant import ClockTrust, Instant
 from gateway.domain.windows import Always, Timed
 from gateway.drivers.api import Happening
 from gateway.errors import StoreClosed
+from gateway.store import history
 from tests.flows.world import Code, World, world
 
 if TYPE_CHECKING:
@@ -177,6 +178,27 @@ async def test_erases_reach_the_lock_when_nothing_can_be_written_down(tmp_path: 
         assert (await house.told(EventType.CREDENTIAL_ERASED))[0].at == closed
         (locked,) = await house.told(EventType.LOCK_LOCKED)
         assert locked.at == closed
+
+
+async def test_erases_reach_the_lock_after_a_start_on_a_full_disk(tmp_path: Path) -> None:
+    """The attempt that the crash cut off cannot be closed, and is no reason to leave a code."""
+    async with world(tmp_path) as house:
+        lock = house.add_lock()
+        await house.start()
+        await house.want("c1", PIN, Timed(house.at(0), house.at(600)))
+        lock.delay_s = 5.0
+        await house.want("c2", OTHER, Always())
+        await house.kill()
+        assert await house.store.fetch(history.open_attempts())
+        lock.delay_s = 0.0
+        house.writer.full = True
+        await house.start()
+        await house.advance(660)
+        assert not house.dead
+        assert not lock.opens(PIN)
+        house.writer.full = False
+        await house.advance(60)
+        assert (await house.grant("c1")).state is GrantState.ERASED
 
 
 async def test_a_full_disk_says_nothing_about_the_lock(tmp_path: Path) -> None:

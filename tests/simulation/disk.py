@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from gateway.errors import StoreClosed, StoreFull
+from gateway.errors import StoreClosed
 from gateway.store.writer import MAX_BATCH, Batch, Job, Transactor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 
@@ -36,13 +37,24 @@ class _PowerCut(BaseException):
 
 
 class _Transactor(Transactor):
-    """`dying`: the next commit is the last thing that does not happen."""
+    """`dying`: the next commit is the last thing that does not happen. `full`: no commit that
+    changes anything happens; SQLite has nothing to write for one that does not."""
 
     dying = False
+    full = False
+    _before = 0
+
+    def run(self, jobs: Iterable[Job]) -> Batch:
+        self._before = self._connection.total_changes
+        return super().run(jobs)
 
     def commit(self) -> None:
         if self.dying:
             raise _PowerCut
+        if self.full and self._connection.total_changes != self._before:
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise error
         super().commit()
 
 
@@ -55,13 +67,12 @@ class Usage(NamedTuple):
 
 @dataclass
 class Disk:
-    """What outlives a life. `cut_at`: (number of the transaction from now, where)."""
+    """What outlives a life. `cut_in`: transactions from now to the one in which the power goes."""
 
     sync_s: float = 0.004
     full: bool = False
     cut_in: int | None = None
     cut: Cut = Cut.BEFORE
-    commits: int = 0
     on_cut: Callable[[Cut], None] = field(default=lambda cut: None)
 
     def usage(self, folder: Path) -> Usage:
@@ -125,13 +136,11 @@ class SimWriter:
         jobs = self._burst()
         if jobs[0].fn is None:
             self._settled(self._transactor.checkpoint(jobs[0]))
-        elif self._disk.full:
-            self._fail(jobs, StoreFull("could not write to the store: no space left"))
-        elif self._disk.strikes():
+        elif not self._disk.full and self._disk.strikes():
             self._cut(jobs)
             return
         else:
-            self._disk.commits += 1
+            self._transactor.full = self._disk.full
             self._settled(self._transactor.run(jobs))
         if self._waiting and self._timer is None and not self.dead:
             self._timer = asyncio.get_running_loop().call_later(self._disk.sync_s, self._work)

@@ -19,7 +19,6 @@ from gateway import __version__
 from gateway.domain.ids import DeviceId
 from gateway.domain.timebelief import Source
 from gateway.drivers.catalog import driver_for
-from gateway.errors import StoreError
 from gateway.housekeeping import Housekeeper, Kept
 from gateway.radios.arbiter import Arbiter
 from gateway.scheduler.fleet import Fleet
@@ -61,8 +60,6 @@ class Ending(Enum):
 
     POWER = "power"
     KILLED = "killed"
-    REFUSED = "refused"
-    """It said why it cannot start; a full disk is a reason (docs/operations.md)."""
     FELL = "fell"
     """By itself: a fault of ours."""
 
@@ -126,12 +123,7 @@ class Life:
         return self.ending
 
     async def _daemon(self, store: Store) -> None:
-        try:
-            supervisor = await self._compose(store)
-        except StoreError as error:
-            self.fell_of = f"it cannot start: {error}"
-            self.end(Ending.REFUSED)
-            return
+        supervisor = await self._compose(store)
         supervisor.start()
         await supervisor.run_until(asyncio.Event())
         fault = supervisor.fault
