@@ -288,6 +288,28 @@ class TestExchanges:
             assert event.fields["user_id"] == 4
             assert await home.event(Heard, address=FRONT)
 
+    async def test_an_event_with_the_number_of_an_open_question_is_no_answer_and_not_lost(
+        self, tmp_path: Path
+    ) -> None:
+        """A lock numbers what it says by itself from 0 to 255, as zigpy numbers what it asks."""
+        async with house(tmp_path, LOCKS) as home:
+            await home.join("front", FRONT, INSTALL_CODE)
+            await home.radio.bind(FRONT, BindAndReport(1, LOCK, {}), deadline_s=5)
+            slow = {"device": "front", "fault": "slow", "on": "get_pin_code", "seconds": 60.0}
+            await home.door.call("arm", **slow)
+            home.events.clear()
+            asking = asyncio.create_task(home.radio.request(FRONT, get_pin(), deadline_s=30))
+            for number in range(256):
+                to = "unlocked" if number % 2 == 0 else "locked"
+                await home.door.call("thumb_turn", device="front", to=to)
+            await home.until(lambda: sum(map(_is_operation, home.events)) == 256)
+            with pytest.raises(Unreachable):
+                await asking
+
+
+def _is_operation(event: object) -> bool:
+    return isinstance(event, ClusterCommandReceived) and event.command_id == 0x20
+
 
 class TestBreaking:
     async def test_nothing_can_be_asked_of_a_radio_that_is_down(self, tmp_path: Path) -> None:

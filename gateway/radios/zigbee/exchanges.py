@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zigpy.zcl.helpers import ReportingConfig
 
 from gateway.errors import LocalProtocolError, OutcomeUnknown, PeerProtocolError, Unreachable
-from gateway.radios.api import ClusterReply
+from gateway.radios.api import ClusterCommandReceived, ClusterReply
 from gateway.radios.zigbee.plain import fields_of, plain, refused
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Order:
             raise LocalProtocolError(f"could not encode {place}: its fields do not fit") from None
         self.what = f"send {definition.name} to {address}"
         self._cluster, self._request, self._definition = cluster, request, definition
+        self._address = address
 
     async def send(self, deadline_s: float) -> Any:
         return await self._cluster.request(
@@ -46,6 +47,22 @@ class Order:
             retries=0,
             **self._request.fields,
         )
+
+    def overheard(self, answer: Any) -> ClusterCommandReceived | None:
+        """What the node said by itself and the library took for the answer.
+
+        zigpy finds the request by endpoint, cluster and number only, and a node numbers its own
+        words from 0 to 255 as well: one in 256 has the number of a question that is open.
+        """
+        command = getattr(answer, "command", None)
+        request = self._request
+        if command is None or int(command.id) == request.command_id:
+            return None
+        fields = fields_of(answer)
+        if command.name == "default_response" or "command_id" in fields:
+            return None
+        place = self._address, request.endpoint, request.cluster_id
+        return ClusterCommandReceived(*place, int(command.id), fields)
 
     def reply(self, answer: Any) -> ClusterReply:
         command = getattr(answer, "command", None)

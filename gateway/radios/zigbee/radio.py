@@ -129,6 +129,9 @@ class ZigbeeRadio:
         order = exchanges.Order(cluster, request, address)
         async with _exchange(order.what, deadline_s, changes=not request.asks_only):
             answer = await order.send(deadline_s)
+        overheard = order.overheard(answer)
+        if overheard is not None:
+            self._emit(overheard)
         return order.reply(answer)
 
     async def read(
