@@ -81,7 +81,7 @@ class Judge:
                 pair.grants.append(grant)
             if order.calendar is not None:
                 pair.orders.append(order)
-            self._watch.ordered(pair, grant, at)
+            self._watch.meet(grant.device_id, digits, at)
         self._memory.changed(digits)
 
     def revoked(
@@ -146,6 +146,8 @@ class Judge:
             self.radio(at, device_id, True)
         else:
             self._memory.tamper(at, device_id, slot, how, digits)
+            if digits is not None:
+                self._watch.meet(device_id, digits, at)
 
     # ── observations ────────────────────────────────────────────────────────────────────
 

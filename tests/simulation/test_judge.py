@@ -745,6 +745,29 @@ def test_a_version_that_was_refused_for_another_code_stays_refused(world: Buildi
     assert world.rules == ["UNAVAILABLE"]
 
 
+def test_also_where_the_other_code_was_a_strangers_and_gone_before_the_opening(
+    world: Building,
+) -> None:
+    world.order(opens=HOUR, closes=5 * HOUR)
+    world.order("c2", digits="571038")
+    world.judge.wrote(world.now, DOOR, 2, "set", "571038")
+    world.opens("571038")
+    world.wait(10 * MIN)
+    world.judge.tampered(world.now, DOOR, 2, "foreign_write", "483920")
+    world.told["c1", DOOR] = {
+        "state": "rejected",
+        "reason": "conflicts_with:unmanaged",
+        "version": 1,
+    }
+    world.judge.wrote(world.now, DOOR, 2, "set", "571038")
+    world.wait(0, until=2 * HOUR)
+    assert world.rules == []
+    world.order(version=2, opens=0, closes=5 * HOUR)
+    world.told["c1", DOOR]["version"] = 2
+    world.wait(T + MIN)
+    assert world.rules == ["UNAVAILABLE"]
+
+
 def test_a_state_of_an_older_version_excuses_nothing(world: Building) -> None:
     world.order("c2")
     world.order(version=2)

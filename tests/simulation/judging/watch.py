@@ -256,14 +256,22 @@ class Watch:
             grant.clashed = grant.latest.version
         return grant.clashed == grant.latest.version
 
-    def ordered(self, pair: Pair, grant: Grant, at: int) -> None:
-        """From now on the gateway may find that somebody else has these digits."""
-        self._clashed(pair, grant, at)
+    def meet(self, device_id: str, digits: str, at: int) -> None:
+        """Ordered, or set by somebody: from now on the gateway may find that two have one code."""
+        pair = self.pairs[device_id].get(digits)
+        if pair is None:
+            return
+        strangers = self.memory.is_strangers(device_id, digits)
+        for grant in pair.grants:
+            if grant.latest.digits == digits and (strangers or self._rivals(pair, grant, at)):
+                grant.clashed = grant.latest.version
 
     def _shared(self, pair: Pair, grant: Grant, at: int) -> bool:
         """Somebody else has these digits there, or had until a moment ago."""
-        if self.memory.holds(pair.device_id, pair.digits):
-            return True
+        return self.memory.holds(pair.device_id, pair.digits) or self._rivals(pair, grant, at)
+
+    def _rivals(self, pair: Pair, grant: Grant, at: int) -> bool:
+        """Others were given these digits here, until a moment ago at least."""
         reach = self.reach(pair.device_id)
         moment = 2 * self._promise.t_ms
         for other in pair.grants:
