@@ -341,7 +341,9 @@ def _unconfirmed(cause: str) -> Result:
 def _revoke(tx: Tx, row: CommandRow, now: Instant) -> Result:
     credential_id = CredentialId(str(row.body.get("credential_id", "")))
     device_id = DeviceId(row.device_id) if row.device_id else None
-    revision = tx.one(meta.revision()) or 0
+    revision, meant = tx.one(meta.revision()) or 0, row.body.get("version")
+    if isinstance(meant, int) and (tx.one(desired.version_of(credential_id)) or 0) > meant:
+        return {"outcome": "refused", "reason": "superseded"}
     hit = desired.tombstone(
         tx, Tombstone(credential_id, device_id), revision, now, reason="revoked"
     )

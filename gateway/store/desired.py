@@ -196,6 +196,12 @@ def grant_lines() -> Select[GrantLine]:
     )
 
 
+def version_of(credential_id: CredentialId) -> Select[int]:
+    """The version in force; no row for a credential nobody knows."""
+    sql = "SELECT version FROM credentials WHERE credential_id = ?"
+    return Select(sql, (credential_id,), lambda row: int(row[0]))
+
+
 def wanted_counts() -> Select[WantedCount]:
     """Grants in force on each device, for the guard against mass deletion."""
     return Select(

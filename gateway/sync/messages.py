@@ -322,6 +322,8 @@ class UnlockArgs(Exact):
 
 class RevokeArgs(Exact):
     credential_id: Id
+    version: Counted | None = None
+    """The newest one that is meant: an order that comes late takes nothing that was given since."""
 
 
 class RevokeSubjectArgs(Exact):

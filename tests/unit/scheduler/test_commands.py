@@ -73,6 +73,19 @@ async def test_what_cannot_be_done_is_refused_by_name(
         assert len(lock.spoken) == said
 
 
+async def test_a_revocation_takes_no_version_that_was_given_after_it(tmp_path: Path) -> None:
+    async with world(tmp_path) as house:
+        lock = house.add_lock()
+        await house.start()
+        await house.want("c1", "483920", Always(), version=2)
+        await house.command("k1", "revoke", None, credential_id="c1", version=1)
+        assert await house.result("k1") == {"outcome": "refused", "reason": "superseded"}
+        assert lock.opens("483920")
+        await house.command("k2", "revoke", None, credential_id="c1", version=2)
+        await house.advance(30)
+        assert not lock.opens("483920")
+
+
 async def test_an_expired_unlock_is_refused_and_the_door_stays_shut(tmp_path: Path) -> None:
     async with world(tmp_path) as house:
         lock = house.add_lock()
