@@ -100,8 +100,9 @@ class SimCloud(Publisher):
             self.change([], [stone], sure=True)
             return
         self._order("gone", stone)
-        self.command("revoke", credential_id=credential_id)
         version = self.wanted.credentials.get(credential_id, {}).get("version")
+        meant = {} if version is None else {"version": version}
+        self.command("revoke", credential_id=credential_id, **meant)
         later = self._rng.choice((0.0, self._rng.uniform(1.0, 300.0)))
         self._loop.call_later(later, self._bury, stone, version)
 
