@@ -2,7 +2,7 @@
 #   PYTHON=/usr/bin/python3.11   builds the environment with that interpreter
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit lint format bench simulate powercut mutants pictures lock clean
+.PHONY: help setup demo demo-month test unit lint format bench simulate powercut mutants pictures lock clean
 
 VENV ?= .venv
 SEEDS ?= 200
@@ -11,13 +11,16 @@ CODE = $(wildcard gateway firmware-sims/firmware_sims tests benchmarks tools)
 export VENV
 
 help:  ## this list
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 setup:  ## the virtual environment and mosquitto; installs only what is missing
 	@bash tools/setup.sh
 
 demo: setup  ## the main job on simulated locks, a readable timeline, exit 0 if every step held
 	@$(BIN)/lock-gateway demo $(ARGS)
+
+demo-month: setup  ## a month without cloud in simulated time: what it promises, and that all of it is told
+	@$(BIN)/python -m tests.simulation.month $(ARGS)
 
 test: lint unit  ## lint, types, import rules, then all tests
 

@@ -3,22 +3,24 @@
 The cloud orders everything, then the link goes for a month: arrivals, departures, cleaners, the end
 of summer time, three power cuts, one of them followed by a boot that does not know the time. Then
 the link returns. Here: what happens to the machine and at the doors, day by day. Not here: who
-comes when (`month_plan`), what the cloud has at the end (`month_end`), and what is right at the
-doors (`judge`).
+comes when (`month_plan`), the two nights that are looked at closely (`month_nights`), what the
+cloud has at the end (`month_end`), and what is right at the doors (`judge`).
 
 Exit status 0: every promise was kept. 1: some was not.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import sys
 from collections import Counter
 from dataclasses import fields, replace
 from datetime import date, timedelta
 from functools import partial
+from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -28,16 +30,22 @@ from gateway.domain.instant import ClockTrust, Instant
 from gateway.domain.wants import Policy
 from tests.simulation import month_end, swarm
 from tests.simulation.life import Ending
+from tests.simulation.month_nights import BlindEvening, LongNight
 from tests.simulation.month_plan import (
+    BEGIN,
+    CUTS,
+    DARK,
     DOORS,
     FIRST,
-    FLATS,
     HOUR,
     LAST,
+    LINK_GOES,
+    LINK_RETURNS,
     MAIN,
+    MEANWHILE,
     MINUTE,
+    NO_TIME,
     SOON_MS,
-    SUMMER_TIME_ENDS,
     T_MS,
     ZONE,
     Plan,
@@ -50,10 +58,9 @@ from tests.simulation.world import BOOT_S, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from gateway.timekeeping.view import ClockView
-    from tests.simulation.month_plan import Person, Visit
+    from tests.simulation.month_plan import Cut, Visit
     from tests.simulation.radio import SimDoor
     from tests.simulation.swarm import Swarm
     from tests.simulation.world import Result
@@ -61,34 +68,7 @@ if TYPE_CHECKING:
 SEED = 2026
 LOOK_S = 300.0
 """How often every door is inspected, besides the edges of windows."""
-NIGHT_LOOK_MS = 20_000
-LEAD_MS = 300_000
-BEGIN = local(FIRST, 7)
-LINK_GOES, LINK_RETURNS = local(FIRST, 12), local(LAST, 12)
-NO_TIME = (
-    (local(date(2026, 10, 16), 8), local(date(2026, 10, 30), 18)),
-    (local(date(2026, 10, 31), 13), local(date(2026, 10, 31), 21)),
-)
-"""When no time service answers."""
 WEEKS_AGO_S = -21 * 86_400.0
-
-
-class Cut(NamedTuple):
-    begin: Instant
-    end: Instant
-    clockless: bool = False
-    """The next boot finds a wall clock of weeks ago, and nobody to ask."""
-
-
-NIGHT_CUT = Cut(local(date(2026, 10, 15), 3.2), local(date(2026, 10, 15), 3.3))
-CLOCKLESS_CUT = Cut(local(date(2026, 10, 31), 13 + 1 / 3), local(date(2026, 10, 31), 16), True)
-LONG_CUT = Cut(local(date(2026, 11, 9), 9 + 2 / 3), local(date(2026, 11, 9), 15.5))
-CUTS = (NIGHT_CUT, CLOCKLESS_CUT, LONG_CUT)
-BLIND = CLOCKLESS_CUT.begin, NO_TIME[1][1]
-"""From the cut until somebody tells the time again."""
-DARK = ((NIGHT_CUT.begin, NIGHT_CUT.end), BLIND, (LONG_CUT.begin, LONG_CUT.end))
-MEANWHILE = local(date(2026, 11, 8), 9)
-"""When the cloud revokes one code and orders another, and nobody hears it."""
 
 
 def calm() -> Swarm:
@@ -129,10 +109,9 @@ class Month(World):
             await self._install()
             for (name, model), door in zip(DOORS, self.doors, strict=True):
                 kept = door.profile.schedules == "kept"
-                how = "keeps windows itself, as tested at the door" if kept else "a code is there \
-only while it is valid"
-                asleep = "; sleeps" if door.profile.sleepy else ""
-                self.line.note(f"{name}, {model}: {how}{asleep}")
+                how = "keeps windows itself, tested" if kept else "the gateway keeps windows"
+                asleep = ", it sleeps" if door.profile.sleepy else ""
+                self.line.note(f"{name}: {model}, {how}{asleep}")
             await self._order()
             self._arrange()
             await self._day_over(FIRST)
@@ -158,32 +137,33 @@ only while it is valid"
         self.cloud.change([final[moved], final[suspended]], sure=True)
         await self._until(local(FIRST, 9.5))
         roles = Counter(person.role for person in self.plan.people)
-        told = ", ".join(f"{count} {role}" for role, count in roles.items())
-        self.line.note(f"ordered: {told}; then one moved to another flat, one suspended")
+        self.line.note("ordered: " + ", ".join(f"{count} {role}" for role, count in roles.items()))
+        self.line.note("changed: one guest gets another flat, one of the staff is suspended")
         in_force = self.cloud.in_agreement
-        self.line.check("cloud", "heard that the whole month is in force", in_force)
+        self.line.check("cloud", "heard that all of it is in force", in_force)
 
     def _arrange(self) -> None:
         """Everything that is going to happen, at its time."""
-        self._at(LINK_GOES, self._link_goes)
+        self.at(LINK_GOES, self._link_goes)
         for begin, end in NO_TIME:
-            self._at(begin, partial(self._time_service, None))
-            self._at(end, partial(self._time_service, 0.0))
+            self.at(begin, partial(self._time_service, None))
+            self.at(end, partial(self._time_service, 0.0))
+        self.at(NO_TIME[0][1] + 2 * MINUTE, self.check_trusted)
         for cut in CUTS:
-            self._at(cut.begin, partial(self._cut, cut))
-            self._at(cut.end + round(BOOT_S * 1000) + 2 * MINUTE, partial(self._booted, cut))
-        self._at(MEANWHILE, self._order_in_vain)
-        self._arrange_the_blind_evening()
-        self._arrange_the_long_night()
+            self.at(cut.begin, partial(self._cut, cut))
+            self.at(cut.end + round(BOOT_S * 1000) + 2 * MINUTE, partial(self._booted, cut))
+        self.at(MEANWHILE, self._order_in_vain)
+        BlindEvening(self)
+        LongNight(self)
         for visit in self.plan.visits:
-            self._at(visit.at, partial(self._come, visit))
+            self.at(visit.at, partial(self._come, visit))
         for edge in self.plan.edges():
             for after_ms in (-SOON_MS, 1_000, T_MS + 5_000):
-                self._at(edge + after_ms, self._look)
+                self.at(edge + after_ms, self.look)
         for number in range(round((LINK_RETURNS - LINK_GOES) / (6 * HOUR))):
-            self._at(LINK_GOES + number * 6 * HOUR, self._drifted)
+            self.at(LINK_GOES + number * 6 * HOUR, self._drifted)
 
-    def _at(self, when: int, act: Callable[[], object]) -> None:
+    def at(self, when: int, act: Callable[[], object]) -> None:
         """A loop's timers are not ordered between equals; what is past is left out."""
         loop = asyncio.get_running_loop()
         self._acts += 1
@@ -197,9 +177,9 @@ only while it is valid"
     async def _inspect(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
-            self._look()
+            self.look()
 
-    def _look(self) -> None:
+    def look(self) -> None:
         self.witness.look(self.doors)
 
     # ── the machine ─────────────────────────────────────────────────────────────────────
@@ -231,9 +211,16 @@ only while it is valid"
         host, view = self.machine.host, self.clock_view()
         assert host is not None
         assert view is not None
-        self._tell(f"power is back; the wall clock says {day_of(host.wall())}, {clock(host.wall())}")
+        self._tell(
+            f"power is back; the wall clock says {day_of(host.wall())}, {clock(host.wall())}"
+        )
         wanted = ClockTrust.UNTRUSTED if cut.clockless else ClockTrust.TRUSTED
         self.line.check("gateway", f"calls its time {wanted.value}", view.trust is wanted)
+
+    def check_trusted(self) -> None:
+        view = self.clock_view()
+        trusted = view is not None and view.trust is ClockTrust.TRUSTED
+        self.line.check("gateway", "trusts the time again", trusted)
 
     def clock_view(self) -> ClockView | None:
         life = self._life
@@ -243,7 +230,7 @@ only while it is valid"
         devices = [self.witness.device(door) for door in self.doors]
         self.cloud.revoke(self.plan.dismissed.name)
         self.cloud.put(self.plan.late.credential(devices), sure=True)
-        self._tell("in the cloud: one of the staff is dismissed, one guest more is booked")
+        self._tell("the cloud dismisses one of the staff and books a guest; nobody hears it")
 
     # ── at the doors ────────────────────────────────────────────────────────────────────
 
@@ -275,92 +262,6 @@ only while it is valid"
             return False
         return self.plan.expected(person, visit.door, self.true(), DARK)
 
-    # ── the evening without a clock ─────────────────────────────────────────────────────
-
-    def _arrange_the_blind_evening(self) -> None:
-        begin, end = BLIND
-        self._at(CLOCKLESS_CUT.begin - MINUTE, self._who_is_in)
-        self._at(local(day := date(2026, 10, 31), 15.2), self._lock_opens_by_itself)
-        for number in range(1, round((end - begin) / (5 * MINUTE))):
-            self._at(begin + number * 5 * MINUTE, self._still_in)
-        self._at(local(day, 18), self._erased_by_the_floor)
-        self._at(end - MINUTE, self._nobody_new)
-        self._at(end + 5 * MINUTE, self._sighted)
-        self._in: list[tuple[Person, int]] = []
-        self._shut_out: dict[str, None] = {}
-        arrivals = local(day, 15)
-        self._new = [(p, flat) for p in self.plan.stays if _opens(p) == arrivals
-                     for flat in p.doors if flat in FLATS]  # fmt: skip
-
-    def _who_is_in(self) -> None:
-        """Whose codes open now and are valid until the time is known again, and longer."""
-        for person in self.plan.people:
-            span = person.calendar.latest(self.true())
-            if span is None or span.closes < BLIND[1] + SOON_MS:
-                continue
-            self._in += [(person, d) for d in person.doors if self.doors[d].opens(person.digits)]
-
-    def _still_in(self) -> None:
-        for person, door in self._in:
-            if not self.doors[door].opens(person.digits):
-                self._shut_out[person.name] = None
-
-    def _lock_opens_by_itself(self) -> None:
-        there = [self.doors[MAIN].opens(person.digits) for person, _ in self._new]
-        what = "lets today's arrivals in without any gateway"
-        self.line.check("lock", f"the main door {what}", bool(there) and all(there))
-
-    def _erased_by_the_floor(self) -> None:
-        cleaner = self.plan.cleaner
-        gone = not any(self.doors[flat].opens(cleaner.digits) for flat in FLATS)
-        what = "the cleaner's code is gone: it must be past 14:30, however long the cut was"
-        self.line.check("lock", what, gone)
-
-    def _nobody_new(self) -> None:
-        untouched = not any(self.doors[flat].opens(person.digits) for person, flat in self._new)
-        what = "no code is activated by a time that nobody proved"
-        self.line.check("lock", f"until {clock(BLIND[1])} {what}", untouched)
-        what = f"all {len(self._in)} codes of people in the house kept opening"
-        self.line.check("lock", what, bool(self._in) and not self._shut_out)
-
-    def _sighted(self) -> None:
-        view = self.clock_view()
-        self.line.check(
-            "gateway", "knows the time again", view is not None and view.trust is ClockTrust.TRUSTED
-        )
-        there = all(self.doors[flat].opens(person.digits) for person, flat in self._new)
-        what = f"the {len(self._new)} arrivals' flats open, five minutes later"
-        self.line.check("lock", what, bool(self._new) and there)
-
-    # ── the night that has one hour more ────────────────────────────────────────────────
-
-    def _arrange_the_long_night(self) -> None:
-        begin, end = local(SUMMER_TIME_ENDS, 1), local(SUMMER_TIME_ENDS, 5)
-        self._first_open: dict[tuple[str, int], int] = {}
-        for at in range(begin, end, NIGHT_LOOK_MS):
-            self._at(at, self._look_at_night)
-        self._at(end, self._night_over)
-
-    def _look_at_night(self) -> None:
-        self._look()
-        for person in self.plan.night:
-            for door in person.doors:
-                if (person.name, door) not in self._first_open and self.doors[door].opens(
-                    person.digits
-                ):
-                    self._first_open[person.name, door] = self.true()
-
-    def _night_over(self) -> None:
-        late_by = [
-            self._first_open.get((person.name, door), self.true()) - _opens(person)
-            for person in self.plan.night
-            for door in person.doors
-        ]
-        right = all(-LEAD_MS - MINUTE <= late <= T_MS for late in late_by)
-        least, most = (f"{late / 60_000:+.1f}" for late in (min(late_by), max(late_by)))
-        what = f"{len(late_by)} codes that begin between 2 and 3 open in their own pass of that hour"
-        self.line.check("lock", what, right, f"{least} to {most} minutes from the beginning")
-
     # ── telling ─────────────────────────────────────────────────────────────────────────
 
     def _tell(self, what: str) -> None:
@@ -375,7 +276,7 @@ only while it is valid"
         self._violations_told = len(judge.violations)
         looks = (judge.figures.inspections - looks) // len(self.doors)
         told = "; ".join(f"{v.rule} {v.credential}: {v.sentence}" for v in fresh[:3])
-        what = f"looked at {looks} times: every code is where it belongs, and no other"
+        what = f"{looks} looks at the doors: no code is missing, none is too many"
         self.line.check("judge", what, not fresh, told)
         self._tell_of_the_clock()
 
@@ -383,16 +284,15 @@ only while it is valid"
         moves = Counter(edge for p in self.plan.stays for edge in p.moves(day))
         refused = {key.removeprefix("no: "): n for key, n in self.day.items() if key[:3] == "no:"}
         what = (
-            f"{moves['in']} arrive, {moves['out']} leave; {self.day['let in']} times a valid code"
-            f" opens, {sum(refused.values())} times another does not"
+            f"{moves['in']} arrive, {moves['out']} leave; {self.day['let in']} valid codes opened,"
+            f" {sum(refused.values())} others did not"
         )
-        detail = ", ".join(f"{n} × {why}" for why, n in sorted(refused.items()))
+        detail = ", ".join(f"{n} {why}" for why, n in sorted(refused.items()))
         self.line.check("doors", what, not self.amiss, "; ".join(self.amiss[:3]) or detail)
         if self.day["either"]:
             opened = self.day["either, opened"]
-            self.line.note(
-                f"{self.day['either']} came whom nobody could let in or keep out; {opened} got in"
-            )
+            told = f"{self.day['either']} codes were due while nobody could act; {opened} opened"
+            self.line.note(told)
         self.total += self.day
         self.total["amiss"] += len(self.amiss)
         self.day.clear()
@@ -404,7 +304,9 @@ only while it is valid"
             return
         off_s = (view.now - self.true()) / 1000
         bound_s = (view.error_ms or 0) / 1000
-        what = f"clock: {view.trust.value}, {off_s:+.1f} s off, within its bound of {bound_s:.0f} s"
+        what = (
+            f"{view.trust.value}: the time is {off_s:+.1f} s off, by its own word ±{bound_s:.0f} s"
+        )
         self.line.check("gateway", what, abs(off_s) <= bound_s)
 
     def _result(self) -> Result:
@@ -414,26 +316,32 @@ only while it is valid"
         return result
 
 
-def _opens(person: Person) -> int:
-    span = person.calendar.following(BEGIN)
-    assert span is not None
-    return span.opens
-
-
 def live(line: Timeline) -> Result:
     """The whole month; `line.held` tells whether every promise was kept."""
     return play(lambda folder: Month(folder, line))
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.month")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="what was checked, as JSON")
+    options = parser.parse_args()
     console = Console(highlight=False)
     line = Timeline(console)
-    live(line)
+    finished = False
+    try:
+        live(line)
+        finished = True
+    except Exception as error:  # noqa: BLE001 - whatever stopped it is told
+        console.print(f"\n[red]The month stopped:[/red] {type(error).__name__}: {error}")
+    finally:
+        if options.report:
+            line.report(options.report)
+    held = finished and line.held
     checks = sum(len(step.checks) for step in line.steps)
     failed = sum(not check.held for step in line.steps for check in step.checks)
-    word = "[green]Every promise was kept[/green]" if line.held else "[red]Not every promise[/red]"
+    word = "[green]Every promise was kept[/green]" if held else "[red]Not every promise held[/red]"
     console.print(f"\n{word}: {len(line.steps)} steps, {checks} checks, {failed} failed.")
-    return 0 if line.held else 1
+    return 0 if held else 1
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Who may enter a building in a month, and who comes when: a plan, made before anything happens.
 
 Here: stays, cleaners, staff and night arrivals as the cloud orders them, and every visit to a
-keypad with what it must come to. Not here: what the machine goes through (`month`). Pure.
+keypad with what it must come to, and when power, link and time are away. Not here: what then
+happens (`month`). Pure.
 """
 
 from __future__ import annotations
@@ -57,12 +58,43 @@ def local(day: date, hour: float, *, fold: int = 0) -> Instant:
     return from_datetime(wall)
 
 
+def at_home(at: int) -> datetime:
+    return to_datetime(Instant(at)).astimezone(HERE)
+
+
 def clock(at: int) -> str:
-    return f"{to_datetime(Instant(at)).astimezone(HERE):%H:%M}"
+    return f"{at_home(at):%H:%M}"
 
 
 def day_of(at: int) -> str:
-    return f"{to_datetime(Instant(at)).astimezone(HERE):%a %d %b}"
+    return f"{at_home(at):%a %d %b}"
+
+
+BEGIN = local(FIRST, 7)
+LINK_GOES, LINK_RETURNS = local(FIRST, 12), local(LAST, 12)
+NO_TIME = (
+    (local(date(2026, 10, 16), 8), local(date(2026, 10, 30), 18)),
+    (local(date(2026, 10, 31), 13), local(date(2026, 10, 31), 21)),
+)
+"""When no time service answers."""
+
+
+class Cut(NamedTuple):
+    begin: Instant
+    end: Instant
+    clockless: bool = False
+    """The next boot finds a wall clock of weeks ago, and nobody to ask."""
+
+
+NIGHT_CUT = Cut(local(date(2026, 10, 15), 3.2), local(date(2026, 10, 15), 3.3))
+CLOCKLESS_CUT = Cut(local(date(2026, 10, 31), 13 + 1 / 3), local(date(2026, 10, 31), 16), True)
+LONG_CUT = Cut(local(date(2026, 11, 9), 9 + 2 / 3), local(date(2026, 11, 9), 15.5))
+CUTS = (NIGHT_CUT, CLOCKLESS_CUT, LONG_CUT)
+BLIND = CLOCKLESS_CUT.begin, NO_TIME[1][1]
+"""From the cut until somebody tells the time again."""
+DARK = ((NIGHT_CUT.begin, NIGHT_CUT.end), BLIND, (LONG_CUT.begin, LONG_CUT.end))
+MEANWHILE = local(date(2026, 11, 8), 9)
+"""When the cloud revokes one code and orders another, and nobody hears it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -95,6 +127,11 @@ class Person:
         if self.shut:
             wire[self.shut] = True
         return wire
+
+    @property
+    def begins(self) -> int:
+        """When a timed window opens."""
+        return instant(self.window["opens_at"])
 
     def moves(self, day: date) -> Iterator[str]:
         """`in` or `out`, if it is today that a timed window begins or ends."""
@@ -288,7 +325,7 @@ class Plan:
         while at < span.closes - 20 * MINUTE:
             yield Instant(at), guest.shut or "guest"
             at += rng.randint(4 * 60, 15 * 60) * MINUTE
-            hour = to_datetime(Instant(at)).astimezone(HERE).hour
+            hour = at_home(at).hour
             if hour < 8:
                 at += (8 - hour) * HOUR
         yield Instant(span.closes + rng.randint(12, 90) * MINUTE), "former guest"
