@@ -342,11 +342,11 @@ def _is_free(slot: Slot) -> bool:
     return slot.owner is None and isinstance(slot.content, Empty)
 
 
+_UNREAD = (Opaque(OpaqueReason.UNREAD), Opaque(OpaqueReason.READ_FAILED))
+
+
 def _is_unread(slot: Slot) -> bool:
-    return slot.owner is None and slot.content in {
-        Opaque(OpaqueReason.UNREAD),
-        Opaque(OpaqueReason.READ_FAILED),
-    }
+    return slot.owner is None and slot.content in _UNREAD
 
 
 def _housekeep(

@@ -128,6 +128,7 @@ def ended(window: Window, at: Instant) -> bool:
     return span_from(window, at) is None
 
 
+@lru_cache(maxsize=4096)
 def told_twice(window: Timed | Recurring, span: Span, zone: str) -> bool:
     """Whether an edge of the window is shown twice by clocks in `zone` around this span.
 
