@@ -1059,6 +1059,7 @@ def test_a_code_reported_as_programmed_is_there(world: Building) -> None:
     [
         "wrote 4839 to slot 1",
         "code=4839",
+        "code=-4839",
         '{"digits": "4839"}',
         "frame 34383339",
         "set 571038.",
@@ -1076,6 +1077,7 @@ def test_digits_in_a_text_are_found(world: Building, text: str) -> None:
     "text",
     [
         "at=4839 ms=4839",
+        "boot wall_error_s=-4839",
         '{"seq": 4839}',
         "  4839.250 boot",
         "took 0.4839 s",
