@@ -64,8 +64,8 @@ async def test_ten_kills_while_twenty_codes_come_and_go(house: House) -> None:
         written = state["total_writes"] - before[door]
         came = len([name for name in names if doors[name] == door])
         left = came - len(codes)
-        # An erase may safely be repeated; a code is written again only if it was not found. One that
-        # came and went while the daemon was still starting need never have been written.
+        # An erase may safely be repeated; a code is written again only if it was not found. One
+        # that came and went while the daemon was still starting need never have been written.
         assert len(codes) <= written <= came + left + KILLS
     await house.caught_up()
     house.dense()
