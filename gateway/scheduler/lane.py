@@ -309,7 +309,8 @@ class Lane:
 
     def _urgent(self, action: Action) -> bool:
         """Somebody stands at the door, will stand there within the lead, or should not get in."""
-        if isinstance(action, Erase):
+        if action.priority is Priority.ERASE:
+            # Also the reading without which nothing may be erased; when it opens next is nothing.
             return True
         if isinstance(action, CheckClock) or action.priority >= Priority.HOUSEKEEPING:
             return False

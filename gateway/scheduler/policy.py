@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.domain.actions import Action, Adopt, CheckClock, Erase, Program, ReadSlot, Reschedule
+from gateway.domain.actions import (
+    Action,
+    Adopt,
+    CheckClock,
+    Erase,
+    Priority,
+    Program,
+    ReadSlot,
+    Reschedule,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +48,7 @@ MOMENTARY_DEADLINE_S = 15.0
 
 
 def pause_for(action: Action, *, urgent: bool) -> Pause:
-    if isinstance(action, Erase):
+    if action.priority is Priority.ERASE:
         return ERASE
     return URGENT if urgent else PATIENT
 

@@ -1078,6 +1078,7 @@ def test_digits_in_a_text_are_found(world: Building, text: str) -> None:
     [
         "at=4839 ms=4839",
         "boot wall_error_s=-4839",
+        "no connection to the cloud broker=broker:4839",
         '{"seq": 4839}',
         "  4839.250 boot",
         "took 0.4839 s",

@@ -17,6 +17,7 @@ DOOR_KINDS: Final = ("access.denied", "lock.locked", "lock.unlocked")
 NUMBERS: Final = frozenset(
     [
         "at",
+        "broker",
         "bytes",
         "change",
         "count",

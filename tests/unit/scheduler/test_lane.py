@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from gateway.domain.events import EventType
-from gateway.domain.windows import Always, Timed
+from gateway.domain.instant import to_datetime
+from gateway.domain.windows import Always, Recurring, Timed, Weekly
 from gateway.radios.api import RadioStatus
 from tests.flows.world import World, world
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PIN, OTHER = "483920", "719204"
+ZONE = "Europe/Berlin"
 
 
 @pytest.fixture
@@ -54,6 +57,23 @@ async def test_what_is_not_urgent_is_tried_patiently_until_the_door_is_near(hous
     await house.advance(150)
     assert lock.count("program") > before
     assert lock.slot_of(PIN) is not None
+
+
+async def test_a_reading_before_an_erase_does_not_wait_because_the_next_opening_is_far(
+    house: World,
+) -> None:
+    lock = house.add_lock()
+    await house.start()
+    await house.advance(60)
+    wall = to_datetime(house.clock.now()).astimezone(ZoneInfo(ZONE))
+    minute = wall.hour * 60 + wall.minute
+    rule = Weekly(frozenset({wall.isoweekday()}), minute, minute + 2)
+    lock.faults.append(("program", "answer_lost"))
+    lock.faults.extend([("read", "not_delivered")] * 6)
+    await house.want("c1", PIN, Recurring((rule,), ZONE))
+    assert lock.opens(PIN)
+    await house.advance(120 + 180)
+    assert not lock.opens(PIN)
 
 
 async def test_an_erase_goes_before_everything(house: World) -> None:

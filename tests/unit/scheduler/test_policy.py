@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.domain.actions import CheckClock, Erase, Program, ReadSlot
+from gateway.domain.actions import CheckClock, Erase, Priority, Program, ReadSlot
 from gateway.domain.ids import CredentialId
 from gateway.scheduler.policy import PATIENT, URGENT, Pause, deadline_for, pause_for
 
@@ -15,7 +15,9 @@ def test_a_pause_doubles_up_to_its_most() -> None:
 
 
 def test_an_erase_is_never_put_off_for_more_than_a_minute() -> None:
-    assert pause_for(Erase(1, OWNER), urgent=False).after(1000) <= 60
+    reading = ReadSlot(1, OWNER, Priority.ERASE)
+    for action in (Erase(1, OWNER), reading):
+        assert pause_for(action, urgent=False).after(1000) <= 60
 
 
 def test_urgency_decides_for_the_rest() -> None:
