@@ -60,6 +60,9 @@ class Limits:
     steady_s: float = 60.0
     """How long a weak source must say the same before a longer outage is believed, and before what
     it says is what others are measured against."""
+    doubted_s: float = 86_400.0
+    """How long a weak source must say the same before the next boot is held to it as well, if it
+    contradicts what was believed before."""
 
     def drift_ms(self, seconds: float) -> int:
         return math.ceil(seconds * self.drift_ppm / 1000)
@@ -71,6 +74,8 @@ class Bound:
 
     at: Instant
     uptime_s: float
+    weak: bool = False
+    """No authenticated source said so: whoever is believed after it may lower it."""
 
     def risen(self, uptime_s: float, limits: Limits) -> Instant:
         """Less what the crystal may be fast."""
@@ -124,7 +129,7 @@ class Belief:
     seen_s: float
     """Uptime of the last judgement."""
     floor: Bound | None = None
-    """Proven by an authenticated source, or at the very first start by any."""
+    """Proven by an authenticated source; weak until the first one spoke."""
     last: Bound | None = None
     """Last believed in a former boot, whoever said so."""
     trust: ClockTrust = ClockTrust.UNTRUSTED
@@ -137,6 +142,11 @@ class Belief:
     candidate_s: float = 0.0
     lone: tuple[tuple[Reading, float], ...] = ()
     """Authenticated words that nobody seconded yet, and when they were said."""
+    contested: bool = False
+    """Weak sources contradict each other, and none was settled: nothing is believed."""
+    doubted: bool = False
+    """Weak sources contradict each other from boot to boot, or there was nothing to measure them
+    against: how long an outage may be is then no reason to refuse anybody."""
 
     def now(self, uptime_s: float) -> Instant:
         return Instant(self.offset_ms + uptime_ms(uptime_s))
@@ -144,6 +154,11 @@ class Belief:
     def floor_at(self, uptime_s: float, limits: Limits) -> Instant:
         """0 while there is none."""
         return self.floor.risen(uptime_s, limits) if self.floor else Instant(0)
+
+    def proven_at(self, uptime_s: float, limits: Limits) -> Instant:
+        """The floor that no weak source may lower; 0 while there is none."""
+        weak = self.floor is None or self.floor.weak
+        return Instant(0) if weak else self.floor_at(uptime_s, limits)
 
     def least_at(self, uptime_s: float, limits: Limits) -> Instant:
         """What time it is if the machine was never off; 0 where nobody ever knew."""

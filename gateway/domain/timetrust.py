@@ -50,21 +50,31 @@ _FOLLOWED = frozenset({Source.KERNEL, Source.NTS})
 
 
 def begin(
-    wall: Instant, uptime_s: float, floor: Instant | None, last: Instant | None, limits: Limits
+    wall: Instant,
+    uptime_s: float,
+    floor: Instant | None,
+    last: Instant | None,
+    limits: Limits,
+    *,
+    weak: bool = False,
+    doubted: bool = False,
 ) -> Belief:
     """A boot of which nothing is known. `floor`, `last`: as they stood when the power went.
 
-    Both have risen by the uptime at least. The wall clock is only a guess, and only where it is a
-    possible one: nothing acts on it, but people read it in what is written down.
+    Both have risen by the uptime at least. `weak`: of the floor; `doubted`: of `last`. The wall
+    clock is only a guess, and only where it is a possible one: nothing acts on it, but people read
+    it in what is written down.
     """
     belief = Belief(
         0,
         uptime_s,
-        None if floor is None else Bound(floor, 0.0),
+        None if floor is None else Bound(floor, 0.0, weak),
         None if last is None else Bound(last, 0.0),
+        doubted=doubted,
     )
-    least = belief.least_at(uptime_s, limits)
-    possible = not least or least <= wall <= least + limits.longest_outage_s * 1000
+    known = belief.least_at(uptime_s, limits)
+    least = known or RELEASED
+    possible = least <= wall and (not known or wall <= least + limits.longest_outage_s * 1000)
     return replace(belief, offset_ms=(wall if possible else least) - uptime_ms(uptime_s))
 
 
@@ -98,7 +108,7 @@ class _Judgement:
     ) -> None:
         self.belief = belief
         self.findings: list[Finding] = []
-        self._floor = belief.floor_at(uptime_s, limits)
+        self._floor = belief.proven_at(uptime_s, limits)
         self._readings = readings
         self._uptime_s = uptime_s
         self._passed_s = passed_s
@@ -115,7 +125,7 @@ class _Judgement:
 
     def verdict(self) -> Belief:
         belief = self.belief
-        if belief.base is None:
+        if belief.base is None or belief.contested:
             trust = ClockTrust.UNTRUSTED
         elif self._agreed or self._told_lately():
             trust = ClockTrust.TRUSTED
@@ -160,6 +170,8 @@ class _Judgement:
             floor=Bound(self._floor, self._uptime_s),
             base=base,
             lone=(),
+            contested=False,
+            doubted=False,
         )
 
     def _keep_for_another(self, reading: Reading) -> None:
@@ -191,37 +203,62 @@ class _Judgement:
             self._refuse(reading, Reason.BEHIND_FLOOR)
         elif base is None or proof is None or proof.source is Source.RTC:
             self._first(reading)
+        elif base.provisional and (self.belief.contested or not self._is_near(base, reading)):
+            self._first(reading, contradicts=True)
         elif self._is_near(base, reading):
             self._agree(reading)
-            if base.provisional and self._uptime_s - base.uptime_s >= self._limits.steady_s:
-                self._settle(reading)
-        elif base.provisional:
-            self._first(reading)
+            self._settle(base, reading)
         else:
             self._refuse(reading, Reason.BEYOND_DRIFT)
 
-    def _settle(self, reading: Reading) -> None:
-        """It said so for long enough. On a gateway that never knew the time: the first floor."""
-        base = Base(reading.offset_ms, self._uptime_s, reading.error_ms, authenticated=False)
-        floor = self.belief.floor or Bound(self._earliest(reading), self._uptime_s)
-        self.belief = replace(self.belief, base=base, floor=floor)
+    def _settle(self, base: Base, reading: Reading) -> None:
+        """It said so for long enough."""
+        said_s = self._uptime_s - base.uptime_s
+        if base.provisional:
+            if said_s >= self._limits.steady_s:
+                settled = Base(
+                    reading.offset_ms, self._uptime_s, reading.error_ms, authenticated=False
+                )
+                self.belief = replace(self.belief, base=settled)
+                self._take_weak_floor(reading)
+        elif self.belief.doubted and said_s >= self._limits.doubted_s:
+            self.belief = replace(self.belief, doubted=False)
 
-    def _first(self, reading: Reading) -> None:
-        """A weak source in a boot in which nothing is settled: how long we were off is unknown."""
+    def _take_weak_floor(self, reading: Reading) -> None:
+        """On a gateway that no authenticated source ever told the time: the floor is what weak ones
+        say until others do. It keeps erasures going, and nobody is refused for it."""
+        floor = self.belief.floor
+        if floor is None or (
+            floor.weak and floor.risen(self._uptime_s, self._limits) > self._latest(reading)
+        ):
+            bound = Bound(self._earliest(reading), self._uptime_s, weak=True)
+            self.belief = replace(self.belief, floor=bound)
+
+    def _first(self, reading: Reading, *, contradicts: bool = False) -> None:
+        """A weak source in a boot in which nothing is settled: how long we were off is unknown.
+
+        `contradicts`: another weak one spoke before it. Then neither is believed until one has said
+        the same for long enough, and the other nothing.
+        """
         least = self.belief.least_at(self._uptime_s, self._limits)
         off_ms = self._at(reading) - least
-        if self._rtc_agrees(reading):
-            self._adopt(reading, provisional=True)
-        elif least and off_ms > self._limits.longest_outage_s * 1000 + reading.error_ms:
+        too_long = off_ms > self._limits.longest_outage_s * 1000 + reading.error_ms
+        behind = off_ms < -SLACK_MS - reading.error_ms
+        if least and too_long and not self.belief.doubted and not self._rtc_agrees(reading):
             self._refuse(reading, Reason.OUTAGE_TOO_LONG)
-        elif not least or (
-            -SLACK_MS - reading.error_ms <= off_ms <= self._limits.short_outage_s * 1000
-        ):
+            return
+        at_once = not least or (not behind and off_ms <= self._limits.short_outage_s * 1000)
+        if self._rtc_agrees(reading) or (at_once and not contradicts):
             self._adopt(reading, provisional=True)
         elif self._is_steady(reading):
             self._adopt(reading)
+            self._take_weak_floor(reading)
         else:
+            self.belief = replace(self.belief, contested=contradicts)
             self.findings.append(Waiting(reading.source, self._difference(reading)))
+            return
+        if not least or behind or too_long:
+            self.belief = replace(self.belief, doubted=True)
 
     def _is_steady(self, reading: Reading) -> bool:
         known, since = self.belief.candidate, self.belief.candidate_s
@@ -287,7 +324,7 @@ class _Judgement:
             reading.source in AUTHENTICATED,
             provisional,
         )
-        self.belief = replace(self.belief, base=base, candidate=None)
+        self.belief = replace(self.belief, base=base, candidate=None, contested=False)
 
     def _prove(self, source: Source, offset_ms: int, error_ms: int) -> None:
         proof = Proof(source, self._uptime_s, error_ms)

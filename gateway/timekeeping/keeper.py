@@ -35,7 +35,7 @@ from gateway.timekeeping.view import ClockView, Disbelief, Jump
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.domain.timebelief import Base, Belief, Finding
+    from gateway.domain.timebelief import Belief, Finding
     from gateway.store.database import Store
     from gateway.store.tx import Tx
     from gateway.timekeeping.clock import HouseClock
@@ -245,7 +245,7 @@ class TimeKeeper:
             case Adopted(source, by_ms, wrong_before):
                 log.info("took the time", source=source.value, moved_s=by_ms / 1000)
                 if wrong_before and (before.base is None or abs(by_ms) >= SECOND):
-                    self._proven(finding, before.base, uptime_s)
+                    self._proven(finding, before, uptime_s)
             case Refused():
                 self._disbelieve(finding, uptime_s)
             case Waiting():
@@ -254,12 +254,14 @@ class TimeKeeper:
                 log.error("signed time proves that the floor was too high", seconds=by_ms / 1000)
                 self._owe(EventType.GATEWAY_TIME_FLOOR_LOWERED, {"by_ms": by_ms})
 
-    def _proven(self, adopted: Adopted, base: Base | None, uptime_s: float) -> None:
+    def _proven(self, adopted: Adopted, before: Belief, uptime_s: float) -> None:
         """The events of the belief before are wrong by one constant; what is stamped late, too."""
-        believed = [ClockTrust.TRUSTED, ClockTrust.HOLDOVER]
-        correction = Correction(adopted.by_ms, believed if base else [ClockTrust.UNTRUSTED])
+        stamped = [ClockTrust.TRUSTED, ClockTrust.HOLDOVER] if before.base else []
+        if before.base is None or before.contested:
+            stamped.append(ClockTrust.UNTRUSTED)
+        correction = Correction(adopted.by_ms, stamped)
         self._corrections.append(correction)
-        if base is None:
+        if before.base is None:
             self._late = correction, uptime_s + LATE_S
         body: dict[str, Value] = {"source": adopted.source.value, "moved_ms": adopted.by_ms}
         self._owe(EventType.GATEWAY_TIME_PROVEN, body)

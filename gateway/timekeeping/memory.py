@@ -42,6 +42,8 @@ class Memory:
             "proof": None
             if belief.proof is None
             else [belief.proof.source.value, belief.proof.uptime_s, belief.proof.error_ms],
+            "contested": belief.contested,
+            "doubted": belief.doubted,
         }
         meta.set_time(tx, belief.floor_at(uptime_s, limits), codec.dump(document))
 
@@ -59,18 +61,19 @@ def begin_boot(
 ) -> Belief:
     """The first belief of a boot, by what is left of the one before."""
     known = _read(text)
-    last = None
+    last, weak, doubted = None, False, False
     if known is not None:
         belief, seen_s = known.belief, known.belief.seen_s
+        weak, doubted = belief.floor is not None and belief.floor.weak, belief.doubted
         if belief.base is not None:
             last = belief.now(seen_s)
         elif belief.last is not None:
             last = belief.last.risen(seen_s, limits)
-    return begin(wall, uptime_s, floor, last, limits)
+    return begin(wall, uptime_s, floor, last, limits, weak=weak, doubted=doubted)
 
 
-def _listed(bound: Bound | None) -> list[float] | None:
-    return None if bound is None else [bound.at, bound.uptime_s]
+def _listed(bound: Bound | None) -> list[float | bool] | None:
+    return None if bound is None else [bound.at, bound.uptime_s, bound.weak]
 
 
 def _read(text: str) -> Memory | None:
@@ -85,6 +88,8 @@ def _read(text: str) -> Memory | None:
             ClockTrust(document["trust"]),
             None if base is None else Base(**base),
             None if proof is None else Proof(Source(proof[0]), float(proof[1]), int(proof[2])),
+            contested=bool(document.get("contested", False)),
+            doubted=bool(document.get("doubted", False)),
         )
         return Memory(str(document["boot_id"]), belief)
     except (StoreUnreadable, KeyError, TypeError, ValueError, IndexError):
@@ -92,7 +97,9 @@ def _read(text: str) -> Memory | None:
 
 
 def _bound(listed: Any) -> Bound | None:
-    return None if listed is None else Bound(Instant(int(listed[0])), float(listed[1]))
+    if listed is None:
+        return None
+    return Bound(Instant(int(listed[0])), float(listed[1]), weak=any(listed[2:]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,16 @@ class Reality:
         self.true += (seconds + 5) * 1000
         self.uptime_s = 5.0 * self.rate
         floor = before.floor_at(at, LIMITS) or None
-        self.belief = begin(Instant(0), self.uptime_s, floor, last or None, LIMITS)
+        weak = before.floor is not None and before.floor.weak
+        self.belief = begin(
+            Instant(0),
+            self.uptime_s,
+            floor,
+            last or None,
+            LIMITS,
+            weak=weak,
+            doubted=before.doubted,
+        )
 
     def hear(self, *readings: Reading) -> None:
         self.belief, found = judge(self.belief, readings, self.uptime_s, LIMITS)
@@ -229,3 +238,64 @@ def test_one_authenticated_word_far_from_a_proven_time_waits_for_a_second(
         reality.hear(reality.say(Source.CLOUD, off_ms, 100))
         moved = reality.belief.offset_ms - held
     assert abs(moved - off_ms) <= 500
+
+
+def speak(reality: Reality, seconds: float, off_ms: int) -> None:
+    """The time service alone, heard at every look."""
+    left = seconds
+    while left > 0:
+        reality.hear(reality.say(Source.KERNEL, off_ms, 20))
+        reality.pass_by(min(left, 30))
+        left -= 30
+
+
+LIE = st.tuples(
+    st.one_of(st.integers(-200 * DAY, -10 * SECOND), st.integers(10 * SECOND, 400 * DAY)),
+    st.integers(0, 3600),
+    st.booleans(),
+)
+"""How far, for how many seconds, and whether the machine is started anew in the midst of it."""
+
+
+@given(
+    new=st.booleans(),
+    honest_s=st.integers(0, 7200),
+    lies=st.lists(LIE, max_size=4),
+    off_s=st.floats(0, 13 * 86_400),
+    ppm=st.floats(-90, 90),
+)
+def test_no_lie_of_a_weak_source_outlasts_one_start_of_the_machine(
+    new: bool, honest_s: int, lies: list[tuple[int, int, bool]], off_s: float, ppm: float
+) -> None:
+    reality = Reality(ppm, None if new else Instant(TRUE - 201 * DAY))
+    if not new:
+        reality.belief = begin(Instant(0), reality.uptime_s, TRUE, TRUE, LIMITS, weak=True)
+    speak(reality, honest_s, 0)
+    for lie_ms, lie_s, started in lies:
+        speak(reality, lie_s, lie_ms)
+        if started:
+            reality.off(60)
+            speak(reality, lie_s, lie_ms)
+        speak(reality, 300, 0)
+    reality.off(off_s)
+    speak(reality, 150, 0)
+    assert reality.belief.trust is ClockTrust.TRUSTED
+    assert abs(reality.belief.now(reality.uptime_s) - reality.true) <= 2 * SLACK_MS
+    assert reality.floor <= reality.true + 1
+    assert reality.acted_on - reality.true <= 2 * SLACK_MS
+
+
+@given(st.integers(0, 59), st.integers(10 * SECOND, 400 * DAY), st.integers(1, 59))
+def test_a_short_lie_soon_after_the_first_honest_word_is_not_believed(
+    honest_s: int, lie_ms: int, lie_s: int
+) -> None:
+    """Until it is over nobody is believed, and a minute after it the honest one is."""
+    reality = Reality(0, None)
+    reality.hear(reality.say(Source.KERNEL, 0, 20))
+    reality.pass_by(honest_s)
+    speak(reality, lie_s, lie_ms)
+    assert reality.belief.trust.value == "untrusted"
+    speak(reality, 100, 0)
+    assert reality.belief.trust.value == "trusted"
+    assert abs(reality.belief.now(reality.uptime_s) - reality.true) <= SLACK_MS
+    assert reality.floor <= reality.true

@@ -145,6 +145,37 @@ def test_before_any_floor_no_time_before_this_software_is_believed() -> None:
     assert boot.belief.floor_at(boot.uptime_s, LIMITS) == FLOOR + MINUTE - ERROR_MS
 
 
+def test_a_weak_floor_is_lowered_by_whoever_is_believed_after_a_start() -> None:
+    boot = Boot()
+    boot.belief = begin(FLOOR, 0.0, FLOOR, FLOOR, LIMITS, weak=True)
+    assert isinstance(boot.hear((Source.KERNEL, -81 * DAY))[0], Waiting)
+    assert boot.belief.floor_at(0.0, LIMITS) == FLOOR
+    boot.hear((Source.KERNEL, -81 * DAY), after_s=60)
+    assert boot.off == -81 * DAY
+    assert boot.belief.floor_at(60.0, LIMITS) == FLOOR - 81 * DAY + MINUTE - ERROR_MS
+
+
+def test_two_weak_words_in_the_first_minute_are_none_until_one_is_said_alone() -> None:
+    boot = Boot(floor=None)
+    boot.hear((Source.KERNEL, 0))
+    assert boot.hear((Source.KERNEL, DAY), after_s=54) == [Waiting(Source.KERNEL, DAY)]
+    assert boot.trust is ClockTrust.UNTRUSTED
+    assert boot.hear((Source.KERNEL, 0), after_s=30) == [Waiting(Source.KERNEL, 0)]
+    boot.hear((Source.KERNEL, 0), after_s=60)
+    assert boot.trust is ClockTrust.TRUSTED
+    assert boot.off == 0
+
+
+def test_a_doubted_past_does_not_make_the_truth_an_outage_that_is_too_long() -> None:
+    boot = Boot()
+    boot.belief = begin(FLOOR, 0.0, FLOOR, FLOOR, LIMITS, weak=True, doubted=True)
+    assert isinstance(boot.hear((Source.KERNEL, 40 * DAY))[0], Waiting)
+    boot.hear((Source.KERNEL, 40 * DAY), after_s=60)
+    assert boot.off == 40 * DAY
+    boot.hear((Source.KERNEL, 40 * DAY), after_s=86_400)
+    assert not boot.belief.doubted
+
+
 def settled() -> Boot:
     boot = Boot()
     boot.hear((Source.KERNEL, 0))

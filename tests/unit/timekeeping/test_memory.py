@@ -78,6 +78,20 @@ async def test_a_boot_in_which_nothing_was_proven_hands_on_what_it_had(store: St
     assert begin_boot(text, None, Instant(0), 0.0, LIMITS).least_at(0.0, LIMITS) == AT + 99_990
 
 
+async def test_what_is_weak_or_doubted_stays_so_in_the_next_boot(store: Store) -> None:
+    floor = Bound(AT, 100.0, weak=True)
+    text = await written(store, Belief(AT, 100.0, floor, contested=True, doubted=True))
+    same = recall(text, "boot", 100.0)
+    assert same is not None
+    assert same.contested
+    assert same.floor == floor
+    belief = begin_boot(text, AT, Instant(0), 0.0, LIMITS)
+    assert belief.doubted
+    assert not belief.contested
+    assert belief.floor_at(0.0, LIMITS) == AT
+    assert belief.proven_at(0.0, LIMITS) == 0
+
+
 DAMAGE: list[dict[str, Any]] = [
     {"base": {"offset_ms": 1}},
     {"proof": ["nobody", 1.0, 1]},
