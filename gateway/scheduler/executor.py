@@ -7,7 +7,7 @@ word, and what the lock answered is committed with the events that tell of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +19,7 @@ from gateway.domain.actions import (
     CheckClock,
     Confirmed,
     Erase,
+    Priority,
     Program,
     ReadSlot,
     Refused,
@@ -27,6 +28,7 @@ from gateway.domain.actions import (
     Write,
 )
 from gateway.domain.devices import Device, Evidence
+from gateway.domain.ids import GrantId
 from gateway.drivers.api import ClockKeeper, CredentialStore, Driver, WriteResult
 from gateway.errors import (
     DeviceRefused,
@@ -42,8 +44,10 @@ from gateway.errors import (
     StoreUnreadable,
     Unreachable,
 )
+from gateway.scheduler.judge import Standing, interpret
 from gateway.scheduler.policy import deadline_for
 from gateway.scheduler.record import Begun, Record
+from gateway.store import history, reported
 from gateway.store.desired import digits_of
 from gateway.store.keyring import Keyring, credential_context
 
@@ -54,6 +58,7 @@ if TYPE_CHECKING:
     from gateway.domain.ids import DeviceId
     from gateway.domain.instant import Instant
     from gateway.domain.secret import DigitsFacts
+    from gateway.drivers.api import SlotReading
     from gateway.kit.clock import Clock
     from gateway.radios.arbiter import Arbiter
     from gateway.store.database import Store
@@ -143,6 +148,8 @@ class Executor:
         """Never raises for anything a device or a radio does, nor for a full disk."""
         action = order.action
         try:
+            if self._is_done(order):
+                return Ending.STORE
             if isinstance(action, Adopt):
                 adopt = self._record(order).adopt
                 now = self._clock.now()
@@ -185,9 +192,6 @@ class Executor:
 
     async def _write(self, order: Order) -> tuple[Ending, str]:
         record = self._record(order)
-        owed = self._owed.get(order.device.device_id, [])
-        if any(item.order.action == order.action for item in owed):
-            return Ending.STORE, "done, but it could not be written down yet"
         begun: Begun | None = None
         now = self._clock.now()
         try:
@@ -211,9 +215,7 @@ class Executor:
                 await self._store.submit(lambda tx: record.end(tx, order, begun, result, ended))
             except (StoreFull, StoreBusy):
                 if isinstance(order.action, Erase) and ending is Ending.DONE:
-                    self._owed.setdefault(order.device.device_id, []).append(
-                        _Owed(order, result, ended)
-                    )
+                    self._owe(order, result, ended)
                 raise
             if isinstance(order.action, Erase) and ending is Ending.DONE:
                 await self._scrub()
@@ -283,8 +285,40 @@ class Executor:
     ) -> WriteResult:
         reading = await driver.read_slot(slot, deadline_s=deadline_s)
         now, record = self._clock.now(), self._record(order)
-        await self._store.submit(lambda tx: record.reading(tx, order, reading, now))
+        try:
+            await self._store.submit(lambda tx: record.reading(tx, order, reading, now))
+        except (StoreFull, StoreBusy):
+            if order.action.priority is Priority.ERASE:
+                await self._erase_unrecorded(order, driver, reading, deadline_s)
+            raise
         return READ
+
+    async def _erase_unrecorded(
+        self, order: Order, driver: CredentialStore, reading: SlotReading, deadline_s: float
+    ) -> None:
+        """What must go does not wait for the disk either when its slot had to be read first.
+
+        Everything goes that would go once the reading were recorded; somebody else's code stays.
+        """
+        device_id, now = order.device.device_id, self._clock.now()
+        before = await self._store.fetch_one(reported.slot(device_id, reading.slot))
+        if before is None or before.owner is None:
+            return
+        row = await self._store.fetch_one(reported.grant(GrantId(before.owner, device_id)))
+        finding = interpret(
+            reading,
+            before=before,
+            wanted=row.digits_hash if row else None,
+            formerly_ours=set(await self._store.fetch(history.quarantined(device_id, now))),
+            hash_of=self._keyring.hash,
+            at=now,
+        )
+        if finding.standing in {Standing.NOTHING, Standing.FOREIGN}:
+            return
+        result = await driver.erase(reading.slot, deadline_s=deadline_s)
+        if isinstance(result.outcome, Confirmed):
+            gone = replace(order, action=Erase(reading.slot, before.owner))
+            self._owe(gone, result, self._clock.now())
 
     async def _check_clock(self, order: Order, deadline_s: float) -> WriteResult:
         driver = order.driver
@@ -302,6 +336,17 @@ class Executor:
         return READ
 
     # ── small things ────────────────────────────────────────────────────────────────────
+
+    def _owe(self, order: Order, result: WriteResult, at: Instant) -> None:
+        self._owed.setdefault(order.device.device_id, []).append(_Owed(order, result, at))
+
+    def _is_done(self, order: Order) -> bool:
+        """The slot was erased, which could not be written down yet."""
+        action = order.action
+        return isinstance(action, Erase | ReadSlot) and any(
+            item.order.write.slot == action.slot
+            for item in self._owed.get(order.device.device_id, [])
+        )
 
     def _begin(self, tx: Tx, record: Record, order: Order, now: Instant) -> Begun | None:
         begun = record.begin(tx, order, now)

@@ -201,6 +201,53 @@ async def test_erases_reach_the_lock_after_a_start_on_a_full_disk(tmp_path: Path
         assert (await house.grant("c1")).state is GrantState.ERASED
 
 
+@pytest.mark.parametrize("masked", [False, True])
+async def test_a_first_write_still_unproven_on_a_full_disk_goes_at_its_end(
+    tmp_path: Path, masked: bool
+) -> None:
+    """Its slot must be read before it may be erased, and the reading cannot be written down."""
+    async with world(tmp_path) as house:
+        lock = house.add_lock(masked=masked)
+        await house.start()
+        await house.advance(60)
+        lock.faults.append(("program", "answer_lost"))
+        lock.faults.extend([("read", "not_delivered")] * 20)
+        await house.want("c1", PIN, Timed(house.at(0), house.at(60)))
+        assert lock.opens(PIN)
+        house.writer.full = True
+        lock.faults.clear()
+        await house.advance(60 + 60)
+        assert not lock.opens(PIN)
+        erases = lock.count("erase")
+        await house.advance(600)
+        assert lock.count("erase") == erases
+        house.writer.full = False
+        await house.advance(60)
+        (erased,) = await house.told(EventType.CREDENTIAL_ERASED)
+        assert erased.body["slot"] == 1
+        assert (await house.grant("c1")).state is GrantState.MISSED  # it was never proven
+
+
+async def test_somebody_elses_code_stays_where_an_unproven_write_never_arrived(
+    tmp_path: Path,
+) -> None:
+    """Not even a full disk is a reason to erase what reads as another code."""
+    async with world(tmp_path) as house:
+        lock = house.add_lock()
+        await house.start()
+        await house.advance(60)
+        lock.faults.append(("program", "not_done"))
+        lock.faults.extend([("read", "not_delivered")] * 20)
+        await house.want("c1", PIN, Timed(house.at(0), house.at(60)))
+        lock.holds[1] = Code(FOREIGN)
+        house.writer.full = True
+        lock.faults.clear()
+        await house.advance(600)
+        house.writer.full = False
+        await house.advance(120)
+        assert lock.opens(FOREIGN)
+
+
 async def test_a_full_disk_says_nothing_about_the_lock(tmp_path: Path) -> None:
     async with world(tmp_path) as house:
         house.add_lock()
