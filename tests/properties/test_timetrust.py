@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.domain.instant import DAY, SECOND, ClockTrust, Instant
@@ -257,9 +257,11 @@ LIE = st.tuples(
 """How far, for how many seconds, and whether the machine is started anew in the midst of it."""
 
 
+@example(new=True, honest_s=54, lies=[(81 * DAY, 1600, False)], off_s=0.0, ppm=0.0)
+@example(new=True, honest_s=0, lies=[(-81 * DAY, 1600, True)], off_s=0.0, ppm=0.0)
 @given(
     new=st.booleans(),
-    honest_s=st.integers(0, 7200),
+    honest_s=st.one_of(st.integers(0, 90), st.integers(0, 7200)),
     lies=st.lists(LIE, max_size=4),
     off_s=st.floats(0, 13 * 86_400),
     ppm=st.floats(-90, 90),
