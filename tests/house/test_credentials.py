@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
@@ -188,6 +188,13 @@ async def test_digits_set_by_hand_are_left_alone_and_named(house: House) -> None
     await house.at("garage", "clear_codes", slot=number)
 
 
+async def _told_why(house: House, name: str, door: str) -> dict[str, Any]:
+    """The cloud's latest word on a grant, once it gives a reason."""
+    key = name, house.stage.device_ids[door]
+    await house.cloud.until(lambda: house.cloud.grants.get(key, {}).get("reason"))
+    return house.cloud.grants[key]
+
+
 async def test_a_full_lock_serves_the_soonest_and_names_who_waits(house: House) -> None:
     names = [f"tenant_{number}" for number in range(7)]
     before = house.head
@@ -200,9 +207,9 @@ async def test_a_full_lock_serves_the_soonest_and_names_who_waits(house: House) 
     for name in names[:5]:
         await house.until_held("garage", name)
     for name in names[5:]:
-        grant = await house.grant(name, "garage", "pending")
-        assert grant["reason"] == "no_free_slot"
         await house.event("credential.no_free_slot", before, credential_id=name)
+        told = await _told_why(house, name, "garage")
+        assert (told["state"], told["reason"]) == ("pending", "no_free_slot")
     attention = (await house.status())["attention"]
     assert {item["credential_id"] for item in attention if item["code"] == "no_free_slot"} == set(
         names[5:]
