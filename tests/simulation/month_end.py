@@ -27,6 +27,8 @@ SYNC_S = 120.0
 """For everything that a month left behind, from the connection on."""
 DATED_MS = 40_000
 """How far from the truth an event may be dated: the drift of two weeks, and the second it took."""
+WRITES_A_DAY = 100
+"""On the first day a lock gets what a fortnight needs."""
 AT_THE_DOORS = ("EARLY", "LATE", "UNAVAILABLE")
 
 
@@ -81,7 +83,10 @@ def verdict(month: Month, result: Result) -> None:
     what = "no slot reused, no write too many, no digits told, no task failed"
     line.check("judge", what, not others, told)
     days = result.figures["days"]
-    line.note(f"{days:.1f} days, {figures.writes} writes to locks, trace {result.digest}")
+    most = figures.writes_of_a_lock_max
+    what = f"at most {most} writes to one lock in a day, {figures.writes} to all in the month"
+    line.check("lock", what, most <= WRITES_A_DAY)
+    line.note(f"{days:.1f} days, trace {result.digest}")
 
 
 def _events(month: Month, broken: Counter[str]) -> None:
