@@ -53,12 +53,14 @@ def converged(
     there = set(codes.values())
     for digits, pair in watch.pairs[device_id].items():
         if digits not in there:
-            _missing(watch, figures, violate, at, pair)
+            _missing(watch, figures, violate, at, pair, promise.t_ms)
     for words in watch.memory.gone(at, device_id, codes):
         violate(at, "UNMANAGED", device_id, None, words)
 
 
-def _missing(watch: Watch, figures: Figures, violate: Violate, at: int, pair: Pair) -> None:
+def _missing(
+    watch: Watch, figures: Figures, violate: Violate, at: int, pair: Pair, t_ms: int
+) -> None:
     watch.renew(pair, at)
     needed = {must.grant.credential.credential_id: must for must in pair.musts}
     for grant in pair.grants:
@@ -70,6 +72,11 @@ def _missing(watch: Watch, figures: Figures, violate: Violate, at: int, pair: Pa
         why = watch.excuse(pair, grant, at, since=must.begin if must is not None else at)
         if why is not None:
             figures.excused[why] += 1
+            continue
+        excused_at = pair.excused.get(name)
+        if due and excused_at is not None and at - excused_at <= t_ms:
+            # As at the door: what had no room has T from when there is some.
+            figures.excused["reason gone a moment ago"] += 1
             continue
         said = "and no state says why" if due else "though it is reported as programmed"
         words = f"a code is not on the lock, {said}"
