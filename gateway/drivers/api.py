@@ -63,6 +63,9 @@ class Happening:
     slot: int | None = None
     reason: str | None = None
     device_time: Instant | None = None
+    """By the lock's own clock, its local time turned into an instant in the lock's zone."""
+    from_log: bool = False
+    """Read from the lock's memory: it happened at `device_time`, not when it was read."""
     schedule_refused: bool = False
     """A valid code was refused for its schedule: proof that this lock enforces schedules."""
 
@@ -90,6 +93,8 @@ class Measured:
     door_open: bool | None = None
     battery_percent: int | None = None
     battery_low: bool | None = None
+    log_news: bool | None = None
+    """The lock's own log holds records that nobody has read."""
 
 
 DeviceEvent = Happening | SlotChanged | Measured
@@ -179,3 +184,27 @@ class ClockKeeper(Protocol):
     async def read_clock(self, now: Instant, *, deadline_s: float) -> LockClock: ...
 
     async def set_clock(self, now: Instant, *, deadline_s: float) -> LockClock: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LogRead:
+    """Records of a lock's own log, oldest first, each told once over all readings.
+
+    `cursor` says where to go on, in the driver's own words; it is stored in the transaction that
+    stores the events. `lost`: the log wrapped around, so that records were missed. `more`: the
+    deadline came before the end.
+    """
+
+    events: Sequence[DeviceEvent]
+    cursor: str
+    lost: bool = False
+    more: bool = False
+
+
+@runtime_checkable
+class EventLog(Protocol):
+    """Keeps what happened at the door until it is read."""
+
+    async def read_log(self, cursor: str | None, *, deadline_s: float) -> LogRead:
+        """What came after `cursor`; None: everything that the lock still holds."""
+        ...

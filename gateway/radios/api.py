@@ -136,6 +136,32 @@ class AttributeReported:
 
 
 @dataclass(frozen=True, slots=True)
+class Advertisement:
+    """One advertisement with its scan response, as far as that was heard.
+
+    `address` is `AA:BB:CC:DD:EE:FF`; UUIDs are 128-bit, lower case. `manufacturer_data` is by
+    company id, `service_data` by UUID. `heard_at` is on the monotonic clock, in seconds.
+    """
+
+    address: str
+    name: str
+    rssi_dbm: int
+    adapter: str
+    heard_at: float
+    manufacturer_data: Mapping[int, bytes] = field(default_factory=dict)
+    service_data: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    service_uuids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Advertised:
+    """A device that is watched has advertised."""
+
+    address: str
+    advertisement: Advertisement
+
+
+@dataclass(frozen=True, slots=True)
 class NodeReady:
     """Joined and interviewed (again, when it rejoined)."""
 
@@ -153,7 +179,13 @@ class StateChanged:
 
 
 RadioEvent = (
-    Heard | ClusterCommandReceived | AttributeReported | NodeReady | NodeLeft | StateChanged
+    Heard
+    | ClusterCommandReceived
+    | AttributeReported
+    | Advertised
+    | NodeReady
+    | NodeLeft
+    | StateChanged
 )
 RadioListener = Callable[[RadioEvent], None]
 

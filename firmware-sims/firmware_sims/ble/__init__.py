@@ -1,0 +1,1 @@
+"""Simulated Bluetooth: the air, virtual controllers, devices that advertise or are spoken to."""
