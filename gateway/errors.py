@@ -61,8 +61,14 @@ class Refusal(Enum):
         """Whether the same request can succeed without a change of the desired value."""
         return Retry.LATER if self in _PASSING else Retry.NEVER
 
+    @property
+    def definite(self) -> bool:
+        """Whether the word names a reason: then nothing was done. Else nobody knows."""
+        return self not in _VAGUE
+
 
 _PASSING = frozenset({Refusal.FULL, Refusal.BUSY, Refusal.JAMMED, Refusal.FAILED})
+_VAGUE = frozenset({Refusal.BUSY, Refusal.FAILED})
 
 
 class GatewayError(Exception):

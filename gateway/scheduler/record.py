@@ -141,7 +141,7 @@ class Record:
         if row is None:
             return None
         reported.update_grant(tx, grant_id, now, attempts=row.attempts + 1)
-        if isinstance(action, Program):
+        if isinstance(action, Program | Reschedule):
             day = now // DAY
             today = row.writes_today + 1 if row.writes_day == day else 1
             reported.update_grant(tx, grant_id, now, writes_day=day, writes_today=today)
@@ -394,7 +394,9 @@ class Record:
             evidence = frozenset({Evidence.DUPLICATE_ANSWER})
             self._programmed(tx, order, action, evidence, now)
             return
-        if begun is not None and (reading is None or self._taken(tx, order, reading, now)):
+        untouched = reading is None or self._taken(tx, order, reading, now)
+        # New schedules leave the digits as they are: those need not be proven again.
+        if begun is not None and (untouched or isinstance(action, Reschedule)):
             self._as_before(tx, action, begun, now)
         if reading is not None:
             self.reading(tx, order, reading, now)

@@ -98,8 +98,9 @@ class Air:
     lost; `loss_event`: what a lock says unasked is lost. All three after the radios' own retries.
     `duplicate`: a frame comes twice, either way, `duplicate_after_s` later. An order comes twice at
     once or not at all: a lock's APS layer rejects what it has seen for longer than anybody repeats
-    it (ZigBee 2.2.8.4.2), so that none is carried out again after a later one. Bolt commands never
-    do, as it would be the air that acts twice. `latency_s`: least and most, each way.
+    it (ZigBee 2.2.8.4.2), so that none is carried out again after a later one. The copies may meet
+    different fates, as one busy lock refuses the first and carries out the second. Bolt commands
+    never come twice, as it would be the air that acts twice. `latency_s`: least and most, each way.
 
     `on_failure(address)`: the air or a fault kept an exchange from its answer, or made the lock
     refuse. `on_lost_event(address)`: what a lock said unasked came to nobody's ears.

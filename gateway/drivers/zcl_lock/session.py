@@ -7,6 +7,9 @@ living user a surplus schedule is overwritten with a copy of a wanted one, never
 
 What a caller gets: a `WriteResult` with the last proof, or an error. `Unreachable` only ever means
 that nothing was changed; once something was written, a broken conversation is `OutcomeUnknown`.
+`Refused` says that the slot is as its reading tells, or untouched where there is none: the lock's
+"no" alone does not prove it. A frame may come twice, be carried out once and be refused once, and
+the refusal may be the answer that is heard.
 """
 
 from __future__ import annotations
@@ -97,16 +100,21 @@ def _program_unrestricted(
         _set_pin(dialect, slot, digits, UserStatus.ENABLED, UserType.UNRESTRICTED)
     )
     if status:
-        return WriteResult(Refused(set_pin_refusal_of(status)), before)
-    try:
-        after = yield from read_slot(dialect, slot)
-    except (*_BROKEN, DeviceRefused) as error:
-        return WriteResult(Unconfirmed(f"written, but not read back: {error}"))
+        told = yield from _check_refusal(dialect, slot, set_pin_refusal_of(status), before)
+        if isinstance(told.outcome, Refused) or told.reading is None:
+            return told
+        after, said, proof = told.reading, "refused", FOUND
+    else:
+        try:
+            after = yield from read_slot(dialect, slot)
+        except (*_BROKEN, DeviceRefused) as error:
+            return WriteResult(Unconfirmed(f"written, but not read back: {error}"))
+        said, proof = "acknowledged", PROVEN
     if after.use is not SlotUse.ENABLED or after.restricted:
-        return WriteResult(Unconfirmed("acknowledged, but the slot reads otherwise"), after)
+        return WriteResult(Unconfirmed(f"{said}, but the slot reads otherwise"), after)
     if after.digits is not None and after.digits != digits:
-        return WriteResult(Unconfirmed("acknowledged, but other digits read back"), after)
-    return WriteResult(PROVEN, after)
+        return WriteResult(Unconfirmed(f"{said}, but other digits read back"), after)
+    return WriteResult(proof, after)
 
 
 def _program_restricted(
@@ -119,7 +127,16 @@ def _program_restricted(
 ) -> Dialogue[WriteResult]:
     status = yield from tell(_set_pin(dialect, slot, digits, UserStatus.DISABLED, kind))
     if status:
-        return WriteResult(Refused(set_pin_refusal_of(status)), before)
+        told = yield from _check_refusal(dialect, slot, set_pin_refusal_of(status), before)
+        after = told.reading
+        if isinstance(told.outcome, Refused) or after is None:
+            return told
+        if after.use is SlotUse.AVAILABLE or after.digits not in {None, digits}:
+            return told
+        if after.use is SlotUse.ENABLED:
+            # Nobody knows behind which schedules: they were not written yet.
+            return (yield from _withdraw(dialect, slot, told.outcome))
+        # It is there, disabled as it was sent: the rest of the way proves itself.
     try:
         failure = yield from _set_schedules(dialect, slot, kind, wanted)
         if failure is None:
@@ -139,6 +156,21 @@ def _program_restricted(
     if gap is not None:
         return (yield from _withdraw(dialect, slot, Unconfirmed(gap)))
     return WriteResult(PROVEN, reading)
+
+
+def _check_refusal(
+    dialect: Dialect, slot: int, refusal: Refusal, before: SlotReading
+) -> Dialogue[WriteResult]:
+    """`Refused` where the slot reads as before, `Unconfirmed` where not or where nobody knows."""
+    try:
+        after = yield from read_slot(dialect, slot)
+    except (*_BROKEN, DeviceRefused) as error:
+        if refusal.definite:
+            return WriteResult(Refused(refusal), before)
+        return WriteResult(Unconfirmed(f"refused ({refusal.value}), but not read back: {error}"))
+    if after == before:
+        return WriteResult(Refused(refusal), after)
+    return WriteResult(Unconfirmed(f"refused ({refusal.value}), but the slot has changed"), after)
 
 
 def _gap(
@@ -227,21 +259,27 @@ def reschedule(
     ):
         return WriteResult(Refused(Refusal.UNSUPPORTED), _known(dialect, slot, user))
     wanted = [to_raw(schedule, dialect.zone) for schedule in schedules]
+    raws: dict[int, Raw] = dict(zip(dialect.ids(kind), wanted, strict=False))
     try:
         failure = yield from _set_schedules(dialect, slot, kind, wanted)
         after = yield from read_user(dialect, slot)
+        if failure is not None and after.type is kind:
+            raws = yield from read_schedules(dialect, slot, kind)
     except (*_BROKEN, DeviceRefused) as error:
         raise OutcomeUnknown(f"could not reschedule slot {slot}: {error}") from error
     if after.use is not SlotUse.AVAILABLE and not after.restricted:
         # The lock opened the code to all hours: that is worse than a code too few.
         return (yield from _withdraw(dialect, slot, Unconfirmed("the lock lifted the restriction")))
-    if failure is not None:
-        return WriteResult(failure, _known(dialect, slot, after))
-    raws = dict(zip(dialect.ids(kind), wanted, strict=False))
+    if after.type is not kind:
+        return WriteResult(
+            failure or Unconfirmed("the slot reads otherwise"), _known(dialect, slot, after)
+        )
     reading = reading_of(dialect, slot, after, raws)
-    if after.type is not kind or after.use is not user.use:
+    if failure is not None and set(raws.values()) != set(wanted):
+        return WriteResult(failure, reading)
+    if after.use is not user.use:
         return WriteResult(Unconfirmed("the slot reads otherwise"), reading)
-    return WriteResult(PROVEN, reading)
+    return WriteResult(PROVEN if failure is None else FOUND, reading)
 
 
 def erase(dialect: Dialect, slot: int) -> Dialogue[WriteResult]:
@@ -259,9 +297,11 @@ def erase(dialect: Dialect, slot: int) -> Dialogue[WriteResult]:
     try:
         after = yield from read_user(dialect, slot)
     except (*_BROKEN, DeviceRefused) as error:
-        if status:
-            return WriteResult(Refused(refusal_of(status)))
-        return WriteResult(Unconfirmed(f"erased, but not read back: {error}"))
+        refusal = refusal_of(status) if status else None
+        if refusal is not None and refusal.definite:
+            return WriteResult(Refused(refusal))
+        said = "erased" if refusal is None else f"refused ({refusal.value})"
+        return WriteResult(Unconfirmed(f"{said}, but not read back: {error}"))
     reading = _known(dialect, slot, after)
     if after.use is not SlotUse.AVAILABLE:
         if status:

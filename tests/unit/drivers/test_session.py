@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -40,6 +41,9 @@ from tests.unit.drivers.lock_double import (
     default,
     status,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ZONE = ZoneInfo("Europe/Berlin")
 DIALECT = Dialect(1, ZONE, week_day=3, year_day=3)
@@ -204,7 +208,7 @@ class TestRestricted:
     def test_a_duplicate_is_told_before_anything_else_happens(self) -> None:
         lock = LockDouble(users={9: User("583920", ENABLED, UNRESTRICTED)})
         assert program(lock, (WINDOW,)).outcome == Refused(Refusal.DUPLICATE)
-        assert lock.said == ["get_pin", "set_pin"]
+        assert lock.said == ["get_pin", "set_pin", "get_pin"]  # and whether that is true
 
     def test_more_schedules_than_the_lock_keeps(self) -> None:
         lock = LockDouble()
@@ -216,6 +220,111 @@ class TestRestricted:
         lock = LockDouble()
         assert program(lock, (MORNINGS, WINDOW)).outcome == Refused(Refusal.INVALID)
         assert lock.said == []
+
+
+class TestRefusedAndDoneAllTheSame:
+    """A frame comes twice: one copy is refused, the other is carried out."""
+
+    def test_the_code_is_found(self) -> None:
+        lock = LockDouble()
+        lock.override = twice(lock, Command.SET_PIN_CODE)
+        result = program(lock)
+        assert result.outcome == Confirmed(frozenset({Evidence.READ_BACK}))
+        assert result.reading is not None
+        assert result.reading.digits == DIGITS
+
+    @pytest.mark.parametrize("masked", [False, True])
+    def test_a_code_with_a_window_is_finished(self, masked: bool) -> None:
+        lock = LockDouble(masked=masked)
+        lock.override = twice(lock, Command.SET_PIN_CODE)
+        assert program(lock, (WINDOW,)).outcome == Confirmed(PROVEN)
+        assert lock.users == {4: User("583920", ENABLED, YEAR_DAY)}
+        assert lock.open_moments == []
+
+    def test_a_lock_that_enables_at_once_keeps_nothing_without_its_window(self) -> None:
+        lock = LockDouble(enables_at_once=True)
+        lock.override = twice(lock, Command.SET_PIN_CODE)
+        assert isinstance(program(lock, (WINDOW,)).outcome, Unconfirmed)
+        assert lock.users == {}
+
+    @pytest.mark.parametrize("schedules", [(), (WINDOW,)])
+    def test_without_a_reading_nobody_knows(self, schedules: tuple[LockSchedule, ...]) -> None:
+        lock = LockDouble()
+        refused, blind = twice(lock, Command.SET_PIN_CODE), failing(at=2, until=99)
+        lock.override = lambda request: blind(request) or refused(request)
+        result = program(lock, schedules)
+        assert isinstance(result.outcome, Unconfirmed)
+        assert result.reading is None
+        assert lock.users[4].code == "583920"
+
+    @pytest.mark.parametrize("schedules", [(), (WINDOW,)])
+    def test_a_reason_is_believed_without_a_reading(
+        self, schedules: tuple[LockSchedule, ...]
+    ) -> None:
+        lock = LockDouble(users={9: User("583920", ENABLED, UNRESTRICTED)})
+        lock.override = failing(at=2, until=99)
+        result = program(lock, schedules)
+        assert result.outcome == Refused(Refusal.DUPLICATE)
+        assert 4 not in lock.users
+
+    @pytest.mark.parametrize("schedules", [(), (WINDOW,)])
+    def test_what_somebody_else_put_there_meanwhile_is_left(
+        self, schedules: tuple[LockSchedule, ...]
+    ) -> None:
+        lock = LockDouble()
+
+        def overtaken(request: ClusterRequest) -> ClusterReply | None:
+            if request.command_id != Command.SET_PIN_CODE:
+                return None
+            lock.users[4] = User("777888", ENABLED, UNRESTRICTED)
+            return status(request, 1)
+
+        lock.override = overtaken
+        result = program(lock, schedules)
+        assert isinstance(result.outcome, Unconfirmed)
+        assert result.reading is not None
+        assert result.reading.digits == Secret("777888")
+        assert lock.users == {4: User("777888", ENABLED, UNRESTRICTED)}
+
+    def test_new_schedules_are_found(self) -> None:
+        lock = LockDouble()
+        assert program(lock, (WINDOW,)).outcome == Confirmed(PROVEN)
+        lock.override = twice(lock, Command.SET_YEAR_DAY)
+        result = converse(session.reschedule(DIALECT, 4, (LATER,)), lock)
+        assert result.outcome == Confirmed(frozenset({Evidence.READ_BACK}))
+        assert result.reading is not None
+        assert result.reading.schedules == (LATER,)
+
+    def test_half_of_the_schedules_is_told_as_what_it_is(self) -> None:
+        lock = LockDouble()
+        assert program(lock, (MORNINGS, EVENINGS)).outcome == Confirmed(PROVEN)
+        nights = WeekDay(frozenset({6}), 22 * 60, 23 * 60)
+        lock.override = answering(Command.SET_WEEK_DAY, 2, status(SET, 1))
+        result = converse(session.reschedule(DIALECT, 4, (EVENINGS, nights)), lock)
+        assert result.outcome == Refused(Refusal.FAILED)
+        assert result.reading is not None
+        assert result.reading.schedules == (EVENINGS,)
+
+    def test_an_erase_is_found(self) -> None:
+        lock = LockDouble(users={4: User("583920", ENABLED, UNRESTRICTED)})
+        lock.override = twice(lock, Command.CLEAR_PIN_CODE)
+        result = converse(session.erase(DIALECT, 4), lock)
+        assert result.outcome == Confirmed(frozenset({Evidence.READ_BACK}))
+
+    @pytest.mark.parametrize("code", [0x01, 0x94])
+    def test_an_erase_without_a_reading_is_in_doubt(self, code: int) -> None:
+        lock = LockDouble(users={4: User("583920", ENABLED, UNRESTRICTED)})
+        refused, blind = twice(lock, Command.CLEAR_PIN_CODE, code), failing(at=2, until=99)
+        lock.override = lambda request: blind(request) or refused(request)
+        assert isinstance(converse(session.erase(DIALECT, 4), lock).outcome, Unconfirmed)
+        assert lock.users == {}
+
+    def test_an_erase_that_is_not_allowed_was_not_done(self) -> None:
+        lock = LockDouble(users={4: User("583920", ENABLED, UNRESTRICTED)})
+        forbidden, blind = answering(Command.CLEAR_PIN_CODE, 1, status(SET, 0x7E)), failing(2, 99)
+        lock.override = lambda request: blind(request) or forbidden(request)
+        result = converse(session.erase(DIALECT, 4), lock)
+        assert result == WriteResult(Refused(Refusal.NOT_AUTHORISED))
 
 
 class TestBrokenLink:
@@ -445,6 +554,24 @@ class answering:  # noqa: N801  # reads as a word of the test
             return None
         self.left -= 1
         return self.reply if self.left == 0 else None
+
+
+def twice(
+    lock: LockDouble, command: Command, code: int = 0x01
+) -> Callable[[ClusterRequest], ClusterReply | None]:
+    """Carry out each such command, and answer with the refusal that its other copy met."""
+
+    def override(request: ClusterRequest) -> ClusterReply | None:
+        if request.command_id != command:
+            return None
+        whole, lock.override = lock.override, None
+        try:
+            lock.answer(request)
+        finally:
+            lock.override = whole
+        return status(request, code)
+
+    return override
 
 
 class failing:  # noqa: N801  # reads as a word of the test

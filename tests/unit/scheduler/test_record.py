@@ -6,9 +6,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.domain.actions import Program, Refused
+from gateway.domain.actions import Program, Refused, Reschedule
 from gateway.domain.capabilities import Capabilities
-from gateway.domain.devices import Device, Empty, Evidence, Known, Opaque, OpaqueReason, Slot
+from gateway.domain.devices import (
+    Device,
+    Empty,
+    Evidence,
+    Known,
+    Opaque,
+    OpaqueReason,
+    Slot,
+    YearDay,
+)
 from gateway.domain.events import EventType
 from gateway.domain.grants import GrantState
 from gateway.domain.ids import CredentialId, DeviceId
@@ -107,6 +116,42 @@ async def test_a_duplicate_proves_our_own_code_in_a_slot_that_cannot_be_read(hou
     assert Evidence.DUPLICATE_ANSWER in proven.evidence
     assert not await house.told(EventType.CREDENTIAL_REJECTED)
     assert lock.opens(PIN)
+
+
+async def test_refused_schedules_are_what_was_read_and_the_digits_stay_proven(
+    house: World,
+) -> None:
+    """Half of them may have been taken, on a lock that does not tell digits."""
+    lock = house.add_lock(masked=True, keeps_windows=True)
+    await house.start()
+    await house.prove_windows()
+    await house.want("c1", PIN, Timed(house.at(7_200), house.at(10_800)))
+    before = await slot(house)
+    assert before.schedules
+    await house.kill()
+    (grant,) = await house.store.fetch(desired.desired_for(DEVICE, 0))
+    wanted = (YearDay(house.at(14_400), house.at(18_000)),)
+    half = (YearDay(house.at(7_200), house.at(18_000)),)
+    order = Order(
+        Device(DEVICE, Capabilities(), slots={1: before}),
+        SimDriver(lock),
+        Reschedule(1, CredentialId("c1"), wanted),
+        grant,
+        None,
+    )
+    record = Record(DEVICE, house.keyring, ClockTrust.TRUSTED)
+    reading = SlotReading(1, SlotUse.ENABLED, None, True, half)
+
+    def write(tx: Tx) -> None:
+        begun = record.begin(tx, order, house.clock.now())
+        result = WriteResult(Refused(Refusal.FAILED), reading)
+        record.end(tx, order, begun, result, house.clock.now())
+
+    await house.store.submit(write)
+    after = await slot(house)
+    assert (after.content, after.owner) == (before.content, "c1")
+    assert after.schedules == half
+    assert (await house.grant("c1")).writes_today == 2, "schedules have the same budget as codes"
 
 
 async def test_early_exposure_is_measured_when_it_begins(house: World) -> None:
