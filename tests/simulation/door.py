@@ -154,6 +154,8 @@ class SimDoor:
         self.bindings: set[tuple[int, int]] = set()
         self.door_events: list[DoorEvent] = []
         self.writes: list[Write] = []
+        self.asked_for: dict[int, str] = {}
+        """By slot: the digits that the gateway last asked for, whether or not they were stored."""
         self.troubled_at = float("-inf")
         """When a fault or the lost power last came between: loop time."""
         self.away_since: float | None = None
@@ -289,6 +291,8 @@ class SimDoor:
             name, at = _WRITES[payload[2]]
             slot = int.from_bytes(payload[3 + at : 5 + at], "little") if payload[3:] else None
             self.writes.append(Write(self._air.now(), name, slot))
+            if name == "set_pin_code" and slot is not None:
+                self.asked_for[slot] = payload[8:].decode("ascii", "replace")
         self.application.on_message(
             source_endpoint=1,
             destination_endpoint=self.profile.endpoint,

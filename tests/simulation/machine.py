@@ -22,6 +22,11 @@ SAVED_EVERY_S = 3600.0
 """How often the last time is written down for a boot without an RTC (fake-hwclock: hourly)."""
 NTP_ANSWERS_AFTER_S = (4.0, 40.0)
 """From boot, or from the network's return, to the time service's first setting of the clock."""
+HONEST_COUNTS_AFTER_S = 120.0
+"""A weak word that a gateway heard for a minute is what others are measured against; it looks every
+half minute, to begin with and to see that the minute is over."""
+LIE_COUNTS_AFTER_S = 60.0
+"""After so long the same may have become of a lie, which then cannot be told from the truth."""
 KERNEL_FORGETS_S = 32_000.0
 """The kernel calls its clock unsynchronised when maxerror, growing by 500 ppm, passes 16 s."""
 
@@ -65,6 +70,11 @@ class Machine:
         return Instant(self._start + round(asyncio.get_running_loop().time() * 1000))
 
     # ── power ───────────────────────────────────────────────────────────────────────────
+
+    @property
+    def rtc_error_ms(self) -> float:
+        """0 where there is none."""
+        return self._rtc_error_ms if self.has_rtc else 0.0
 
     def boot(self) -> Host:
         """Power is on: a new boot id, boottime from zero, the wall clock restored."""
@@ -113,6 +123,7 @@ class Machine:
         """Somebody sets the wall clock by hand."""
         if self.host is not None:
             self._note("clock_stepped", seconds=round(seconds))
+            self.host.stepped()
             self.host.set_error(self.host.error_ms() + seconds * 1000, synchronised=False)
 
     @property
@@ -132,8 +143,16 @@ class Host:
         self._heard_at = 0.0
         self._jump = asyncio.Event()
         self._pending: asyncio.TimerHandle | None = None
-        self.proven_honestly = False
-        """In this boot the kernel's clock was once kept by an honest time service."""
+        self._said: float | None = None
+        """Whose word the kernel's clock is: by how much it is wrong; None: nobody's."""
+        self._said_at = 0.0
+        self._settled: bool | None = None
+        """Whether the word that others are measured against in this boot is honest; None: it may
+        still become another one."""
+        self.told_signed = False
+        """The gateway has heard signed time for certain: no lie of a time service counts since."""
+        self._heard_honest = False
+        self._misled_ms = abs(machine.rtc_error_ms)
 
     # ── HostTime ────────────────────────────────────────────────────────────────────────
 
@@ -168,6 +187,42 @@ class Host:
         # Time that is too short to move the clock would be slept for ever.
         await asyncio.sleep(max(0.0001, seconds) / self._rate())
 
+    # ── what can be known of it ─────────────────────────────────────────────────────────
+
+    @property
+    def proven_honestly(self) -> bool:
+        """In this boot an honest time service kept the kernel's clock, for long enough or to this
+        day, before a lie was told for as long.
+
+        Who lies first, and for a minute, cannot be told from the truth where nobody signs the time;
+        nor can the truth, told for a moment, from a lie (ARCHITECTURE.md, *Time*).
+        """
+        if not self._heard_honest:
+            return False
+        if self.told_signed or self._settled is not None:
+            return self.told_signed or self._settled is True
+        return self._said == 0.0
+
+    @property
+    def misled_ms(self) -> float:
+        """How wrong a clock is that may rightly be believed while none is proven: that of the RTC,
+        which the kernel sets by whatever it was told, and of a time service that lies."""
+        return 0.0 if self.proven_honestly else self._misled_ms
+
+    def _hear(self, error_ms: float | None) -> None:
+        """Whose word the kernel's clock is from now on."""
+        now = asyncio.get_running_loop().time()
+        if self._settled is None and self._said is not None and self._said != error_ms:
+            honest = self._said == 0.0
+            if now - self._said_at >= (HONEST_COUNTS_AFTER_S if honest else LIE_COUNTS_AFTER_S):
+                self._settled = honest
+        if self._said != error_ms:
+            self._said, self._said_at = error_ms, now
+        if error_ms == 0.0:
+            self._heard_honest = True
+        elif error_ms is not None and self._settled is None and not self.told_signed:
+            self._misled_ms = max(self._misled_ms, abs(error_ms))
+
     # ── the world ───────────────────────────────────────────────────────────────────────
 
     def error_ms(self) -> float:
@@ -177,6 +232,10 @@ class Host:
         now = asyncio.get_running_loop().time()
         drift = (now - max(self._wall.set_at, self._heard_at)) * self._machine.drift_ppm / 1000
         return self._wall.error_ms + drift
+
+    def stepped(self) -> None:
+        """By hand: the kernel's clock is nobody's word any more."""
+        self._hear(None)
 
     def set_error(self, error_ms: float, *, synchronised: bool) -> None:
         jump = abs(error_ms - self.error_ms())
@@ -203,8 +262,7 @@ class Host:
         if offset is None or self._machine.host is not self:
             return
         self._heard_at = asyncio.get_running_loop().time()
-        if offset == 0.0:
-            self.proven_honestly = True
+        self._hear(offset)
         self.set_error(offset, synchronised=True)
 
     def _answers(self) -> bool:

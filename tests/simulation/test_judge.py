@@ -711,8 +711,19 @@ def test_no_room_excuses_where_there_is_none() -> None:
     assert world.rules == []
 
 
+def test_a_code_in_a_slot_that_no_gateway_uses_takes_no_room() -> None:
+    for slot, rules in ((1, []), (9, ["UNAVAILABLE"])):
+        world = Building(facts=Lock(slots=1, numbers=frozenset({1})))
+        world.judge.tampered(world.now, DOOR, slot, "set_by_hand", "571038")
+        world.order()
+        world.told["c1", DOOR] = {"state": "pending", "reason": "no_free_slot", "version": 1}
+        world.wait(HOUR)
+        assert world.rules == rules
+
+
 def test_who_waited_for_room_has_t_from_when_there_is_some() -> None:
-    world = Building(facts=Lock(slots=1))
+    world = Building(facts=Lock(slots=1, numbers=frozenset({1})))
+    world.judge.tampered(world.now, DOOR, 9, "set_by_hand", "902761")
     world.order("c0", digits="571038")
     world.opens("571038")
     world.judge.wrote(world.now, DOOR, 1, "set", "571038")

@@ -409,6 +409,7 @@ def test_firmware_faults_are_armed_by_name_and_told() -> None:
         written = await house.driver.program(2, Secret("482913"), (), deadline_s=DEADLINE_S)
         assert not isinstance(written.outcome, Confirmed)
         assert house.tampered == [(2, "acknowledged-but-not-applied")]
+        assert house.door.asked_for == {2: "482913"}
         house.door.faults.arm("deleted-later", seconds=60)
         await house.driver.program(2, Secret("482913"), (), deadline_s=DEADLINE_S)
         assert len(house.tampered) == 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from firmware_sims.faults import Fault
 from firmware_sims.firmware.model import ALL_SLOTS, FirmwareEvent, Kind, Source
 from gateway.domain.instant import from_rfc3339
 from gateway.drivers.catalog import facts_for
@@ -30,6 +31,9 @@ CLOCK_MS = 120_000
 RECONNECTED_S = 640.0
 """A gateway that lost its broker waits for up to ten minutes before it tries again (F12: so that
 not all of them return at once), and a try is given up after half a minute."""
+SIGNED_AFTER_S = 150.0
+"""A gateway says hello once a minute, and its cloud answers with signed time where it signs any: a
+link without trouble for two hellos and a slow way has brought one."""
 
 _DENIED = (
     Kind.LOCK_INVALID_CODE,
@@ -73,8 +77,12 @@ class Witness:
         self._air = air
         self._told = 0
         self._link_due: asyncio.TimerHandle | None = None
+        self._linked_at: int | None = None
+        """Since when this life of the gateway has a link without trouble."""
         self._foreign = False
         self.device_of: dict[str, str] = {}
+        self.signed_time = False
+        """Whether the cloud signs the time."""
         self.clock_error_ms = 2_000
         """How wrong a proven clock may be."""
         self.judge = Judge(Promise(), note)
@@ -96,8 +104,12 @@ class Witness:
         """From now on everything that this door does is told."""
         device, profile = self.device(door), door.profile
         codes = self._cloud.devices[device]["capabilities"]["constraints"]["codes"]
+        ours = set(range(1, codes["slots"] + 1)) - set(codes["reserved_slots"])
+        offset = facts_for(door.node).slot_offset
+        usable = frozenset(slot + offset for slot in ours)
         facts = Lock(
-            slots=codes["slots"] - len(codes["reserved_slots"]),
+            slots=len(usable),
+            numbers=usable,
             lengths=(profile.min_code_length, profile.max_code_length),
             battery=True,
             keeps_windows=schedules_proven,
@@ -140,6 +152,7 @@ class Witness:
 
     def look(self, doors: list[SimDoor]) -> None:
         self.tell()
+        self._tell_signed()
         for door in doors:
             if door.address in self.device_of:
                 self.judge.inspect(self._now(), self.device(door), door.opens)
@@ -147,8 +160,12 @@ class Witness:
     def _tampered(self, address: str, slot: int | None, how: str) -> None:
         device = self.device_of.get(address)
         if device is not None:
-            codes = self._air.members[address].codes() if slot is not None else {}
-            self.judge.tampered(self._now(), device, slot, how, codes.get(slot or 0))
+            door = self._air.members[address]
+            digits = door.codes().get(slot) if slot is not None else None
+            if digits is not None and how == Fault.NOT_APPLIED:
+                # A slot that stays empty shows it; what is in this one hides what is missing.
+                digits = door.asked_for.get(slot or 0, digits)
+            self.judge.tampered(self._now(), device, slot, how, digits)
 
     # ── orders ──────────────────────────────────────────────────────────────────────────
 
@@ -186,17 +203,31 @@ class Witness:
     # ── conditions ──────────────────────────────────────────────────────────────────────
 
     def power(self, *, on: bool) -> None:
+        self._linked_at = None
         self.judge.power(self._now(), on)
         self.clock_changed()
 
     def clock_changed(self) -> None:
         host = self._machine.host
-        proven = host is not None and host.proven_honestly
-        self.judge.time_proven(self._now(), proven, self.clock_error_ms if proven else 0)
+        if host is None:
+            self.judge.time_proven(self._now(), False)
+        elif host.proven_honestly:
+            self.judge.time_proven(self._now(), True, self.clock_error_ms)
+        else:
+            self.judge.time_proven(self._now(), False, round(host.misled_ms))
+
+    def _tell_signed(self) -> None:
+        host, since = self._machine.host, self._linked_at
+        if host is None or since is None or not self.signed_time:
+            return
+        if self._now() - since >= SIGNED_AFTER_S * 1000 and not host.told_signed:
+            host.told_signed = True
+            self.clock_changed()
 
     def link_blinked(self) -> None:
         """It is good again when the gateway is connected, which may wait between its tries; at the
         latest when the longest wait is over, so that one which stays away is not excused."""
+        self._linked_at = None
         self.judge.link(self._now(), False)
         if self._link_due is not None:
             self._link_due.cancel()
@@ -208,6 +239,8 @@ class Witness:
             self._link_due = loop.call_later(RECONNECTED_S, self._link_good)
 
     def _link_good(self) -> None:
+        if self._linked_at is None and self._broker.connected:
+            self._linked_at = self._now()
         if self._link_due is not None:
             self._link_due.cancel()
             self._link_due = None

@@ -190,6 +190,7 @@ class World:
         self.cloud.shuffle = temper.random() < 0.5
         if bad.signed_time:
             self.cloud.on_hello_time = self._signed_time
+            self.witness.signed_time = True
         self.disk.on_cut = lambda _cut: self.end_life(Ending.POWER, self._off_s)
 
     def _hang_doors(self) -> Iterator[SimDoor]:
@@ -391,10 +392,4 @@ class World:
         violations = judge.violations + [
             Violation(self.true(), "DEFECT", None, None, words) for words in self.defects
         ]
-        return Result(
-            self.seed,
-            self.trace.digest,
-            violations,
-            figures,
-            str(self.swarm),
-        )
+        return Result(self.seed, self.trace.digest, violations, figures, str(self.swarm))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from tests.simulation.judging.promise import Figures, Promise
+    from tests.simulation.judging.promise import Figures, Lock, Promise
 
 DAY_MS: Final = 86_400_000
 
@@ -190,9 +190,13 @@ class Memory:
     def is_strangers(self, device_id: str, digits: str) -> bool:
         return any(s.digits == digits for s in self.lock(device_id).strangers.values())
 
-    def full(self, device_id: str, slots: int) -> bool:
+    def full(self, device_id: str, facts: Lock) -> bool:
+        """Whether every slot that a gateway may use is taken, or was by its own writes."""
         lock = self.lock(device_id)
-        return len({*lock.slots, *lock.believed}) >= slots
+        taken = {*lock.slots, *lock.believed}
+        if facts.numbers is not None:
+            taken &= facts.numbers
+        return facts.slots is not None and len(taken) >= facts.slots
 
     def holds(self, device_id: str, digits: str) -> bool:
         """Whoever put them there."""

@@ -73,6 +73,8 @@ class Lock:
 
     slots: int | None = None
     """Slots a gateway may use; None: unknown, and lack of room is believed."""
+    numbers: frozenset[int] | None = None
+    """Which they are, as the lock counts; a code in any other takes no room. None: any."""
     lengths: tuple[int, int] = (1, 99)
     """Shortest and longest digits it takes."""
     battery: bool = True

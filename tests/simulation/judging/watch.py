@@ -214,15 +214,14 @@ class Watch:
 
     def _barred(self, pair: Pair, grant: Grant, at: int) -> bool:
         """Something in the truth stands in its way."""
-        slots = self.locks[pair.device_id].slots
-        full = slots is not None and self.memory.full(pair.device_id, slots)
+        full = self.memory.full(pair.device_id, self.locks[pair.device_id])
         return full or self._unfit(pair) or self._shared(pair, grant, at)
 
     def _plausible(
         self, pair: Pair, grant: Grant, state: str, reason: str, at: int, *, since: int
     ) -> bool:
         """Whether the truth bears out what the gateway gives as its reason."""
-        slots = self.locks[pair.device_id].slots
+        facts = self.locks[pair.device_id]
         if state == "rejected":
             if reason.startswith("conflicts_with"):
                 # Final for this version, also when the other code has gone since (F7).
@@ -232,7 +231,7 @@ class Watch:
             return self.memory.lock(pair.device_id).tampered
         if state == "pending" and reason in _NO_ROOM:
             waited = at - since <= self._promise.room_ms
-            full = slots is None or self.memory.full(pair.device_id, slots)
+            full = facts.slots is None or self.memory.full(pair.device_id, facts)
             return waited or full or self._shared(pair, grant, at)
         return False
 
