@@ -1,10 +1,10 @@
 """What a family of Bluetooth devices brings to a world, and what the world hands to it.
 
-Here: the protocols between them and the list of families. Not here: any family, the air (`hub`), and
-what carries a skin's bytes (`host`).
+Here: the protocols between them and the list of families. Not here: any family, the air (`hub`),
+and what carries a skin's bytes (`host`).
 
-A family is a module with two names: `COMMANDS`, the names a fault can be armed on (a name with a dot
-is housekeeping that only a pattern with a dot hits, see `faults`), and `build`.
+A family is a module with two names: `COMMANDS`, the names a fault can be armed on (a name with a
+dot is housekeeping that only a pattern with a dot hits, see `faults`), and `build`.
 """
 
 from __future__ import annotations
