@@ -8,6 +8,7 @@ caller's business, because a plan says what is wanted, not how often it was trie
 Rules kept here, each of them a property in `tests/properties/test_reconcile.py`:
 - unmanaged slots are never named in a write; a slot is used only once called empty;
 - nothing leaves a code valid outside its window, beyond the stated lead;
+- a code and its schedules are written so often a day, and what is wrong meanwhile does not stay;
 - an erase outranks a program; a grant whose window is open is never evicted;
 - an opaque slot is read before anything is written to it for the same grant;
 - a satisfied world plans nothing, and performing plans on a perfect lock reaches that world.
@@ -29,7 +30,6 @@ from gateway.domain.actions import (
     Reschedule,
 )
 from gateway.domain.devices import (
-    PURGED_AT_LOCK,
     Device,
     Empty,
     Evidence,
@@ -38,7 +38,7 @@ from gateway.domain.devices import (
     OpaqueReason,
     Slot,
 )
-from gateway.domain.grants import DesiredGrant, GrantState, Verdict
+from gateway.domain.grants import DesiredGrant, Enforcement, GrantState, Verdict
 from gateway.domain.instant import DAY, ClockTrust, Instant, after
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from gateway.domain.spans import SpanCache
 
 
+from gateway.domain.restraint import BUDGET_SPENT, goes_on_at, must_go, reason_to_wait
 from gateway.domain.rivals import over_capacity, usable, without_conflicts
 from gateway.domain.wants import Moment, Policy, Want, kinds, want_of
 
@@ -214,6 +215,9 @@ def _keep(
             _write(draft, device, want, slot, moment, policy, reason="digits_changed")
         case Known() if slot.schedules != want.schedules:
             if kinds(slot.schedules) == kinds(want.schedules):
+                if (waits := reason_to_wait(device, want, slot, policy)) is not None:
+                    _wait(draft, want, slot, moment, policy, waits)
+                    return
                 draft.add(Reschedule(slot.number, grant.credential_id, want.schedules), due)
                 draft.say(want, GrantState.PROGRAMMING, "window_changed", slot)
             else:
@@ -260,14 +264,8 @@ def _write(
     if want.blocked is not None:
         draft.say(want, GrantState.PENDING, want.blocked, slot)
         return
-    if device.repair_paused is not None and device.repair_paused != PURGED_AT_LOCK:
-        draft.say(want, GrantState.PAUSED, device.repair_paused, slot)
-        return
-    if not want.urgent and grant.identical_writes_today >= policy.identical_writes_per_day:
-        draft.looks.append(Instant((moment.effective // DAY + 1) * DAY))
-        if want.span.opens_at is not None:
-            draft.looks.append(after(want.span.opens_at, -policy.lead_s))
-        draft.say(want, GrantState.PAUSED, "write_budget_spent", slot)
+    if (waits := reason_to_wait(device, want, slot, policy)) is not None:
+        _wait(draft, want, slot, moment, policy, waits)
         return
     action = Program(
         slot.number if slot else number,
@@ -278,6 +276,21 @@ def _write(
     draft.add(action, want.span.opens_at)
     doubtful = slot is not None and isinstance(slot.content, Opaque)
     draft.say(want, GrantState.UNCONFIRMED if doubtful else GrantState.PROGRAMMING, reason, slot)
+
+
+def _wait(
+    draft: _Draft, want: Want, slot: Slot | None, moment: Moment, policy: Policy, reason: str
+) -> None:
+    """Nothing is written for it now; what opens at a wrong time meanwhile does not stay."""
+    if reason == BUDGET_SPENT:
+        draft.looks.extend(goes_on_at(want, moment, policy))
+    if slot is not None and must_go(want, slot, moment):
+        gone = replace(want, present=False, state=GrantState.PAUSED, reason=reason)
+        _leave(draft, gone, slot, moment)
+        return
+    if slot is not None and want.closes is Enforcement.ON_LOCK:
+        want = replace(want, closes=Enforcement.BY_GATEWAY)  # the lock keeps other schedules
+    draft.say(want, GrantState.PAUSED, reason, slot)
 
 
 def _place(

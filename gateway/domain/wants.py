@@ -53,6 +53,7 @@ class Policy:
     """How long before an opening a code is written where the lock keeps the window."""
     reserved_slots: frozenset[int] = frozenset()
     identical_writes_per_day: int = 10
+    """Tries to write one code or its schedules, unless somebody would stand before a shut door."""
     clock_check_s: float = 86_400.0
     clock_believed_s: float = 26 * 3_600.0
     clock_error_s: float = 30.0

@@ -7,6 +7,8 @@ believes (`Device`) is kept apart and changes only by what the model lock says.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,6 +25,8 @@ from gateway.domain.devices import (
     Opaque,
     OpaqueReason,
     Slot,
+    WeekDay,
+    YearDay,
 )
 from gateway.domain.grants import DesiredGrant, GrantState, Origin
 from gateway.domain.ids import CredentialId, DeviceId
@@ -303,6 +307,85 @@ def _is_rejected(decided: Plan, grant: DesiredGrant) -> bool:
         v.grant_id.credential_id == grant.credential_id and "conflicts" in (v.reason or "")
         for v in decided.verdicts
     )
+
+
+schedules_held = st.one_of(
+    st.just(()),
+    st.tuples(st.integers(-40, 40), st.integers(1, 60)).map(
+        lambda t: (YearDay(Instant(NOW + t[0] * HOUR), Instant(NOW + (t[0] + t[1]) * HOUR)),)
+    ),
+    st.tuples(
+        st.frozensets(st.integers(1, 7), min_size=1), st.integers(0, 1300), st.integers(1, 139)
+    ).map(lambda t: (WeekDay(t[0], t[1], t[1] + t[2]),)),
+)
+kept_windows = st.one_of(
+    st.tuples(st.integers(-40, 40), st.integers(1, 60)).map(
+        lambda t: Timed(Instant(NOW + t[0] * HOUR), Instant(NOW + (t[0] + t[1]) * HOUR))
+    ),
+    st.tuples(
+        st.frozensets(st.integers(1, 7), min_size=1), st.integers(0, 1300), st.integers(1, 139)
+    ).map(lambda t: Recurring((Weekly(t[0], t[1], t[1] + t[2]),), "Europe/Berlin")),
+)
+
+
+def opens(schedules: tuple[LockSchedule, ...], at: int) -> bool:
+    """What the keypad does: independent of planning."""
+    wall = datetime.fromtimestamp(at / 1000, ZoneInfo("Europe/Berlin"))
+    minute = wall.hour * 60 + wall.minute
+    return not schedules or any(
+        one.opens_at <= at < one.closes_at
+        if isinstance(one, YearDay)
+        else wall.isoweekday() in one.weekdays and one.start_minute <= minute < one.end_minute
+        for one in schedules
+    )
+
+
+@given(kept_windows, schedules_held, st.booleans(), st.integers(0, 1))
+@settings(max_examples=150, deadline=None)
+def test_a_lock_that_keeps_what_it_has_is_not_written_for_ever_and_opens_to_nobody_else(
+    window: Timed | Recurring, held: tuple[LockSchedule, ...], forgets: bool, digits: int
+) -> None:
+    """It acknowledges every write. Codes it takes (behind schedules of its own), schedules not."""
+    lock = ModelLock({1: (KeyedHash(f"h{digits}"), held)})
+    device = bare(
+        capabilities=Capabilities(
+            codes=CodeLimits(3), schedules=ScheduleSupport(1, 1), has_clock=True
+        ),
+        zone="Europe/Berlin",
+        slots={1: Slot(1, Known(KeyedHash(f"h{digits}")), CredentialId("c"), held)},
+        clock=LockClock(0, 100, NOW, True),
+        schedules_proven=True,
+    )
+    grant, at, day, writes = lone(window), NOW, NOW // DAY, 0
+    for _ in range(1_000):
+        if at // DAY != day:
+            day, writes = at // DAY, 0
+        grant = replace(grant, identical_writes_today=writes)
+        decided = plan(device, [grant], Moment(at), POLICY)
+        check_plan(decided, device)
+        if not decided.actions:
+            until = min(decided.next_look or NOW + 10 * DAY, NOW + 10 * DAY)
+            for _, behind in lock.holds.values():
+                for later in range(at, until, 20 * MINUTE):
+                    assert not opens(behind, later) or allowed(grant, Instant(later))
+            if until == NOW + 10 * DAY:
+                return
+            at = Instant(until)
+            continue
+        action = decided.actions[0]
+        device = perform(lock, device, [grant], decided, at)
+        if isinstance(action, Program | Reschedule):
+            writes += 1
+            slot = device.slots[action.slot]
+            behind = () if forgets and isinstance(action, Program) else held
+            lock.holds[action.slot] = (lock.holds[action.slot][0], behind)
+            device = replace(device, slots={action.slot: replace(slot, schedules=behind)})
+            if allowed(grant, at):
+                # No end of it while somebody stands at the door; the pauses are the caller's.
+                at = Instant(at + 10 * MINUTE)
+            else:
+                assert writes <= POLICY.identical_writes_per_day
+    raise AssertionError("no end of it")
 
 
 def lone(window: object, **changes: object) -> DesiredGrant:

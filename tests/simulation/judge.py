@@ -186,17 +186,20 @@ class Judge:
         """A write of the gateway was carried out by the lock: `set`, `clear` or `schedule`.
         `digits`: what was set."""
         self._pass(at)
+        touched = self._memory.digits_in(device_id, slot) if what == "schedule" else digits
+        pair = self._watch.pairs.get(device_id, {}).get(touched or "")
+        if pair is not None:
+            self._watch.renew(pair, at)
+        urgent = pair is not None and pair.allowed
         match what:
             case "set" if digits is not None:
-                pair = self._watch.pairs.get(device_id, {}).get(digits)
-                if pair is not None:
-                    self._watch.renew(pair, at)
-                urgent = pair is not None and pair.allowed
                 self._memory.set(at, device_id, slot, digits, urgent=urgent)
             case "clear":
                 self._memory.clear(at, device_id, slot)
             case "schedule":
-                self._memory.schedule(at, device_id, slot)
+                orders = pair.orders if pair is not None else []
+                entries = max((o.calendar.entries for o in orders if o.calendar), default=1)
+                self._memory.schedule(at, device_id, slot, urgent=urgent, entries=entries)
             case _:
                 raise ValueError(f"nobody writes {what!r}, or not without digits")
 

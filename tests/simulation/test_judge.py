@@ -870,8 +870,40 @@ def test_writes_in_an_open_window_are_not_limited() -> None:
     world.order()
     for _ in range(9):
         world.judge.wrote(world.now, DOOR, 1, "set", "483920")
+        world.judge.wrote(world.now, DOOR, 1, "schedule")
     assert world.rules == []
-    assert world.judge.figures.writes == 9
+    assert world.judge.figures.writes == 18
+
+
+def test_schedules_ahead_of_a_window_are_limited_too() -> None:
+    world = Building(promise=Promise(writes_per_day=3))
+    write = world.judge.wrote
+    world.order(opens=5 * HOUR, closes=6 * HOUR)
+    write(world.now, DOOR, 1, "set", "483920")
+    for _ in range(3):
+        write(world.now, DOOR, 1, "schedule")
+    assert world.rules == []
+    write(world.now, DOOR, 1, "schedule")
+    assert world.rules == ["BUDGET"]
+    world.order(version=2, opens=7 * HOUR, closes=8 * HOUR)
+    for _ in range(3):
+        write(world.now, DOOR, 1, "schedule")
+    write(world.now, DOOR, 1, "clear")
+    write(world.now, DOOR, 1, "schedule")  # what an erase leaves behind is cleared
+    assert world.rules == ["BUDGET"]
+
+
+def test_each_schedule_of_a_code_is_written_by_itself() -> None:
+    world = Building(promise=Promise(writes_per_day=3))
+    rules = [{"weekdays": [day], "from": "08:00", "to": "08:01"} for day in ("mon", "tue")]
+    window = {"kind": "recurring", "zone": "Europe/Berlin", "rules": rules}
+    world.order(window=window)
+    world.judge.wrote(world.now, DOOR, 1, "set", "483920")
+    for _ in range(6):
+        world.judge.wrote(world.now, DOOR, 1, "schedule")
+    assert world.rules == []
+    world.judge.wrote(world.now, DOOR, 1, "schedule")
+    assert world.rules == ["BUDGET"]
 
 
 # ── ONCE ────────────────────────────────────────────────────────────────────────────────

@@ -46,7 +46,10 @@ class _Rule(NamedTuple):
 
 
 class Calendar:
-    """The spans of one window, disjoint and in order. `edged`: time matters to it at all."""
+    """The spans of one window, disjoint and in order. `edged`: time matters to it at all.
+
+    `entries`: how many schedules a lock needs to keep it.
+    """
 
     def __init__(self, window: Mapping[str, Any]) -> None:
         self.edged = window["kind"] != "always"
@@ -54,6 +57,7 @@ class Calendar:
         self._zone: ZoneInfo | None = None
         self._chunks: dict[int, list[Span]] = {}
         self._low, self._high = NEVER, EVER
+        self.entries = 1
         if window["kind"] == "timed":
             self._low, self._high = instant(window["opens_at"]), instant(window["closes_at"])
         elif self.recurs:
@@ -62,6 +66,7 @@ class Calendar:
             if window.get("not_after") is not None:
                 self._high = instant(window["not_after"])
             self._rules = [_rule(rule) for rule in window["rules"]]
+            self.entries = len(self._rules)
             if not _cover_the_week(self._rules):
                 self._zone = _zone(window["zone"])
         self._whole = [Span(self._low, self._high)]

@@ -71,6 +71,7 @@ class Memory:
         self._owners = owners
         self._locks: dict[str, _Lock] = {}
         self._of_code: Counter[tuple[str, str, int]] = Counter()
+        self._schedules: Counter[tuple[str, str, int]] = Counter()
         self._of_lock: Counter[tuple[str, int]] = Counter()
 
     def lock(self, device_id: str) -> _Lock:
@@ -107,14 +108,21 @@ class Memory:
             lock.stray.pop(former, None)
         self._wear(at, device_id)
 
-    def schedule(self, at: int, device_id: str, slot: int) -> None:
+    def schedule(self, at: int, device_id: str, slot: int, *, urgent: bool, entries: int) -> None:
+        """`entries`: how many schedules the code in this slot takes, written one by one."""
         self._touches(at, device_id, slot)
         self._wear(at, device_id)
+        digits = self.lock(device_id).slots.get(slot)
+        if digits is None or urgent:
+            return  # what is left after an erase opens nothing
+        most = self._promise.writes_per_day * entries
+        self._limit(self._schedules, most, at, device_id, digits, "its schedules were written")
 
     def changed(self, digits: str) -> None:
         """Another order: its writes are not identical to those before."""
-        for key in [key for key in self._of_code if key[1] == digits]:
-            del self._of_code[key]
+        for counter in (self._of_code, self._schedules):
+            for key in [key for key in counter if key[1] == digits]:
+                del counter[key]
 
     def _touches(self, at: int, device_id: str, slot: int) -> None:
         stranger = self.lock(device_id).strangers.get(slot)
@@ -134,13 +142,25 @@ class Memory:
         self._wear(at, device_id)
         if urgent:
             return
-        key = device_id, digits, at // DAY_MS
-        self._of_code[key] += 1
-        count = self._of_code[key]
+        most = self._promise.writes_per_day
+        count = self._limit(self._of_code, most, at, device_id, digits, "written")
         self._figures.writes_of_a_code_max = max(self._figures.writes_of_a_code_max, count)
-        if count == self._promise.writes_per_day + 1:
+
+    def _limit(
+        self,
+        counter: Counter[tuple[str, str, int]],
+        most: int,
+        at: int,
+        device_id: str,
+        digits: str,
+        what: str,
+    ) -> int:
+        key = device_id, digits, at // DAY_MS
+        counter[key] += 1
+        if counter[key] == most + 1:
             who = ",".join(self._owners(device_id, digits)) or None
-            self._violate(at, "BUDGET", device_id, who, f"written {count} times in one day")
+            self._violate(at, "BUDGET", device_id, who, f"{what} {most + 1} times in one day")
+        return counter[key]
 
     def _wear(self, at: int, device_id: str) -> None:
         self._figures.writes += 1
@@ -197,6 +217,9 @@ class Memory:
         if facts.numbers is not None:
             taken &= facts.numbers
         return facts.slots is not None and len(taken) >= facts.slots
+
+    def digits_in(self, device_id: str, slot: int) -> str | None:
+        return self.lock(device_id).slots.get(slot)
 
     def holds(self, device_id: str, digits: str) -> bool:
         """Whoever put them there."""

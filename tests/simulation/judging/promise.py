@@ -48,7 +48,7 @@ class Promise:
     write_ahead_s: float = 14 * 86_400.0
     """How far ahead a code may lie on a lock that keeps windows itself."""
     writes_per_day: int = 10
-    """Identical writes of a code whose window is not open, for each lock."""
+    """Identical writes of a code whose window is not open, and of its schedules, for each lock."""
     battery_writes_per_day: int | None = None
     """All writes to one battery lock; None: not judged."""
     commit_ms: int = 5_000
