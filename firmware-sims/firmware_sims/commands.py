@@ -60,7 +60,14 @@ class CommandQueue:
         self.deaf = False
         self.received: Counter[str] = Counter()
         self.applied: Counter[str] = Counter()
+        self.stopped: Callable[[], None] = lambda: None
+        """A restart begins: for skins whose links do not outlast one."""
         self.restarted: Callable[[], None] = lambda: None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a command is being carried out."""
+        return self._busy
 
     def submit(self, command: Command) -> None:
         """A command has arrived; a lock without power or in the middle of a restart hears none."""
@@ -90,6 +97,7 @@ class CommandQueue:
         self._withheld.clear()
         self._busy = False
         self.deaf = True
+        self.stopped()
         epoch = self._epoch
 
         def back() -> None:

@@ -33,6 +33,9 @@ class Fault(StrEnum):
     DEAD = "dead"
     STUCK_JAM = "stuck-jam"
     WITHHOLD_ANSWER = "withhold-answer"
+    WRONG_CRC = "wrong-stable-crc"
+    MID_FRAME = "disconnect-in-mid-frame"
+    DORMANT = "dormant-refuses-connect"
 
 
 EXPLAINED = {
@@ -50,19 +53,34 @@ EXPLAINED = {
     Fault.DEAD: "nothing works, keypad included, until disarmed",
     Fault.STUCK_JAM: "the bolt is jammed and stays so until disarmed",
     Fault.WITHHOLD_ANSWER: "the command is applied, its answer kept back until `release`",
+    Fault.WRONG_CRC: "answers carry a wrong checksum, always the same for the same bytes",
+    Fault.MID_FRAME: "the command is applied; the link is cut in the middle of its answer",
+    Fault.DORMANT: "once it sleeps, the device answers no connection request until it is touched",
 }
 
-CONDITIONS = frozenset({Fault.DEAD, Fault.STUCK_JAM, Fault.SWAPPED_USER_ID})
+CONDITIONS = frozenset({Fault.DEAD, Fault.STUCK_JAM, Fault.SWAPPED_USER_ID, Fault.DORMANT})
 """These last from arming to disarming; the others strike commands."""
 
-_DEFAULT_COUNT: dict[Fault, int | None] = {Fault.DUPLICATE: None}
+_DEFAULT_COUNT: dict[Fault, int | None] = {Fault.DUPLICATE: None, Fault.WRONG_CRC: None}
 _DEFAULT_SECONDS = {Fault.SLOW: 6.0, Fault.DELETED_LATER: 5.0, Fault.RESET: 2.0}
 _DEFAULT_ON = {
-    Fault.FULL: "set_pin_code",
-    Fault.DUPLICATE: "set_pin_code",
-    Fault.DELETED_LATER: "set_pin_code",
-    Fault.MASKED_READ: "get_pin_code",
+    Fault.FULL: ("set_pin_code", "add_code"),
+    Fault.DUPLICATE: ("set_pin_code", "add_code"),
+    Fault.DELETED_LATER: ("set_pin_code", "add_code"),
+    Fault.MASKED_READ: ("get_pin_code",),
 }
+"""The first that the skin knows."""
+
+LINK = "link.connect"
+"""Among the commands of a skin that is connected to: what happens to its link can go wrong."""
+
+_NEEDS = {
+    Fault.WRONG_CRC: LINK,
+    Fault.MID_FRAME: LINK,
+    Fault.DORMANT: LINK,
+    Fault.SWAPPED_USER_ID: "set_user_type",
+}
+"""A command without which a fault could never strike."""
 
 
 class FaultError(Exception):
@@ -131,6 +149,8 @@ class Faults:
         self._condition = condition
         self._armed: list[ArmedFault] = []
         self._last = 0
+        self.condition_changed: Callable[[], None] = lambda: None
+        """For the skin: one of ``CONDITIONS`` has begun or ended."""
 
     def arm(
         self,
@@ -147,7 +167,10 @@ class Faults:
             what = Fault(fault)
         except ValueError:
             raise FaultError(f"unknown fault {fault!r}; known: {', '.join(Fault)}") from None
-        pattern = _DEFAULT_ON.get(what, "*") if on is None else on
+        needed = _NEEDS.get(what)
+        if needed is not None and needed not in self._commands:
+            raise FaultError(f"fault {fault!r} means nothing to this device")
+        pattern = self._default_on(what) if on is None else on
         if not any(fnmatchcase(command, pattern) for command in self._commands):
             raise FaultError(
                 f"no command matches {pattern!r}; known: {', '.join(sorted(self._commands))}"
@@ -170,8 +193,16 @@ class Faults:
         )
         self._armed.append(armed)
         if what in CONDITIONS:
-            self._condition(what, True)
+            self._tell(what, on=True)
         return armed
+
+    def _default_on(self, fault: Fault) -> str:
+        usual = _DEFAULT_ON.get(fault, ("*",))
+        return next((name for name in usual if name in self._commands), usual[0])
+
+    def _tell(self, fault: Fault, *, on: bool) -> None:
+        self._condition(fault, on)
+        self.condition_changed()
 
     def disarm(self, number: int | None = None, fault: str | None = None) -> list[ArmedFault]:
         """Take faults away: one by number, all of a name, or all; returns those taken."""
@@ -186,7 +217,7 @@ class Faults:
         for armed in taken:
             self._armed.remove(armed)
             if armed.fault in CONDITIONS and not self.lasting(armed.fault):
-                self._condition(armed.fault, False)
+                self._tell(armed.fault, on=False)
         return taken
 
     def armed(self) -> list[ArmedFault]:

@@ -18,29 +18,36 @@ if TYPE_CHECKING:
 class Bolt:
     """A motor bolt that reports its position; it never retries by itself.
 
-    ``emit(kind, source, slot)`` is called when something has happened. ``door_open`` is physical
-    truth, whether or not the model has a contact that notices.
+    ``emit(kind, source, slot, token=)`` is called when something has happened. ``door_open`` is
+    physical truth, whether or not the model has a contact that notices. ``wanted`` is where it was
+    driven last, reached or not.
     """
 
-    def __init__(
-        self, timebase: Timebase, emit: Callable[[Kind, Source, int | None], None]
-    ) -> None:
+    def __init__(self, timebase: Timebase, emit: Callable[..., None]) -> None:
         self._timebase = timebase
         self._emit = emit
         self._relock: Timer | None = None
-        self.state = BoltState.LOCKED
+        self.state = self.wanted = BoltState.LOCKED
         self.jammed = False
         self.door_open = False
 
-    def drive(self, target: BoltState, kind: Kind, source: Source, slot: int | None) -> bool:
+    def drive(
+        self,
+        target: BoltState,
+        kind: Kind,
+        source: Source,
+        slot: int | None,
+        token: int | None = None,
+    ) -> bool:
         """Move the bolt; False, and an alarm, when it is stuck half way."""
         self.cancel_relock()
+        self.wanted = target
         if self.jammed:
             self.state = BoltState.NOT_FULLY_LOCKED
             self._emit(Kind.JAMMED, Source.NOBODY, None)
             return False
         self.state = target
-        self._emit(kind, source, slot)
+        self._emit(kind, source, slot, token=token)
         return True
 
     def relock_after(self, seconds: float) -> None:

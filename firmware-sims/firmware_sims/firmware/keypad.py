@@ -20,14 +20,20 @@ from firmware_sims.firmware.model import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from firmware_sims.firmware.lock import LockFirmware
 
 
 class Keypad:
-    """Buttons on the outside of the door."""
+    """Buttons on the outside of the door.
+
+    Listeners get every code that is typed on a lock with power, and what came of it.
+    """
 
     def __init__(self, lock: LockFirmware) -> None:
         self._lock = lock
+        self.listeners: list[Callable[[str, KeypadResult], None]] = []
         self._wrong = 0
         self._locked_until = 0.0
 
@@ -54,6 +60,8 @@ class Keypad:
         user = lock.users.users[slot]
         if user.status is not UserStatus.ENABLED:
             return KeypadResult(opened=False, reason="disabled", slot=slot)
+        if user.uses_left == 0:
+            return KeypadResult(opened=False, reason="used_up", slot=slot)
         mode = lock.operating_mode
         if (
             mode in (OperatingMode.VACATION, OperatingMode.PRIVACY)
@@ -69,9 +77,19 @@ class Keypad:
 
     def type_code(self, code: str) -> KeypadResult:
         """Somebody types a code and presses enter."""
+        result = self._typed(code)
+        if self._lock.powered:
+            for listener in tuple(self.listeners):
+                listener(code, result)
+        return result
+
+    def _typed(self, code: str) -> KeypadResult:
         lock = self._lock
         if lock.powered and self.locked_out:
             return KeypadResult(opened=False, reason="locked_out")
+        if lock.powered and code and code == lock.settings["erase_code"]:
+            lock.users.clear_all(Source.KEYPAD)
+            return KeypadResult(opened=False, reason="erase_code")
         verdict = self.verdict(code)
         match verdict.reason:
             case "dead":
@@ -81,13 +99,18 @@ class Keypad:
                 return verdict
             case "non_access":
                 lock.emit(Kind.NON_ACCESS_USER, Source.KEYPAD, verdict.slot)
-            case "outside_schedule":
+            case "outside_schedule" | "used_up":
                 lock.emit(Kind.UNLOCK_INVALID_SCHEDULE, Source.KEYPAD, verdict.slot)
         self._wrong = 0
         if verdict.opened and not lock.move(
             BoltState.UNLOCKED, Kind.UNLOCKED, Source.KEYPAD, verdict.slot
         ):
             return KeypadResult(opened=False, reason="jammed", slot=verdict.slot)
+        if verdict.opened and verdict.slot is not None:
+            user = lock.users.users[verdict.slot]
+            if user.uses_left is not None:
+                user.uses_left -= 1
+                lock.changed()
         return verdict
 
     def one_touch(self) -> bool:

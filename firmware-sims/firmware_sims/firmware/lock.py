@@ -26,6 +26,7 @@ from firmware_sims.firmware.model import (
     UserType,
 )
 from firmware_sims.firmware.schedules import ScheduleTable
+from firmware_sims.firmware.tokens import TokenReader, TokenTable
 from firmware_sims.firmware.users import UserTable
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ class LockFirmware:
         self.users = UserTable(profile, self.schedules, self.emit)
         self.bolt = Bolt(timebase, self.emit)
         self.keypad = Keypad(self)
+        self.tokens = TokenTable(profile, self.emit)
+        self.reader = TokenReader(self)
         self.log = LogRing(profile.log_records)
         self._defaults = _defaults(profile)
         self.settings = dict(self._defaults)
@@ -60,6 +63,10 @@ class LockFirmware:
         self.powered = True
         self.listeners: list[Callable[[FirmwareEvent], None]] = []
         self.changed: Callable[[], None] = lambda: None
+        self.power_lost: Callable[[], None] = lambda: None
+        """For the skin: whatever ran on the battery has stopped."""
+        self.imposed_mode: Callable[[], OperatingMode | None] = lambda: None
+        """For the skin: a mode that rules of its protocol impose at this moment."""
 
     def define_setting(self, key: str, default: int | str) -> None:
         """Add a setting that only one protocol has, with the value a factory reset restores."""
@@ -75,6 +82,8 @@ class LockFirmware:
         slot: int | None,
         *,
         code: str | None = None,
+        old_code: str | None = None,
+        token: int | None = None,
         phantom: bool = False,
     ) -> None:
         """Log an event and tell the listeners; a phantom one leaves no trace in the log."""
@@ -86,6 +95,8 @@ class LockFirmware:
             lock_local_s=self.clock.local(),
             slot=slot,
             code=code if user is None else user.code,
+            old_code=old_code,
+            token=token,
             user_type=None if user is None else user.type,
             user_status=UserStatus.AVAILABLE if user is None else user.status,
             phantom=phantom,
@@ -100,15 +111,24 @@ class LockFirmware:
 
     @property
     def operating_mode(self) -> OperatingMode:
-        """The mode in force: a holiday's, else the one that was set."""
-        holiday = self.schedules.holiday_mode(self.clock.local())
-        return OperatingMode(int(self.settings["operating_mode"])) if holiday is None else holiday
+        """The mode in force: a holiday's or a skin's, else the one that was set."""
+        imposed = self.schedules.holiday_mode(self.clock.local())
+        if imposed is None:
+            imposed = self.imposed_mode()
+        return OperatingMode(int(self.settings["operating_mode"])) if imposed is None else imposed
 
     def move(
-        self, target: BoltState, kind: Kind, source: Source, slot: int | None, relock_s: int = 0
+        self,
+        target: BoltState,
+        kind: Kind,
+        source: Source,
+        slot: int | None,
+        relock_s: int = 0,
+        *,
+        token: int | None = None,
     ) -> bool:
         """Drive the bolt and start the relock timer; False when it jams."""
-        if not self.bolt.drive(target, kind, source, slot):
+        if not self.bolt.drive(target, kind, source, slot, token):
             return False
         after = relock_s or int(self.settings["auto_relock_s"])
         if (
@@ -183,6 +203,8 @@ class LockFirmware:
         self.powered = False
         self.bolt.cancel_relock()
         self.keypad.reset()
+        self.reader.reset()
+        self.power_lost()
         self.changed()
 
     def restore_power(self) -> None:
@@ -198,6 +220,7 @@ class LockFirmware:
         """Every code, schedule and setting is gone; only the counters of writes remain."""
         self.users.users.clear()
         self.schedules.clear()
+        self.tokens.clear_silently()
         self.log.clear()
         self.settings = dict(self._defaults)
         self.keypad.reset()
@@ -213,6 +236,7 @@ class LockFirmware:
             "profile": self.profile.name,
             "users": self.users.dump(),
             "schedules": self.schedules.dump(),
+            "tokens": self.tokens.dump(),
             "log": self.log.dump(),
             "clock": self.clock.dump(),
             "settings": self.settings,
@@ -227,6 +251,7 @@ class LockFirmware:
         """Take up what ``dump`` wrote; settings unknown to an older file keep their defaults."""
         self.users.load(data["users"])
         self.schedules.load(data["schedules"])
+        self.tokens.load(data.get("tokens", []))
         self.log.load(data["log"]["last"], data["log"]["records"])
         self.log.unread = data["log"]["unread"]
         self.clock.load(data["clock"])
@@ -250,4 +275,5 @@ def _defaults(profile: Profile) -> dict[str, int | str]:
         "require_pin_for_radio": int(profile.requires_pin_for_radio),
         "language": "en",
         "sound_volume": 1,
+        "erase_code": "",
     }

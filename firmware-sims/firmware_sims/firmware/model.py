@@ -52,6 +52,8 @@ class Source(StrEnum):
     KEYPAD = "keypad"
     RADIO = "radio"
     MANUAL = "manual"
+    CARD = "card"
+    FINGER = "finger"
     NOBODY = "nobody"
 
 
@@ -76,6 +78,9 @@ class Kind(StrEnum):
     CODE_DELETED = "code_deleted"
     CODE_CHANGED = "code_changed"
     SCHEDULE_CHANGED = "schedule_changed"
+    TOKEN_ADDED = "token_added"  # noqa: S105 - a card or finger, no secret
+    TOKEN_CHANGED = "token_changed"  # noqa: S105
+    TOKEN_DELETED = "token_deleted"  # noqa: S105
 
     JAMMED = "jammed"
     JAM_CLEARED = "jam_cleared"
@@ -144,8 +149,9 @@ class FirmwareEvent:
 
     ``at`` is true time (unix seconds), ``lock_local_s`` the lock's own wall clock (seconds since
     2000-01-01). ``slot`` is ``ALL_SLOTS`` when a whole memory was cleared. ``code`` is there for
-    skins whose model sends digits in events, and is never printed. ``phantom`` marks an event
-    that a fault invented.
+    skins whose model sends digits in events, and is never printed; ``old_code`` is what a deletion
+    or a change has taken away. ``token`` is the number of a card or finger, ``ALL_SLOTS`` when all
+    of a kind went. ``phantom`` marks an event that a fault invented.
     """
 
     kind: Kind
@@ -154,6 +160,8 @@ class FirmwareEvent:
     lock_local_s: int
     slot: int | None = None
     code: str | None = field(default=None, repr=False)
+    old_code: str | None = field(default=None, repr=False)
+    token: int | None = None
     user_type: UserType | None = None
     user_status: UserStatus | None = None
     phantom: bool = False

@@ -8,37 +8,41 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from firmware_sims.firmware.model import ALL_SLOTS, Answer, Kind, Source, UserStatus, UserType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from firmware_sims.firmware.schedules import ScheduleTable
     from firmware_sims.profiles import Profile
 
 
 @dataclass(slots=True)
 class User:
-    """One occupied slot."""
+    """One occupied slot; ``uses_left`` of a code that opens only so many times, else None."""
 
     code: str = field(repr=False)
     status: UserStatus
     type: UserType
+    uses_left: int | None = None
+
+
+class Emit(Protocol):
+    """Told after every change that happened."""
+
+    def __call__(
+        self, kind: Kind, source: Source, slot: int, *, old_code: str | None = None
+    ) -> None: ...
 
 
 class UserTable:
-    """What the lock holds, and how it takes changes.
-
-    ``emit(kind, source, slot)`` is called after every change that happened.
-    """
+    """What the lock holds, and how it takes changes."""
 
     def __init__(
         self,
         profile: Profile,
         schedules: ScheduleTable,
-        emit: Callable[[Kind, Source, int], None],
+        emit: Emit,
     ) -> None:
         self._profile = profile
         self._schedules = schedules
@@ -61,8 +65,20 @@ class UserTable:
                 return slot
         return None
 
+    def free_slot(self) -> int | None:
+        """The lowest empty slot, for locks that give the place themselves; None when full."""
+        first, last = self._profile.first_slot, self._profile.last_slot
+        return next((slot for slot in range(first, last + 1) if slot not in self.users), None)
+
     def set_code(
-        self, slot: int, code: str, status: UserStatus, user_type: UserType, source: Source
+        self,
+        slot: int,
+        code: str,
+        status: UserStatus,
+        user_type: UserType,
+        source: Source,
+        *,
+        uses: int | None = None,
     ) -> Answer:
         """Write a code; status and type of the slot are rewritten with it.
 
@@ -80,13 +96,13 @@ class UserTable:
         present = self.users.get(slot)
         if present is None and len(self.users) >= self._capacity:
             return Answer.FULL
-        self.users[slot] = User(code, status, user_type)
+        self.users[slot] = User(code, status, user_type, uses)
         self.writes[slot] += 1
         if slot == self._profile.master_slot:
             kind = Kind.MASTER_CODE_CHANGED
         else:
             kind = Kind.CODE_ADDED if present is None else Kind.CODE_CHANGED
-        self._emit(kind, source, slot)
+        self._emit(kind, source, slot, old_code=None if present is None else present.code)
         return Answer.OK
 
     def clear_code(self, slot: int, source: Source) -> Answer:
@@ -95,9 +111,9 @@ class UserTable:
             return Answer.FAILURE
         if self._profile.clearing_code_clears_schedules:
             self._schedules.forget(slot)
-        if self.users.pop(slot, None) is not None:
+        if (gone := self.users.pop(slot, None)) is not None:
             self.writes[slot] += 1
-            self._emit(Kind.CODE_DELETED, source, slot)
+            self._emit(Kind.CODE_DELETED, source, slot, old_code=gone.code)
         return Answer.OK
 
     def clear_all(self, source: Source) -> Answer:
@@ -134,20 +150,20 @@ class UserTable:
         self.writes[slot] += 1
         return Answer.OK
 
-    def dump(self) -> dict[str, list[list[int | str]]]:
+    def dump(self) -> dict[str, list[list[int | str | None]]]:
         """As plain lists, slot first."""
         return {
             "users": [
-                [slot, user.code, user.status, user.type]
+                [slot, user.code, user.status, user.type, user.uses_left]
                 for slot, user in sorted(self.users.items())
             ],
             "writes": [[slot, count] for slot, count in sorted(self.writes.items())],
         }
 
-    def load(self, data: dict[str, list[list[int | str]]]) -> None:
+    def load(self, data: dict[str, list[list[Any]]]) -> None:
         """Take up what ``dump`` wrote."""
         self.users = {
-            int(slot): User(str(code), UserStatus(int(status)), UserType(int(user_type)))
-            for slot, code, status, user_type in data["users"]
+            int(slot): User(str(code), UserStatus(status), UserType(user_type), *uses)
+            for slot, code, status, user_type, *uses in data["users"]
         }
         self.writes = Counter({int(slot): int(count) for slot, count in data["writes"]})

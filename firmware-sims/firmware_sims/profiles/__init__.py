@@ -8,7 +8,7 @@ src/devices, and "assumed" is what no source states.
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -77,6 +77,12 @@ class Profile:
     requires_pin_for_radio: bool = False
     battery_full_mv: int = 6000
     battery_empty_mv: int = 4400
+    # Its reader.
+    cards: int = 0
+    """How many cards fit; 0 means that it reads none."""
+    fingers: int = 0
+    skin: Mapping[str, Any] = field(default_factory=dict)
+    """Facts that only one protocol has; its skin checks them. An override changes single ones."""
 
     def __post_init__(self) -> None:
         if self.schedules not in ("kept", "ignored", "unsupported"):
@@ -114,7 +120,10 @@ class Profile:
                 raise ProfileError(
                     f"profile {self.name!r}: {key} must be {wanted.__name__}, got {value!r}"
                 )
-            changes[key] = tuple(value) if wanted is list else value
+            if wanted is dict:
+                changes[key] = {**present, **value}
+            else:
+                changes[key] = tuple(value) if wanted is list else value
         return replace(self, **changes)
 
 

@@ -47,7 +47,14 @@ _ALARM = {
     Kind.TAMPERED: 0x05,
     Kind.DOOR_FORCED: 0x06,
 }
-_SOURCE = {Source.KEYPAD: 0x00, Source.RADIO: 0x01, Source.MANUAL: 0x02, Source.NOBODY: 0xFF}
+_SOURCE = {
+    Source.KEYPAD: 0x00,
+    Source.RADIO: 0x01,
+    Source.MANUAL: 0x02,
+    Source.CARD: 0x03,
+    Source.FINGER: 0xFF,
+    Source.NOBODY: 0xFF,
+}
 
 # Which mask (attribute) silences an event, by source; the bit within it follows from the code.
 _OPERATION_MASK = {Source.KEYPAD: 0x0041, Source.RADIO: 0x0042, Source.MANUAL: 0x0043}
