@@ -1,0 +1,27 @@
+"""Bluetooth Low Energy through bleak: the only package that imports it.
+
+`radio` is what the rest of the house sees; `adapter` keeps one adapter's scan and links; `link` is
+one connection; `airwaves` remembers who is in the air; `energy` counts what connecting costs a
+battery; `slots` and `recovery` decide who waits and when an adapter is reset; `system` is the stack
+below bleak; `plain` turns the libraries' types and errors into ours.
+
+Importing this brings bleak and D-Bus: do it only where Bluetooth is switched on.
+"""
+
+from gateway.radios.ble.airwaves import Grade, Sample, grade
+from gateway.radios.ble.energy import Budget, Usage
+from gateway.radios.ble.radio import BleRadio
+from gateway.radios.ble.recovery import Patience
+from gateway.radios.ble.system import Backend, load
+
+__all__ = [
+    "Backend",
+    "BleRadio",
+    "Budget",
+    "Grade",
+    "Patience",
+    "Sample",
+    "Usage",
+    "grade",
+    "load",
+]
