@@ -25,7 +25,6 @@ from bleak_retry_connector import (
     BleakNotFoundError,
     BleakOutOfConnectionSlotsError,
 )
-from dbus_fast.errors import DBusFastError
 
 from gateway.errors import (
     DeviceRefused,
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
 
 LIBRARY_ERRORS = (
     BleakError,
-    DBusFastError,
     OSError,
     EOFError,
     TimeoutError,
