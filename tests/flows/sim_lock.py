@@ -62,7 +62,7 @@ class SimLock:
     `slow` (acknowledged, read back as empty, done `SLOW_MS` later), `not_done` (no answer either),
     `defect` (of our own driver), `say:<refusal>`. `unreachable`, `masked` and `stubborn` (what is
     erased stays) last until changed, as does `poison`: digits that the driver cannot write for a
-    defect of ours.
+    defect of ours. `stiff`: schedules stay what they were when their code was written.
     """
 
     clock: Clock
@@ -72,6 +72,7 @@ class SimLock:
     sleepy: bool = False
     masked: bool = False
     stubborn: bool = False
+    stiff: bool = False
     poison: str = ""
     unreachable: bool = False
     delay_s: float = 0.0
@@ -185,6 +186,8 @@ class SimDriver:
             return WriteResult(Refused(Refusal.INVALID), self._reading(slot))
         if {type(s) for s in schedules} != {type(s) for s in code.schedules} or not schedules:
             return WriteResult(Refused(Refusal.UNSUPPORTED), self._reading(slot))
+        if self.sim.stiff:
+            return WriteResult(Unconfirmed("the schedules read otherwise"), self._reading(slot))
         self.sim.holds[slot] = Code(code.digits, schedules)
         self._lose(fault)
         return WriteResult(PROVEN, self._reading(slot))

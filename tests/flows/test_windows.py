@@ -9,7 +9,7 @@ import pytest
 
 from gateway.domain.events import EventType, Method
 from gateway.domain.grants import Enforcement, GrantState
-from gateway.domain.instant import Instant, from_datetime
+from gateway.domain.instant import Instant, after, from_datetime
 from gateway.domain.windows import Always, Recurring, Timed, Weekly, span_from
 from gateway.drivers.api import Happening
 from tests.flows.world import ZONE, world
@@ -228,3 +228,68 @@ async def test_a_month_of_stays_opens_each_in_its_window_only(tmp_path: Path) ->
         rows = [await house.grant(f"c{n}") for n in range(30)]
         assert {row.late_revocation_ms for row in rows} == {0}
         assert {row.early_exposure_ms for row in rows} == {300_000}
+
+
+async def test_schedules_that_a_lock_does_not_keep_are_not_written_for_ever(
+    tmp_path: Path,
+) -> None:
+    """Too short ones stay until the opening comes near; somebody at the door has no budget."""
+    async with world(tmp_path) as house:
+        lock = house.add_lock(keeps_windows=True, stiff=True)
+        await house.start()
+        await house.prove_windows()
+        opens, former, closes = house.at(36_000), house.at(39_600), house.at(43_200)
+        await house.want("c1", PIN, Timed(opens, former))
+        await house.want("c1", PIN, Timed(opens, closes), version=2)
+        await house.until(after(opens, -301))
+        assert lock.count("reschedule") == 10
+        row = await house.grant("c1")
+        assert (row.state, row.reason) == (GrantState.PAUSED, "write_budget_spent")
+        assert row.closes is Enforcement.BY_GATEWAY
+        await house.until(after(opens, 60))
+        assert lock.opens(PIN)
+        assert lock.count("reschedule") > 10
+        await house.until(closes)
+        assert lock.slot_of(PIN) is None
+
+
+async def test_what_a_lock_would_open_too_early_goes_when_the_budget_is_spent(
+    tmp_path: Path,
+) -> None:
+    """It comes back in time, written anew."""
+    async with world(tmp_path) as house:
+        lock = house.add_lock(keeps_windows=True, stiff=True)
+        await house.start()
+        await house.prove_windows()
+        former, opens, closes = house.at(28_800), house.at(36_000), house.at(39_600)
+        await house.want("c1", PIN, Timed(former, closes))
+        await house.want("c1", PIN, Timed(opens, closes), version=2)
+        await house.until(former)
+        assert lock.count("reschedule") == 10
+        assert lock.slot_of(PIN) is None
+        row = await house.grant("c1")
+        assert (row.state, row.reason) == (GrantState.PAUSED, "write_budget_spent")
+        await house.until(after(opens, -1))
+        assert not lock.opens(PIN)
+        await house.until(opens)
+        assert lock.opens(PIN)
+        assert (await house.grant("c1")).state is GrantState.ACTIVE
+        await house.until(closes)
+        assert not lock.opens(PIN)
+
+
+async def test_a_code_shortened_while_it_is_open_goes_at_its_new_end(tmp_path: Path) -> None:
+    async with world(tmp_path) as house:
+        lock = house.add_lock(keeps_windows=True, stiff=True)
+        await house.start()
+        await house.prove_windows()
+        opens, former, closes = house.at(0), house.at(86_400), house.at(50_400)
+        await house.want("c1", PIN, Timed(opens, former))
+        await house.want("c1", PIN, Timed(opens, closes), version=2)
+        await house.until(after(closes, -1))
+        assert lock.count("reschedule") == 10
+        assert lock.opens(PIN)
+        await house.until(closes)
+        assert lock.slot_of(PIN) is None
+        row = await house.grant("c1")
+        assert (row.state, row.late_revocation_ms) == (GrantState.ERASED, 0)
