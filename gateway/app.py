@@ -56,11 +56,12 @@ from gateway.timekeeping.witness import Witness
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
     from gateway.config import BrokerSection, Settings
     from gateway.domain.actions import Action
     from gateway.domain.probe import ProbeProgress
+    from gateway.drivers.claims import ClaimOrder, Found, PairProgress
     from gateway.radios.api import JoinOrder, JoinProgress, RadioState
     from gateway.store.tx import Tx
 
@@ -352,6 +353,12 @@ class _Operations:
     def join(self, order: JoinOrder, name: str | None) -> AsyncIterator[JoinProgress]:
         return self._fleet.join(order, name)
 
+    async def in_range(self) -> Sequence[Found]:
+        return await self._fleet.in_range()
+
+    def pair(self, order: ClaimOrder, name: str | None) -> AsyncGenerator[PairProgress]:
+        return self._fleet.pair(order, name)
+
     def probe(self, device_id: DeviceId, actor: str) -> AsyncGenerator[ProbeProgress]:
         return self._prober.probe(device_id, actor)
 
@@ -364,9 +371,12 @@ class _Operations:
         )
 
 
+_VERBS = {"ReadSlot": "read", "CheckClock": "check clock", "ReadLog": "read log"}
+
+
 def _sentence(action: Action) -> str:
     """`erase slot 4 (guest-17)`."""
-    words = [type(action).__name__.replace("ReadSlot", "read").replace("CheckClock", "check clock")]
+    words = [_VERBS.get(type(action).__name__, type(action).__name__)]
     slot = getattr(action, "slot", None)
     if slot is not None:
         words.append(f"slot {slot}")

@@ -1,6 +1,7 @@
 """The command tree, and the commands that only look. Each imports what it needs when it runs.
 
-Elsewhere: commands that act (`operate`, `manage`), start processes (`run`), simulators (`sim`).
+Elsewhere: commands that act (`operate`, `manage`, `bluetooth`, `clock`), that start processes
+(`run`), that play with simulators (`sim`).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import clock, manage, operate, run, sim
+from gateway.cli import bluetooth, clock, manage, operate, run, sim
 from gateway.cli.options import SOCKET_ENV, Device, Json, Socket, connect, reporting
 
 app = typer.Typer(
@@ -171,6 +172,7 @@ def events(
 
 operate.add_to(app)
 manage.add_to(app)
+bluetooth.add_to(app)
 run.add_to(app)
 app.add_typer(clock.app, name="clock")
 app.add_typer(sim.app, name="sim")

@@ -203,6 +203,29 @@ class ZigbeeSection(Section):
         return self
 
 
+class BluetoothSection(Section):
+    """[bluetooth]"""
+
+    enabled: bool = Field(default=False, description="Whether this site has Bluetooth locks.")
+    adapters: tuple[str, ...] = Field(
+        default=("hci0",),
+        strict=False,
+        min_length=1,
+        description="Adapters to use, as `bluetoothctl list` and /sys/class/bluetooth name them.",
+    )
+    connections: int = Field(
+        default=3,
+        ge=1,
+        le=9,
+        description="Links an adapter holds at once; most sticks and the Pi's own manage 3 to 5.",
+    )
+    backend: str | None = Field(
+        default=None,
+        pattern=r"^[a-z_][a-z0-9_.]*:[a-z_][a-z0-9_]*$",
+        description="For rehearsals with simulated locks only: what carries Bluetooth instead.",
+    )
+
+
 class LocalSection(Section):
     """[local]"""
 
@@ -354,6 +377,7 @@ class Settings(BaseSettings):
     gateway: GatewaySection
     broker: BrokerSection = BrokerSection()
     zigbee: ZigbeeSection = ZigbeeSection()
+    bluetooth: BluetoothSection = BluetoothSection()
     local: LocalSection = LocalSection()
     policy: PolicySection = PolicySection()
     time: TimeSection = TimeSection()

@@ -74,6 +74,13 @@ class CheckClock:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadLog:
+    """Read what the lock has written down of what happened at its door."""
+
+    priority: Priority = Priority.HOUSEKEEPING
+
+
+@dataclass(frozen=True, slots=True)
 class Adopt:
     """Take a code that reads as this credential's own back into our records. No radio is used.
 
@@ -86,7 +93,7 @@ class Adopt:
 
 
 Write = Program | Reschedule | Erase
-Action = Adopt | Write | ReadSlot | CheckClock
+Action = Adopt | Write | ReadSlot | CheckClock | ReadLog
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ class Capabilities:
     reports_attribution: bool | None = None
     has_door_sensor: bool | None = None
     has_clock: bool | None = None
+    keeps_log: bool | None = None
     sleepy: bool = False
     codes: CodeLimits | None = None
     schedules: ScheduleSupport = field(default_factory=ScheduleSupport)

@@ -98,6 +98,20 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
+class Numbered:
+    """A code of a lock without numbered places, and the slot number it goes by here.
+
+    `handle` is the lock's own number for it, where it has one. A slot has one `current` code;
+    earlier ones are kept so that the lock's log can still be read.
+    """
+
+    slot: int
+    hash: KeyedHash
+    handle: int | None = None
+    current: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class LockClock:
     """The last reading of a lock's own clock: `error_ms` = lock minus gateway at `read_at`."""
 
@@ -128,3 +142,6 @@ class Device:
     """The database was lost since this lock was last written to: codes on it may be ours."""
     inventory_done: bool = False
     """Every slot was read at least once since joining."""
+    log_news: bool = False
+    """The lock said that its log holds records which nobody has read."""
+    log_read_at: Instant | None = None

@@ -36,6 +36,7 @@ class EventType(Enum):
     DEVICE_TIME_SET = "device.time_set"
     DEVICE_SCHEDULES_PROVEN = "device.schedules_proven"
     DEVICE_SCHEDULES_NOT_KEPT = "device.schedules_not_kept"
+    DEVICE_LOG_LOST = "device.log_lost"
     DEVICE_SUSPECT = "device.suspect"
     CREDENTIAL_PROGRAMMED = "credential.programmed"
     CREDENTIAL_FOUND = "credential.found_on_lock"

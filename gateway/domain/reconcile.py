@@ -26,6 +26,7 @@ from gateway.domain.actions import (
     Erase,
     Priority,
     Program,
+    ReadLog,
     ReadSlot,
     Reschedule,
 )
@@ -74,7 +75,7 @@ class _Draft:
     looks: list[Instant] = field(default_factory=list)
 
     def add(self, action: Action, due: Instant | None) -> None:
-        slot = 0 if isinstance(action, CheckClock) else action.slot
+        slot = 0 if isinstance(action, CheckClock | ReadLog) else action.slot
         self.actions.append(((int(action.priority), due or 0, slot), action))
 
     def say(self, want: Want, state: GrantState, reason: str | None, slot: Slot | None) -> None:
@@ -381,6 +382,8 @@ def _housekeep(
         # goes first, and is over by the time that the clock's turn comes.
         if stale and (clock is None or not capabilities.sleepy or working or awake):
             draft.add(CheckClock(), None)
+    if capabilities.keeps_log:
+        _read_log(draft, device, moment, policy, in_touch=working or awake)
     for due, fresh, reading in draft.checks:
         if capabilities.sleepy and due != _IN_DOUBT and not (working and fresh):
             continue
@@ -390,10 +393,30 @@ def _housekeep(
             draft.looks.append(due)
     if device.inventory_done:
         return
-    named = {a.slot for _, a in draft.actions if not isinstance(a, CheckClock)}
+    named = {a.slot for _, a in draft.actions if not isinstance(a, CheckClock | ReadLog)}
     for number in _unseen(device, limits, moment, policy):
         if number not in named:
             draft.add(ReadSlot(number, None, Priority.HOUSEKEEPING), Instant(DAY))
+
+
+def _read_log(
+    draft: _Draft, device: Device, moment: Moment, policy: Policy, *, in_touch: bool
+) -> None:
+    """When the lock says that there is news, and daily: what it says may be missed.
+
+    A battery lock without news is not woken for it, but asked while it is spoken with anyway.
+    """
+    last = device.log_read_at
+    if last is None:
+        draft.add(ReadLog(), None)
+        return
+    pause_s = policy.log_pause_s if device.log_news else policy.log_every_s
+    due = after(last, pause_s)
+    wanted = device.log_news or in_touch or not device.capabilities.sleepy
+    if wanted and due <= moment.effective:
+        draft.add(ReadLog(), due)
+    elif wanted:
+        draft.looks.append(due)
 
 
 def _clock_may_be_set(draft: _Draft, moment: Moment, policy: Policy) -> bool:

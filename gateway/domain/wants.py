@@ -57,6 +57,10 @@ class Policy:
     clock_check_s: float = 86_400.0
     clock_believed_s: float = 26 * 3_600.0
     clock_error_s: float = 30.0
+    log_every_s: float = 86_400.0
+    """How often a lock's own log is read without news of it."""
+    log_pause_s: float = 60.0
+    """What happens at a busy door is read together, not record by record."""
     inventory_slots_sleepy: int = 30
     """How many slots of a battery lock are read for the inventory after joining."""
     read_again_s: float = 300.0

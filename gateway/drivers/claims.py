@@ -12,10 +12,12 @@ from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from gateway.domain.devices import Numbered
+    from gateway.domain.ids import DeviceId
     from gateway.domain.secret import KeyedHash, Secret
     from gateway.drivers.api import Driver
     from gateway.radios.api import Advertisement
-    from gateway.radios.gatt import GattRadio
+    from gateway.radios.gatt import GattRadio, Sighting
 
 
 class Ownership(Enum):
@@ -47,6 +49,16 @@ class Recognised:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """A device in range. `recognised`: None for one we do not speak. `device_id`: it is ours."""
+
+    sighting: Sighting
+    recognised: Recognised | None
+    device_id: DeviceId | None
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimOrder:
     """What the installer gives. `secret`: a PIN or a vendor's key, where a family needs one."""
 
@@ -68,24 +80,19 @@ class PairStage(Enum):
     CONNECTING = "connecting"
     PAIRING = "pairing"
     SETTING_UP = "setting_up"
+    READY = "ready"
+
+
+@dataclass(frozen=True, slots=True)
+class PairProgress:
+    """Where a claim stands. `detail` is for people; with `READY` it is the device's id."""
+
+    stage: PairStage
+    detail: str = ""
 
 
 Progress = Callable[[PairStage, str], None]
 """Told where a claim stands; the second is for people."""
-
-
-@dataclass(frozen=True, slots=True)
-class Numbered:
-    """A code of a lock without numbered places, and the slot number it goes by here.
-
-    `handle` is the lock's own number for it, where it has one. A slot has one `current` code;
-    earlier ones are kept so that the lock's log can still be read.
-    """
-
-    slot: int
-    hash: KeyedHash
-    handle: int | None = None
-    current: bool = True
 
 
 class Numbers(Protocol):

@@ -96,6 +96,8 @@ class LocalApi:
                 web.post("/v1/commands", self._command),
                 web.get("/v1/commands/{command}", self._stored_command),
                 web.post("/v1/join", self._join),
+                web.get("/v1/bluetooth", self._bluetooth),
+                web.post("/v1/pair", self._pair),
                 web.post("/v1/devices/{device}/probe", self._probe),
             ]
         )
@@ -351,6 +353,19 @@ class LocalApi:
         caller = request[CALLER]
         caller.needs(Role.OPERATOR, "admit a device")
         return await streams.join(request, await body_of(request), self._operations)
+
+    async def _bluetooth(self, request: web.Request) -> web.Response:
+        request[CALLER].needs(Role.STATUS, "look around")
+        found = await self._operations.in_range()
+        now = self._clock.monotonic()
+        return web.json_response(
+            {**self._head(), "devices": [documents.found(item, now) for item in found]}
+        )
+
+    async def _pair(self, request: web.Request) -> web.StreamResponse:
+        caller = request[CALLER]
+        caller.needs(Role.OPERATOR, "claim a device")
+        return await streams.pair(request, await body_of(request), self._operations)
 
     async def _probe(self, request: web.Request) -> web.StreamResponse:
         caller = request[CALLER]

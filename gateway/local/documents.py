@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gateway.domain.grants import Verdict
     from gateway.domain.ids import DeviceId
     from gateway.domain.probe import ProbeProgress
+    from gateway.drivers.claims import Found, PairProgress
     from gateway.local.explain import Explanation, Line
     from gateway.local.operations import CloudState, PlanView
     from gateway.local.queries import Code, StateCount
@@ -296,6 +297,33 @@ def explanation(found: Explanation) -> Document:
 
 def _line(line: Line) -> Document:
     return {"key": line.key, "text": line.text, "at": time(line.at)}
+
+
+def found(item: Found, now: float) -> Document:
+    """A device in range. `now`: monotonic, as its `heard_at`."""
+    sighting, recognised = item.sighting, item.recognised
+    return {
+        "address": sighting.last.address,
+        "advertised_name": sighting.last.name,
+        "rssi_dbm": sighting.rssi_dbm,
+        "worst_dbm": sighting.worst_dbm,
+        "best_dbm": sighting.best_dbm,
+        "heard_s_ago": round(max(0.0, now - sighting.last.heard_at), 1),
+        "adapter": sighting.last.adapter,
+        "device_id": item.device_id,
+        "device_name": item.name,
+        "family": recognised.family if recognised else None,
+        "kind": recognised.kind if recognised else None,
+        "model": recognised.model if recognised else None,
+        "ownership": recognised.ownership.value if recognised else None,
+        "hint": recognised.hint if recognised else None,
+        "battery_percent": recognised.battery_percent if recognised else None,
+    }
+
+
+def pairing(item: PairProgress) -> Document:
+    """`detail` of the stage `ready` is the device's id."""
+    return {"stage": item.stage.value, "detail": item.detail}
 
 
 def progress(item: JoinProgress) -> Document:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
     from gateway.domain.grants import Verdict
     from gateway.domain.ids import DeviceId
     from gateway.domain.instant import Instant
     from gateway.domain.probe import ProbeProgress
+    from gateway.drivers.claims import ClaimOrder, Found, PairProgress
     from gateway.radios.api import JoinOrder, JoinProgress, RadioState
 
 
@@ -52,6 +53,17 @@ class Operations(Protocol):
 
         `READY` comes only after the device is interviewed and stored, its `detail` is the device
         id. Raises `RadioRefused` for a wrong install code, `RadioUnavailable`, `RequestError`.
+        """
+        ...
+
+    async def in_range(self) -> Sequence[Found]:
+        """What Bluetooth hears, strongest first. Raises `RequestError` where there is none."""
+        ...
+
+    def pair(self, order: ClaimOrder, name: str | None) -> AsyncGenerator[PairProgress]:
+        """Progress of one claim; `READY` comes after the device is stored, with its id.
+
+        Raises `RequestError`, `RadioUnavailable`, `DeviceRefused`, and what a link raises.
         """
         ...
 

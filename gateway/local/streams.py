@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from gateway.domain.secret import Secret
+from gateway.drivers.claims import ClaimOrder
 from gateway.errors import GatewayError, RequestError
 from gateway.local import documents
 from gateway.local.server import RequestRefused, error_document
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 PAGE = 200
 MAX_EVENTS = 10_000
 MIN_JOIN_S, MAX_JOIN_S = 10, 180
+MAX_SECRET = 8192
+"""Letters of a PIN, or of a vendor's export of a lock's keys."""
+_ADDRESS = re.compile(r"(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}")
 
 
 async def events(request: web.Request, store: Store) -> web.StreamResponse:
@@ -106,6 +112,25 @@ async def join(
         return response
 
 
+async def pair(
+    request: web.Request, body: dict[str, Any], operations: Operations
+) -> web.StreamResponse:
+    """Progress of one claim; the last line's stage is `ready`."""
+    order, name = _claim_order(body)
+    async with aclosing(operations.pair(order, name)) as steps:
+        first = await anext(steps, None)
+        response = await _begin(request)
+        try:
+            if first is not None:
+                await _line(response, documents.pairing(first))
+            async for step in steps:
+                await _line(response, documents.pairing(step))
+        except GatewayError as error:
+            await _line(response, error_document(error)[1])
+        await response.write_eof()
+        return response
+
+
 async def probe(
     request: web.Request, progress: AsyncGenerator[ProbeProgress]
 ) -> web.StreamResponse:
@@ -135,17 +160,33 @@ async def _as_generator(progress: Any) -> AsyncGenerator[JoinProgress, None]:
             await close()
 
 
+def _claim_order(body: dict[str, Any]) -> tuple[ClaimOrder, str | None]:
+    if unknown := body.keys() - {"address", "secret", "name"}:
+        raise RequestError(f"could not pair: unknown {', '.join(sorted(unknown))}")
+    address, secret, name = body.get("address"), body.get("secret"), _name(body, "pair")
+    if not isinstance(address, str) or not _ADDRESS.fullmatch(address):
+        raise RequestError("could not pair: `address` must read like 00:11:22:AA:BB:CC")
+    if secret is not None and (not isinstance(secret, str) or not 1 <= len(secret) <= MAX_SECRET):
+        raise RequestError("could not pair: `secret` must be a text of at most 8192 letters")
+    return ClaimOrder(address.upper(), Secret(secret) if secret else None), name
+
+
+def _name(body: dict[str, Any], what: str) -> str | None:
+    name = body.get("name")
+    if name is not None and (not isinstance(name, str) or not 1 <= len(name.strip()) <= 64):
+        raise RequestError(f"could not {what}: `name` must have 1 to 64 letters")
+    return name.strip() if name else None
+
+
 def _order(body: dict[str, Any]) -> tuple[JoinOrder, str | None]:
     known = {"install_code", "eui64", "allow_well_known_key", "name", "seconds"}
     if unknown := body.keys() - known:
         raise RequestError(f"could not open the network: unknown {', '.join(sorted(unknown))}")
     code, eui64 = _hex(body, "install_code"), _hex(body, "eui64")
     allow = body.get("allow_well_known_key", False)
-    name, duration = body.get("name"), body.get("seconds", MAX_JOIN_S)
+    name, duration = _name(body, "open the network"), body.get("seconds", MAX_JOIN_S)
     if not isinstance(allow, bool):
         raise RequestError("could not open the network: `allow_well_known_key` must be a boolean")
-    if name is not None and (not isinstance(name, str) or not 1 <= len(name.strip()) <= 64):
-        raise RequestError("could not open the network: `name` must have 1 to 64 letters")
     if type(duration) is not int or not MIN_JOIN_S <= duration <= MAX_JOIN_S:
         raise RequestError(
             f"could not open the network: `seconds` must lie between {MIN_JOIN_S} and {MAX_JOIN_S}"
@@ -165,7 +206,7 @@ def _order(body: dict[str, Any]) -> tuple[JoinOrder, str | None]:
             "Give its `eui64` as well; both are on its label.",
         )
     address = None if eui64 is None else ":".join(f"{octet:02x}" for octet in eui64)
-    return JoinOrder(address, code, allow, duration), name.strip() if name else None
+    return JoinOrder(address, code, allow, duration), name
 
 
 def _hex(body: dict[str, Any], key: str) -> bytes | None:

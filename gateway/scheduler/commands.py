@@ -24,6 +24,7 @@ from gateway.errors import (
     OutcomeUnknown,
     PeerProtocolError,
     RadioError,
+    RequestError,
     StoreBusy,
     StoreError,
     StoreFull,
@@ -62,7 +63,9 @@ class Lanes(Protocol):
 
     def radio_ready(self, device_id: DeviceId) -> bool: ...
 
-    async def forget(self, device_id: DeviceId) -> None: ...
+    async def forget(self, device_id: DeviceId, *, force: bool) -> None:
+        """RequestError: it must not be forgotten, because it did not give us up."""
+        ...
 
     def look_again(self, device_id: DeviceId | None = None) -> None: ...
 
@@ -276,7 +279,11 @@ class Commands:
             await self._finish_in_time(row, result)
             return
         try:
-            await self._lanes.forget(device_id)
+            await self._lanes.forget(device_id, force=bool(row.body.get("force")))
+        except RequestError as error:
+            result = {"outcome": "refused", "reason": error.code, "detail": str(error)}
+            await self._finish_in_time(row, result)
+            return
         except GatewayError as error:
             log.warning("the device did not leave by itself", device=device_id, cause=str(error))
         except Exception:

@@ -22,6 +22,7 @@ from gateway.domain.devices import (
 from gateway.domain.events import EventType, Fact, Method, Value
 from gateway.domain.grants import Origin
 from gateway.domain.ids import CredentialId, DeviceId, GrantId
+from gateway.domain.instant import Instant
 from gateway.domain.schedule import Tombstone
 from gateway.drivers.api import DeviceEvent, Happening, Measured, SlotChange, SlotChanged
 from gateway.errors import StoreClosed, StoreError
@@ -29,7 +30,7 @@ from gateway.scheduler.fleet import doubt_slots
 from gateway.store import desired, devices, events, history, meta, reported
 
 if TYPE_CHECKING:
-    from gateway.domain.instant import Instant
+    from gateway.drivers.api import LogRead
     from gateway.kit.clock import Clock
     from gateway.store.database import Store
     from gateway.store.tx import Tx
@@ -107,6 +108,12 @@ class Doorbell:
             except Exception:
                 log.exception("an event was given up", device=item[0], kind=type(item[1]).__name__)
 
+    def write_log(self, tx: Tx, device_id: DeviceId, read: LogRead, at: Instant) -> None:
+        """What a lock's own log tells; `at`: when it was read."""
+        if read.lost:
+            self._tell(tx, EventType.DEVICE_LOG_LOST, at, device_id)
+        self._write(tx, [(device_id, event, at) for event in read.events])
+
     def _write(self, tx: Tx, batch: list[tuple[DeviceId, DeviceEvent, Instant]]) -> None:
         for device_id, event, at in batch:
             match event:
@@ -134,6 +141,9 @@ class Doorbell:
 
     def _happening(self, tx: Tx, device_id: DeviceId, event: Happening, at: Instant) -> None:
         credential_id = None
+        told_at = at
+        if event.from_log:
+            at = self._when(tx, device_id, event, at)
         if event.slot is not None:
             credential_id = tx.one(history.holder_at(device_id, event.slot, at))
         body: dict[str, Value] = {"method": event.method.value}
@@ -142,15 +152,25 @@ class Doorbell:
             body["managed"] = credential_id is not None
         if event.reason is not None:
             body["reason"] = event.reason
-        self._tell(tx, event.type, at, device_id, credential_id, body, event.device_time)
+        self._tell(tx, event.type, told_at, device_id, credential_id, body, event.device_time)
         self._learn_schedules(tx, device_id, credential_id, event, at)
-        if event.type is EventType.LOCK_JAMMED:
+        if event.from_log:
+            pass  # how the door stands now is another matter
+        elif event.type is EventType.LOCK_JAMMED:
             devices.update_device(tx, device_id, jammed=True)
         elif event.type in {EventType.LOCK_LOCKED, EventType.LOCK_UNLOCKED}:
             self._moved(tx, device_id, event, at)
         by_code = event.method in _BY_CODE
         if event.type is EventType.LOCK_UNLOCKED and by_code and credential_id is not None:
             self._used(tx, GrantId(credential_id, device_id), event.slot, at)
+
+    def _when(self, tx: Tx, device_id: DeviceId, event: Happening, read_at: Instant) -> Instant:
+        """When a record of the log happened: by the lock's clock, less what that was off."""
+        row = tx.one(devices.device(device_id))
+        if event.device_time is None or row is None:
+            return read_at
+        error_ms = row.clock_error_ms or 0
+        return min(read_at, Instant(event.device_time - error_ms))
 
     def _learn_schedules(
         self,
@@ -323,6 +343,8 @@ class Doorbell:
             devices.update_device(tx, device_id, door_open=event.door_open)
             kind = EventType.DOOR_OPENED if event.door_open else EventType.DOOR_CLOSED
             self._tell(tx, kind, at, device_id)
+        if event.log_news is not None:
+            devices.update_device(tx, device_id, log_news=event.log_news)
         if event.battery_percent is not None:
             devices.update_device(tx, device_id, battery_percent=event.battery_percent)
         if event.battery_low is not None and event.battery_low != row.battery_low:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import structlog
 
@@ -21,6 +21,7 @@ from gateway.domain.actions import (
     Erase,
     Priority,
     Program,
+    ReadLog,
     ReadSlot,
     Refused,
     Reschedule,
@@ -29,7 +30,7 @@ from gateway.domain.actions import (
 )
 from gateway.domain.devices import Device, Evidence
 from gateway.domain.ids import GrantId
-from gateway.drivers.api import ClockKeeper, CredentialStore, Driver, WriteResult
+from gateway.drivers.api import ClockKeeper, CredentialStore, Driver, EventLog, WriteResult
 from gateway.errors import (
     DeviceRefused,
     GatewayError,
@@ -47,7 +48,7 @@ from gateway.errors import (
 from gateway.scheduler.judge import Standing, interpret
 from gateway.scheduler.policy import deadline_for
 from gateway.scheduler.record import Begun, Record
-from gateway.store import history, reported
+from gateway.store import devices, history, reported
 from gateway.store.desired import digits_of
 from gateway.store.keyring import Keyring, credential_context
 
@@ -58,13 +59,19 @@ if TYPE_CHECKING:
     from gateway.domain.ids import DeviceId
     from gateway.domain.instant import Instant
     from gateway.domain.secret import DigitsFacts
-    from gateway.drivers.api import SlotReading
+    from gateway.drivers.api import LogRead, SlotReading
     from gateway.kit.clock import Clock
     from gateway.radios.arbiter import Arbiter
     from gateway.store.database import Store
     from gateway.store.tx import Tx
 
 log = structlog.get_logger()
+
+
+class WriteEvents(Protocol):
+    """Writes down what a lock's log tells, inside a transaction; `at`: when it was read."""
+
+    def __call__(self, tx: Tx, device_id: DeviceId, read: LogRead, at: Instant) -> None: ...
 
 
 class Ending(Enum):
@@ -133,14 +140,17 @@ class Executor:
         clock: Clock,
         arbiter: Arbiter,
         clock_error_s: Callable[[], float],
+        write_events: WriteEvents,
         write_time: Callable[[Tx], None] | None = None,
     ) -> None:
-        """`write_time`: writes down what is known of the time, with each attempt."""
+        """`write_events`: writes down what a lock's log tells. `write_time`: what is known of the
+        time, with each attempt."""
         self._store = store
         self._keyring = keyring
         self._clock = clock
         self._arbiter = arbiter
         self._clock_error_s = clock_error_s
+        self._write_events = write_events
         self._write_time = write_time or (lambda _: None)
         self._owed: dict[DeviceId, list[_Owed]] = {}
 
@@ -155,7 +165,7 @@ class Executor:
                 now = self._clock.now()
                 await self._store.submit(lambda tx: adopt(tx, action, now))
                 return Ending.DONE
-            if isinstance(action, ReadSlot | CheckClock):
+            if isinstance(action, ReadSlot | CheckClock | ReadLog):
                 ending, cause, _ = await self._speak(order)
                 if isinstance(action, ReadSlot) and ending in {Ending.REFUSED, Ending.UNCONFIRMED}:
                     await self._note_unreadable(order, action.slot)
@@ -256,6 +266,8 @@ class Executor:
         driver, action = order.driver, order.action
         if isinstance(action, CheckClock):
             return await self._check_clock(order, deadline_s)
+        if isinstance(action, ReadLog):
+            return await self._read_log(order, deadline_s)
         if not isinstance(driver, CredentialStore):
             raise DeviceRefused("the device holds no codes", Refusal.UNSUPPORTED)
         match action:
@@ -333,6 +345,28 @@ class Executor:
         await self._store.submit(
             lambda tx: record.lock_clock(tx, before if wrong else None, after, now)
         )
+        return READ
+
+    async def _read_log(self, order: Order, deadline_s: float) -> WriteResult:
+        """Records and the place to go on are one transaction, so that none is told twice."""
+        driver, device_id = order.driver, order.device.device_id
+        if not isinstance(driver, EventLog):
+            raise DeviceRefused("the device keeps no log", Refusal.UNSUPPORTED)
+        row = await self._store.fetch_one(devices.device(device_id))
+        read = await driver.read_log(row.log_cursor if row else None, deadline_s=deadline_s)
+        now = self._clock.now()
+
+        def write(tx: Tx) -> None:
+            self._write_events(tx, device_id, read, now)
+            devices.update_device(
+                tx,
+                device_id,
+                log_cursor=read.cursor,
+                log_read_at=order.device.log_read_at if read.more else now,
+                log_news=read.more,
+            )
+
+        await self._store.submit(write)
         return READ
 
     # ── small things ────────────────────────────────────────────────────────────────────

@@ -18,9 +18,11 @@ from gateway.domain.devices import Empty, Known, Opaque, OpaqueReason, Slot
 from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.ids import DeviceId
 from gateway.domain.instant import Instant
-from gateway.drivers.api import Gauge
+from gateway.drivers.api import Gauge, Measured
+from gateway.drivers.claims import PairStage
 from gateway.errors import GatewayError, RadioUnavailable, RequestError, StoreError
 from gateway.radios.api import (
+    Advertised,
     AttributeReported,
     ClusterCommandReceived,
     ClusterRadio,
@@ -32,6 +34,7 @@ from gateway.radios.api import (
     NodeInfo,
     NodeLeft,
     NodeReady,
+    Radio,
     RadioEvent,
     RadioStatus,
     StateChanged,
@@ -40,11 +43,13 @@ from gateway.scheduler.record import QUARANTINE_MS
 from gateway.store import devices, events, history, reported
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from gateway.domain.capabilities import Capabilities
     from gateway.drivers.api import DeviceEvent, Driver
+    from gateway.drivers.claims import ClaimOrder, Found, PairProgress
     from gateway.kit.clock import Clock
+    from gateway.scheduler.claimed import Claimed
     from gateway.store.database import Store
     from gateway.store.devices import DeviceRow
     from gateway.store.identities import Identities
@@ -56,6 +61,11 @@ INTERVIEW_DEADLINE_S = 60.0
 INTERVIEW_TRIES = 5
 MEASURE_DEADLINE_S = 15.0
 INTERVIEW_PAUSE_S = 5.0
+HEARD_AGAIN_S = 60.0
+SAID_AGAIN_S = 600.0
+SILENT_S = 900.0
+"""A claimed device that has not advertised for so long is offline."""
+WATCH_S = 30.0
 REGISTERED_WITHIN_S = 90.0
 STORE_PAUSE_S = 5.0
 
@@ -75,13 +85,17 @@ class Member:
     """A known device and who speaks for it."""
 
     device_id: DeviceId
-    radio: MeshRadio
+    radio: Radio
     address: str
     driver: Driver | None
     met: bool = False
     """It was ready before in this life, so that being ready again means that it joined again."""
     left: bool = False
     """It left by itself, which is told once."""
+    heard_at: float = float("-inf")
+    """Monotonic; when its being heard was last passed on."""
+    told: tuple[Measured, float] | None = None
+    """What its advertisements said last, and when that was passed on."""
 
 
 class FleetListener(Protocol):
@@ -93,8 +107,8 @@ class FleetListener(Protocol):
         """It was dismissed and is no member any more."""
         ...
 
-    def member_gone(self, device_id: DeviceId) -> None:
-        """It left the network by itself, and may come back."""
+    def member_gone(self, device_id: DeviceId, cause: str) -> None:
+        """It left the network by itself or is not heard any more, and may come back."""
         ...
 
     def member_heard(self, device_id: DeviceId) -> None: ...
@@ -115,10 +129,12 @@ class Fleet:
         driver_for: DriverFor,
         zone: str,
         identities: Identities,
+        claimed: Claimed | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self.radios = radios
+        self.claimed = claimed
         self._driver_for = driver_for
         self._zone = zone
         self._identities = identities
@@ -146,14 +162,21 @@ class Fleet:
 
     async def run(self) -> None:
         """Load what is known, then follow the radios."""
-        for row in await self._store.fetch(devices.all_devices()):
+        rows = await self._store.fetch(devices.all_devices())
+        for row in rows:
             radio = next((r for r in self.radios if r.name == row.radio), None)
             if radio is not None:
                 self._enlist(Member(DeviceId(row.device_id), radio, row.address, None))
+            elif self.claimed is not None and row.radio == self.claimed.radio.name:
+                await self._meet_claimed(row)
             if self._listener is not None:
                 # Also while nobody can speak to it: what is due on it is shown and alarmed.
                 self._listener.member_joined(DeviceId(row.device_id))
-        leave = [radio.listen(self._listener_of(radio)) for radio in self.radios]
+        every: list[Radio] = [*self.radios]
+        if self.claimed is not None:
+            every.append(self.claimed.radio)
+        leave = [radio.listen(self._listener_of(radio)) for radio in every]
+        watching = asyncio.create_task(self._watch_claimed(), name="claimed devices")
         try:
             for radio in self.radios:
                 self._list(radio)
@@ -168,9 +191,10 @@ class Fleet:
         finally:
             for off in leave:
                 off()
-            for task in self._registering.values():
+            ending = [watching, *self._registering.values()]
+            for task in ending:
                 task.cancel()
-            await asyncio.gather(*self._registering.values(), return_exceptions=True)
+            await asyncio.gather(*ending, return_exceptions=True)
 
     def _list(self, radio: MeshRadio) -> None:
         """Meet the members that nobody speaks to yet."""
@@ -195,17 +219,20 @@ class Fleet:
 
     # ── radio events ────────────────────────────────────────────────────────────────────
 
-    def _listener_of(self, radio: MeshRadio) -> Callable[[RadioEvent], None]:
+    def _listener_of(self, radio: Radio) -> Callable[[RadioEvent], None]:
         def on_event(event: RadioEvent) -> None:
             match event:
                 case StateChanged(state):
                     up = state.status in _SPEAKING
-                    if up:
-                        self._list(radio)
+                    for mesh in self.radios:
+                        if up and mesh is radio:
+                            self._list(mesh)
                     if self._listener is not None:
                         self._listener.radio_changed(radio.name, up=up)
                 case NodeReady(node):
-                    self._nodes.put_nowait((radio, node))
+                    for mesh in self.radios:
+                        if mesh is radio:
+                            self._nodes.put_nowait((mesh, node))
                 case NodeLeft(address):
                     self._left(radio, address)
                 case Heard(address):
@@ -214,19 +241,40 @@ class Fleet:
                         self._listener.member_heard(member.device_id)
                 case ClusterCommandReceived() | AttributeReported():
                     self._translate(radio, event)
+                case Advertised():
+                    self._advertised(radio, event)
 
         return on_event
 
-    def _translate(
-        self, radio: MeshRadio, event: ClusterCommandReceived | AttributeReported
-    ) -> None:
+    def _advertised(self, radio: Radio, event: Advertised) -> None:
+        """Said many times a minute, so only what is new in it is passed on, and all of it at times.
+
+        A lock may advertise and not answer, so being heard does not hurry what waits for it each
+        time anew.
+        """
+        member = self._by_address.get((radio.name, event.address))
+        if member is None or member.driver is None or self._listener is None:
+            return
+        now = self._clock.monotonic()
+        if now - member.heard_at >= HEARD_AGAIN_S:
+            member.heard_at = now
+            self._listener.member_heard(member.device_id)
+        for found in member.driver.translate(event):
+            if isinstance(found, Measured):
+                last, at = member.told or (None, 0.0)
+                if last == found and now - at < SAID_AGAIN_S:
+                    continue
+                member.told = (found, now)
+            self._listener.member_rang(member.device_id, found)
+
+    def _translate(self, radio: Radio, event: ClusterCommandReceived | AttributeReported) -> None:
         member = self._by_address.get((radio.name, event.address))
         if member is None or member.driver is None or self._listener is None:
             return
         for happening in member.driver.translate(event):
             self._listener.member_rang(member.device_id, happening)
 
-    def _left(self, radio: MeshRadio, address: str) -> None:
+    def _left(self, radio: Radio, address: str) -> None:
         member = self._by_address.get((radio.name, address))
         if member is None or member.left:
             return
@@ -234,7 +282,7 @@ class Fleet:
         member.driver = None
         member.left = True
         if self._listener is not None:
-            self._listener.member_gone(member.device_id)
+            self._listener.member_gone(member.device_id, "left_network")
 
     # ── membership ──────────────────────────────────────────────────────────────────────
 
@@ -408,16 +456,97 @@ class Fleet:
             return None
         return known()
 
-    async def forget(self, device_id: DeviceId) -> None:
-        """Dismiss a device from its network and from here; its id is never used again."""
+    # ── claimed devices ─────────────────────────────────────────────────────────────────
+
+    async def in_range(self) -> list[Found]:
+        """What Bluetooth hears, strongest first."""
+        if self.claimed is None:
+            raise RequestError("could not look around: Bluetooth is not enabled", "no_radio")
+        return await self.claimed.found()
+
+    async def pair(self, order: ClaimOrder, name: str | None) -> AsyncGenerator[PairProgress]:
+        """Claim one device and see it stored; `READY` carries the device id in `detail`."""
+        if self.claimed is None:
+            raise RequestError("could not pair: Bluetooth is not enabled", "no_radio")
+        async with aclosing(self.claimed.pair(order, name)) as progress:
+            async for step in progress:
+                if step.stage is PairStage.READY:
+                    await self._met_claimed(DeviceId(step.detail))
+                yield step
+
+    async def _met_claimed(self, device_id: DeviceId) -> None:
+        row = await self._store.fetch_one(devices.device(device_id))
+        if row is not None and device_id not in self._members:
+            await self._meet_claimed(row)
+            if self._listener is not None:
+                self._listener.member_joined(device_id)
+
+    async def _meet_claimed(self, row: DeviceRow) -> None:
+        assert self.claimed is not None  # noqa: S101 - told by the caller
+        driver = await self.claimed.driver(row)
+        self._enlist(
+            Member(DeviceId(row.device_id), self.claimed.radio, row.address, driver, met=True)
+        )
+        self._watch_addresses()
+
+    def _watch_addresses(self) -> None:
+        if self.claimed is not None:
+            name = self.claimed.radio.name
+            self.claimed.radio.watch(
+                frozenset(address for radio, address in self._by_address if radio == name)
+            )
+
+    async def _watch_claimed(self) -> None:
+        """Who is not heard any more is offline; who was claimed and is not in the store is met."""
+        if self.claimed is None:
+            return
+        radio = self.claimed.radio
+        settling = asyncio.create_task(self.claimed.recover(self._met_claimed), name="settling")
+        since = self._clock.monotonic()
+        try:
+            while True:
+                await self._clock.sleep(WATCH_S)
+                now = self._clock.monotonic()
+                if radio.state.status not in _SPEAKING:
+                    since = now
+                    continue
+                heard = {s.last.address: s.last.heard_at for s in radio.sightings()}
+                for (name, address), member in list(self._by_address.items()):
+                    if name != radio.name or self._listener is None:
+                        continue
+                    silent = now - max(heard.get(address, since), since) >= SILENT_S
+                    if silent and not member.left:
+                        member.heard_at = float("-inf")
+                        self._listener.member_gone(member.device_id, "not_heard")
+                    member.left = silent
+        finally:
+            settling.cancel()
+            await asyncio.gather(settling, return_exceptions=True)
+
+    async def forget(self, device_id: DeviceId, *, force: bool = False) -> None:
+        """Dismiss a device from its network and from here; its id is never used again.
+
+        RequestError: a claimed device did not give us up, and stays, unless `force`.
+        """
+        row = await self._store.fetch_one(devices.device(device_id))
+        if self.claimed is not None and row is not None and row.radio == self.claimed.radio.name:
+            try:
+                await self.claimed.release(row)
+            except GatewayError as error:
+                if not force:
+                    raise RequestError(str(error), "not_released") from error
+                log.warning("a device keeps our keys", device=device_id, cause=str(error))
         self._identities.forget(device_id)
         member = self._members.pop(device_id, None)
         if member is None:
             return
         self._by_address.pop((member.radio.name, member.address), None)
+        self._watch_addresses()
         if self._listener is not None:
             self._listener.member_left(device_id)
-        await member.radio.forget(member.address)
+        for mesh in self.radios:
+            if mesh is member.radio:
+                await mesh.forget(member.address)
 
 
 _SPEAKING = {RadioStatus.UP, RadioStatus.DEGRADED}

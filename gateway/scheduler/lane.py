@@ -21,6 +21,7 @@ from gateway.domain.actions import (
     Erase,
     Priority,
     Program,
+    ReadLog,
     ReadSlot,
     Reschedule,
 )
@@ -117,7 +118,7 @@ class Lane:
         self._dirty = True
         self._spans: SpanCache[CredentialId] = SpanCache()
         self._heard = False
-        self._gone = False
+        self._gone: str | None = None
         self._momentary: deque[Momentary] = deque()
         self._retries: dict[_Key, _Retry] = {}
         self._silent = 0
@@ -149,9 +150,9 @@ class Lane:
         elif self._due() or (self._driver() is not None and self._next_action() is not None):
             self._wake.set()
 
-    def gone(self) -> None:
-        """It left the network: nobody can speak to it until it joins again."""
-        self._gone = True
+    def gone(self, cause: str) -> None:
+        """It left the network, or is not heard any more: nobody can speak to it until it is."""
+        self._gone = cause
         self._wake.set()
 
     def heard(self) -> None:
@@ -182,9 +183,9 @@ class Lane:
             if self._heard:
                 self._heard = False
                 await self._was_heard()
-            if self._gone:
-                self._gone = False
-                await self._set_reachable(False, cause="left_network")
+            if self._gone is not None:
+                cause, self._gone = self._gone, None
+                await self._set_reachable(False, cause=cause)
             if self._dirty or self._due():
                 await self._replan()
             if not await self._step():
@@ -312,7 +313,7 @@ class Lane:
         if action.priority is Priority.ERASE:
             # Also the reading without which nothing may be erased; when it opens next is nothing.
             return True
-        if isinstance(action, CheckClock) or action.priority >= Priority.HOUSEKEEPING:
+        if isinstance(action, CheckClock | ReadLog) or action.priority >= Priority.HOUSEKEEPING:
             return False
         verdict = None
         if action.credential_id is not None and self.situation is not None:

@@ -84,11 +84,17 @@ class Scheduler:
         self._fleet = fleet
         self._settings = settings
         self._moment = moment
+        self._doorbell = Doorbell(store, clock)
         self._executor = Executor(
-            store, keyring, clock, arbiter, lambda: settings.policy.clock_error_s, write_time
+            store,
+            keyring,
+            clock,
+            arbiter,
+            lambda: settings.policy.clock_error_s,
+            self._doorbell.write_log,
+            write_time,
         )
         self._commands = Commands(store, clock, arbiter, self)
-        self._doorbell = Doorbell(store, clock)
         self._alarm_wake = asyncio.Event()
         self._strays_wake = asyncio.Event()
         self._lanes: dict[DeviceId, Lane] = {}
@@ -149,8 +155,8 @@ class Scheduler:
     def radio_ready(self, device_id: DeviceId) -> bool:
         return device_id in self._lanes and self._fleet.driver(device_id) is not None
 
-    async def forget(self, device_id: DeviceId) -> None:
-        await self._fleet.forget(device_id)
+    async def forget(self, device_id: DeviceId, *, force: bool) -> None:
+        await self._fleet.forget(device_id, force=force)
 
     def look_again(self, device_id: DeviceId | None = None) -> None:
         lanes = self._lanes.values() if device_id is None else [self._lanes.get(device_id)]
@@ -195,10 +201,10 @@ class Scheduler:
             for act in lane.leftovers():
                 self._tasks.create_task(_answer(act), name=f"unanswered {device_id}")
 
-    def member_gone(self, device_id: DeviceId) -> None:
+    def member_gone(self, device_id: DeviceId, cause: str) -> None:
         lane = self._lanes.get(device_id)
         if lane is not None:
-            lane.gone()
+            lane.gone(cause)
 
     def member_heard(self, device_id: DeviceId) -> None:
         lane = self._lanes.get(device_id)

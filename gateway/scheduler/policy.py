@@ -11,6 +11,7 @@ from gateway.domain.actions import (
     Erase,
     Priority,
     Program,
+    ReadLog,
     ReadSlot,
     Reschedule,
 )
@@ -62,4 +63,6 @@ def deadline_for(action: Action, *, sleepy: bool) -> float:
             base = 20.0
         case ReadSlot() | CheckClock() | Adopt():
             base = 12.0
+        case ReadLog():
+            base = 20.0
     return base * 3 if sleepy else base

@@ -57,6 +57,9 @@ class DeviceRow:
     inventory_done: bool
     recovering: bool
     changed: int
+    log_news: bool | None = None
+    log_cursor: str | None = None
+    log_read_at: Instant | None = None
 
 
 class DeviceColumns(TypedDict, total=False):
@@ -89,12 +92,16 @@ class DeviceColumns(TypedDict, total=False):
     repair_paused: str | None
     inventory_done: bool
     recovering: bool
+    log_news: bool | None
+    log_cursor: str | None
+    log_read_at: Instant | None
 
 
 _FLAGS = frozenset(
     {
         "well_known_key", "simulated", "reachable", "locked", "door_open", "jammed",
         "battery_low", "clock_zone_proven", "schedules_proven", "inventory_done", "recovering",
+        "log_news",
     }
 )  # fmt: skip
 _QUIET = frozenset({"last_heard_at"})
@@ -213,7 +220,8 @@ def remove_device(tx: Tx, device_id: DeviceId, at: Instant) -> bool:
     )
     if not removed.rowcount:
         return False
-    tx.execute("DELETE FROM slots WHERE device_id = ?", (device_id,))
+    for table in ("slots", "device_keys", "numbers"):
+        tx.execute(f"DELETE FROM {table} WHERE device_id = ?", (device_id,))  # noqa: S608 - one of three names written here
     tx.execute(
         "UPDATE slot_history SET to_at = max(?, from_at) WHERE device_id = ? AND to_at IS NULL",
         (at, device_id),

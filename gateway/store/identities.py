@@ -7,8 +7,8 @@ find the same doors under the same names; everything else about a lock can be as
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -25,6 +25,16 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
+class Keepsake:
+    """What a claimed device needs to be spoken to again: its keys, sealed, as hex."""
+
+    driver: str
+    manufacturer: str
+    sealed: str
+    sleepy: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """`radio` and `address` find it, `model` makes sure that it is the same hardware."""
 
@@ -33,6 +43,7 @@ class Identity:
     address: str
     model: str
     name: str
+    keepsake: Keepsake | None = None
 
 
 class Identities:
@@ -55,6 +66,19 @@ class Identities:
         self._keep(self._known | {(radio, address): given})
         return device_id
 
+    def entrust(self, device_id: DeviceId, keepsake: Keepsake) -> None:
+        """Keep what only we have: without it somebody must go to the door. StoreFull."""
+        self._keep(
+            {
+                key: replace(x, keepsake=keepsake) if x.device_id == device_id else x
+                for key, x in self._known.items()
+            }
+        )
+
+    def entrusted(self, radio: str) -> list[Identity]:
+        """The claimed devices of a radio."""
+        return [x for x in self._known.values() if x.radio == radio and x.keepsake is not None]
+
     def forget(self, device_id: DeviceId) -> None:
         """After removal: the id is never used again, also not by the same hardware."""
         self._keep({key: x for key, x in self._known.items() if x.device_id != device_id})
@@ -71,7 +95,7 @@ class Identities:
 
 def _read(path: Path) -> list[Identity]:
     try:
-        return [Identity(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+        return [_identity(entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, TypeError) as error:
@@ -79,3 +103,9 @@ def _read(path: Path) -> list[Identity]:
         log.error("the file of device ids was damaged and is set aside", cause=str(error))
         path.replace(aside)
         return []
+
+
+def _identity(entry: dict[str, Any]) -> Identity:
+    fields = dict(entry)
+    keepsake = fields.pop("keepsake", None)
+    return Identity(**fields, keepsake=Keepsake(**keepsake) if keepsake else None)

@@ -205,6 +205,8 @@ def device_view(row: DeviceRow, slots: Iterable[Slot], zone: str) -> Device:
         repair_paused=row.repair_paused,
         recovering=row.recovering,
         inventory_done=row.inventory_done,
+        log_news=bool(row.log_news),
+        log_read_at=row.log_read_at,
     )
 
 

@@ -1,0 +1,174 @@
+"""Finding and claiming devices on site: scan, pair.
+
+Not here: devices of a mesh (`operate.join`), and giving a device back (`operate.remove`).
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli.exits import Exit, Failure
+from gateway.cli.options import Json, Socket, connect, reporting
+from gateway.cli.output import print_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import RenderableType
+
+    from gateway.cli.client import Document
+
+REFRESH_S = 1.0
+
+Everything = Annotated[
+    bool, typer.Option("--all", help="Also what this gateway does not know how to speak to.")
+]
+SecretFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--secret-file",
+        help="Its PIN or its vendor's key, where it needs one; `-` reads it from stdin.",
+        allow_dash=True,
+    ),
+]
+Once = Annotated[bool, typer.Option("--once", help="One table, and done.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(scan)
+    app.command()(pair)
+
+
+def scan(
+    socket: Socket = None, json: Json = False, once: Once = False, everything: Everything = False
+) -> None:
+    """What Bluetooth hears, and what can be claimed; on a terminal it goes on until Ctrl-C."""
+    from gateway.cli import output
+
+    with reporting(json):
+        client = connect(socket)
+        if json or once or not sys.stdout.isatty():
+            output.show(client.get("bluetooth"), json, lambda shown: _table(shown, everything))
+            return
+        from rich.live import Live
+
+        try:
+            with Live(console=output.console(), auto_refresh=False) as live:
+                while True:
+                    shown = output.printable(client.get("bluetooth"))
+                    live.update(_table(shown, everything), refresh=True)
+                    time.sleep(REFRESH_S)  # noqa: TID251 - a person's terminal
+        except KeyboardInterrupt:
+            return
+
+
+def _table(document: Document, everything: bool) -> RenderableType:
+    from rich.console import Group
+    from rich.table import Table
+
+    known = [item for item in document["devices"] if item["family"] or item["device_id"]]
+    shown = document["devices"] if everything else known
+    others = len(document["devices"]) - len(shown)
+    table = Table(box=None, pad_edge=False)
+    for title in ("address", "signal", "heard", "device", "battery", "standing"):
+        table.add_column(title)
+    for item in shown:
+        battery = item["battery_percent"]
+        table.add_row(
+            item["address"],
+            f"{item['rssi_dbm']} dBm {_grade(item['rssi_dbm'])}",
+            f"{item['heard_s_ago']:.0f} s ago",
+            item["model"] or item["advertised_name"] or "unknown",
+            "" if battery is None else f"{battery} %",
+            _standing(item),
+        )
+    if not shown:
+        return "nothing in range that this gateway speaks to" + _others(others)
+    return Group(table, _others(others).strip()) if others else table
+
+
+def _others(count: int) -> str:
+    return f"\n{count} other Bluetooth devices in range; --all shows them" if count else ""
+
+
+def _grade(rssi_dbm: int) -> str:
+    """As an installer decides: -80 dBm still connects, with patience."""
+    for least, word in ((-60, "strong"), (-72, "good"), (-82, "weak")):
+        if rssi_dbm >= least:
+            return word
+    return "too weak"
+
+
+def _standing(item: Document) -> str:
+    if item["device_id"]:
+        return f"ours: {item['device_name']}"
+    words = {
+        "claimable": "can be claimed",
+        "claimed": "belongs to somebody",
+        "needs_key": "needs a key from its vendor",
+        "unknown": "may be claimed",
+        None: "not spoken by this gateway",
+    }
+    text = words[item["ownership"]]
+    return f"{text}: {item['hint']}" if item["hint"] else text
+
+
+def pair(
+    address: Annotated[str, typer.Argument(help="As `scan` shows it.")],
+    socket: Socket = None,
+    json: Json = False,
+    name: Annotated[str | None, typer.Option("--name", help="What to call it.")] = None,
+    secret_file: SecretFile = None,
+) -> None:
+    """Claim one device: from then on it belongs to this gateway."""
+    with reporting(json):
+        body: Document = {"address": address, "name": name, "secret": _secret(secret_file)}
+        progress = connect(socket).stream("POST", "pair", body=body)
+        try:
+            last = print_stream(progress) if json else _watch(progress)
+        except KeyboardInterrupt:
+            raise Failure(
+                "interrupted: the claim is seen through; see `lock-gateway devices`",
+                Exit.FAILED,
+                "interrupted",
+            ) from None
+        if last is None or last["stage"] != "ready":
+            raise Failure("could not pair: it did not finish", Exit.TRY_AGAIN)
+        if not json:
+            print(last["detail"])
+
+
+def _secret(path: Path | None) -> str | None:
+    """Never from an argument: those are visible to every process of the machine."""
+    if path is None:
+        return None
+    try:
+        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise Failure(f"could not read {path}: {error.strerror}", Exit.USAGE) from error
+    if not text.strip():
+        raise Failure(f"could not read {path}: it is empty", Exit.USAGE)
+    return text.strip()
+
+
+def _watch(progress: Iterator[Document]) -> Document | None:
+    from gateway.cli.output import console, printable
+
+    words = {
+        "connecting": "connecting",
+        "pairing": "pairing",
+        "setting_up": "setting it up",
+        "ready": "ready",
+    }
+    out, last = console(stderr=True), None
+    with out.status("pairing"):
+        for item in map(printable, progress):
+            detail = f": {item['detail']}" if item["detail"] else ""
+            out.print(f"{words.get(item['stage'], item['stage'])}{detail}")
+            last = item
+    return last
