@@ -24,7 +24,7 @@ from gateway import __version__, config, logs
 from gateway.domain.ids import CredentialId, DeviceId
 from gateway.domain.timebelief import Limits, Source
 from gateway.domain.wants import Policy
-from gateway.drivers.catalog import driver_for
+from gateway.drivers.catalog import driver_for, families
 from gateway.errors import ConfigError, StoreError
 from gateway.housekeeping import Housekeeper, Kept
 from gateway.local.access import Access
@@ -34,6 +34,7 @@ from gateway.local.server import LocalServer
 from gateway.radios.arbiter import Arbiter
 from gateway.radios.keeper import Pace as RadioPace
 from gateway.radios.zigbee import ZigbeeRadio
+from gateway.scheduler.claimed import Claimed
 from gateway.scheduler.fleet import Fleet, MeshRadio
 from gateway.scheduler.loop import Scheduler
 from gateway.scheduler.loop import Settings as SchedulerSettings
@@ -62,7 +63,8 @@ if TYPE_CHECKING:
     from gateway.domain.actions import Action
     from gateway.domain.probe import ProbeProgress
     from gateway.drivers.claims import ClaimOrder, Found, PairProgress
-    from gateway.radios.api import JoinOrder, JoinProgress, RadioState
+    from gateway.radios.api import JoinOrder, JoinProgress, Radio, RadioState
+    from gateway.radios.gatt import GattRadio
     from gateway.store.tx import Tx
 
 log = structlog.get_logger()
@@ -150,8 +152,14 @@ async def _build(
     zone = settings.gateway.site_zone
     radio = _zigbee(settings, clock)
     radios: list[MeshRadio] = [radio] if radio is not None else []
+    bluetooth = _bluetooth(settings, clock)
+    if radio is None and bluetooth is None:
+        log.warning("no radio is enabled: no lock can be reached")
     identities = Identities(settings.gateway.state_dir / "devices.json", _new_device_id)
-    fleet = Fleet(store, clock, radios, driver_for, zone, identities)
+    claimed = None
+    if bluetooth is not None:
+        claimed = Claimed(store, keyring, clock, bluetooth, families(), zone, identities)
+    fleet = Fleet(store, clock, radios, driver_for, zone, identities, claimed)
     scheduler = Scheduler(
         store,
         keyring,
@@ -167,7 +175,8 @@ async def _build(
     identity = Identity(gateway_id, store.opened.epoch, __version__, boot)
     link = _link(settings, identity, store, keyring, clock, witness)
     prober = Prober(store, keyring, clock, secrets.randbelow, _new_probe_id)
-    operations = _Operations(radios, fleet, scheduler, prober, link, str(_broker(settings.broker)))
+    every: list[Radio] = [*radios, *([bluetooth] if bluetooth is not None else [])]
+    operations = _Operations(every, fleet, scheduler, prober, link, str(_broker(settings.broker)))
     access = Access(settings.local.status_group, settings.local.operator_group)
     api = LocalApi(store, clock, keyring, operations, Site(gateway_id, zone), witness)
     local = LocalServer(api.application(access), settings.local.socket, settings.local.status_group)
@@ -176,7 +185,7 @@ async def _build(
     supervisor = Supervisor(clock)
     supervisor.add("time", keeper.run, OnEnd.RESTART)
     supervisor.add("scheduler", scheduler.run)
-    for each in radios:
+    for each in every:
         supervisor.add(each.name, each.run, OnEnd.RESTART)
     supervisor.add("local api", local.run)
     supervisor.add("cloud", link.run, OnEnd.RESTART)
@@ -253,7 +262,6 @@ def _policy(settings: Settings) -> Policy:
 def _zigbee(settings: Settings, clock: HouseClock) -> ZigbeeRadio | None:
     chosen = settings.zigbee
     if not chosen.enabled or chosen.device is None:
-        log.warning("no radio is enabled: no lock can be reached")
         return None
     return ZigbeeRadio(
         chosen.device,
@@ -265,6 +273,19 @@ def _zigbee(settings: Settings, clock: HouseClock) -> ZigbeeRadio | None:
         zone=settings.gateway.site_zone,
         pace=RadioPace(probe_interval_s=chosen.probe_interval_s),
     )
+
+
+def _bluetooth(settings: Settings, clock: HouseClock) -> GattRadio | None:
+    chosen = settings.bluetooth
+    if not chosen.enabled:
+        return None
+    # Here, because it brings bleak and D-Bus, which a site without Bluetooth has no use for.
+    from gateway.radios.ble import BleRadio, load
+
+    backend = load(chosen.backend) if chosen.backend is not None else None
+    if backend is not None:
+        log.warning("Bluetooth is rehearsed: no real adapter is used", backend=chosen.backend)
+    return BleRadio(chosen.adapters, clock=clock, connections=chosen.connections, backend=backend)
 
 
 def _broker(chosen: BrokerSection) -> Broker:
@@ -329,7 +350,7 @@ class _Operations:
 
     def __init__(
         self,
-        radios: list[MeshRadio],
+        radios: list[Radio],
         fleet: Fleet,
         scheduler: Scheduler,
         prober: Prober,

@@ -1,6 +1,6 @@
-"""Which driver speaks to which node, with which facts about its model: an explicit table.
+"""Which driver speaks to which device, with which facts about its model: an explicit table.
 
-Here: identity -> driver and quirks. Not here: what the quirks do (the driver's own modules).
+Here: identity -> driver and quirks; the families of devices that are claimed on site. Not here: what the quirks do (the driver's own modules).
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ from gateway.drivers.zcl_lock.facts import ModelFacts
 from gateway.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gateway.drivers.api import Driver
+    from gateway.drivers.claims import Family
     from gateway.radios.api import ClusterRadio, NodeInfo
 
 
@@ -48,6 +51,15 @@ def driver_for(node: NodeInfo, radio: ClusterRadio, site_zone: str) -> Driver | 
         return None
     kind = ZclLockWithClock if wire.TIME in endpoint.input_clusters else ZclLock
     return kind(node, radio, site_zone, facts)
+
+
+def families() -> Mapping[str, Family]:
+    """By name, in the order in which they are asked whether they know an advertisement.
+
+    Imported here, because they bring libraries that a site without Bluetooth has no use for.
+    """
+    known: tuple[Family, ...] = ()
+    return {family.name: family for family in known}
 
 
 def facts_for(node: NodeInfo) -> ModelFacts:
