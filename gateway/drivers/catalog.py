@@ -1,6 +1,7 @@
 """Which driver speaks to which device, with which facts about its model: an explicit table.
 
-Here: identity -> driver and quirks; the families of devices that are claimed on site. Not here: what the quirks do (the driver's own modules).
+Here: identity -> driver and quirks; the families of devices that are claimed on site. Not here:
+what the quirks do (the driver's own modules).
 """
 
 from __future__ import annotations
