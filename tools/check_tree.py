@@ -27,6 +27,9 @@ TESTED_ELSEWHERE = {
     "gateway/radios/zigbee/exchanges.py": ("tests/contracts/test_zigbee_radio.py", "needs a stick"),
     "gateway/radios/zigbee/joining.py": ("tests/contracts/test_zigbee_radio.py", "needs a stick"),
     "gateway/radios/zigbee/members.py": ("tests/contracts/test_zigbee_radio.py", "needs a stick"),
+    "gateway/scheduler/before.py": ("tests/unit/scheduler/test_record.py", "a part of Record"),
+    "gateway/scheduler/facts.py": ("tests/unit/scheduler/test_record.py", "a part of Record"),
+    "gateway/scheduler/readings.py": ("tests/unit/scheduler/test_record.py", "a part of Record"),
     "gateway/store/withhold.py": ("tests/unit/sync/test_accept.py", "with the guard it serves"),
 }
 """Module below the root -> where it is tested instead, and why no test module bears its name."""
