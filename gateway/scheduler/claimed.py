@@ -26,18 +26,19 @@ from gateway.drivers.claims import (
     Recognised,
 )
 from gateway.errors import GatewayError, RadioUnavailable, RequestError, StoreUnreadable
-from gateway.radios.api import RadioStatus
+from gateway.scheduler.members import SPEAKING, Member
 from gateway.store import claimed as kept
 from gateway.store import devices, events
 from gateway.store.identities import Keepsake
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from gateway.domain.capabilities import Capabilities
     from gateway.drivers.api import Driver
     from gateway.kit.clock import Clock
     from gateway.radios.gatt import GattRadio, Sighting
+    from gateway.scheduler.members import Members
     from gateway.store.database import Store
     from gateway.store.devices import DeviceRow
     from gateway.store.identities import Identities, Identity
@@ -51,6 +52,9 @@ INTERVIEW_DEADLINE_S = 30.0
 INTERVIEW_TRIES = 3
 RELEASE_DEADLINE_S = 30.0
 RECOVER_PAUSE_S = 60.0
+SILENT_S = 900.0
+"""A device that has not advertised for so long is offline."""
+WATCH_S = 30.0
 
 
 class Claimed:
@@ -93,6 +97,37 @@ class Claimed:
         driver.restore(row.capabilities)
         return driver
 
+    async def meet(self, row: DeviceRow, members: Members) -> None:
+        """Make a device of ours a member, and listen to it."""
+        driver = await self.driver(row)
+        members.enlist(Member(DeviceId(row.device_id), self.radio, row.address, driver, met=True))
+        self._listen_to(members)
+
+    def _listen_to(self, members: Members) -> None:
+        self.radio.watch(frozenset(member.address for member in members.of(self.radio)))
+
+    async def run(self, members: Members) -> None:
+        """Until cancelled: who falls silent is offline; who was claimed and got lost is met."""
+        since = self._clock.monotonic()
+        recover_at = since
+        while True:
+            now = self._clock.monotonic()
+            if now >= recover_at:
+                recover_at = now + RECOVER_PAUSE_S
+                await self._recover(members)
+            self._listen_to(members)
+            if self.radio.state.status in SPEAKING:
+                heard = {s.last.address: s.last.heard_at for s in self.radio.sightings()}
+                for member in members.of(self.radio):
+                    if now - max(heard.get(member.address, since), since) < SILENT_S:
+                        member.left = False
+                    else:
+                        member.heard_at = float("-inf")
+                        members.gone(member, "not_heard")
+            else:
+                since = now
+            await self._clock.sleep(WATCH_S)
+
     async def found(self) -> list[Found]:
         """Everything in range, strongest first."""
         rows = await self._store.fetch(devices.all_devices())
@@ -119,12 +154,14 @@ class Claimed:
 
     # ── claiming ────────────────────────────────────────────────────────────────────────
 
-    async def pair(self, order: ClaimOrder, name: str | None) -> AsyncGenerator[PairProgress]:
+    async def pair(
+        self, order: ClaimOrder, name: str | None, members: Members
+    ) -> AsyncGenerator[PairProgress]:
         """Progress until the device is ours and stored; `READY` carries its id in `detail`.
 
         Raises `RequestError`, `RadioUnavailable`, `DeviceRefused`, and what a link raises.
         """
-        if self.radio.state.status not in {RadioStatus.UP, RadioStatus.DEGRADED}:
+        if self.radio.state.status not in SPEAKING:
             raise RadioUnavailable(f"could not pair: {self.radio.state.reason}")
         family = await self._claimable(order.address)
         if order.address in self._pairing:
@@ -136,7 +173,7 @@ class Claimed:
             steps.put_nowait(PairProgress(stage, detail))
 
         work = asyncio.create_task(
-            self._claim(family, order, name, tell), name=f"pair {order.address}"
+            self._claim(family, order, name, tell, members), name=f"pair {order.address}"
         )
         work.add_done_callback(lambda _: steps.put_nowait(None))
         try:
@@ -179,6 +216,7 @@ class Claimed:
         order: ClaimOrder,
         name: str | None,
         tell: Callable[[PairStage, str], None],
+        members: Members,
     ) -> DeviceId:
         claim = await family.claim(self.radio, order, tell, deadline_s=CLAIM_DEADLINE_S)
         name = name or f"{claim.model} {order.address[-5:]}"
@@ -190,7 +228,13 @@ class Claimed:
         )
         tell(PairStage.SETTING_UP, "asking what it can do")
         await self._settle(family, order.address, device_id, name, claim, sealed)
+        await self._meet_new(device_id, members)
         return device_id
+
+    async def _meet_new(self, device_id: DeviceId, members: Members) -> None:
+        for row in await self._store.fetch(devices.device(device_id)):
+            await self.meet(row, members)
+            members.joined(device_id)
 
     async def _settle(
         self,
@@ -264,19 +308,14 @@ class Claimed:
         device = ClaimedDevice(row.address, row.manufacturer, row.model, keys, numbers, self._zone)
         await family.release(device, self.radio, deadline_s=RELEASE_DEADLINE_S)
 
-    async def recover(self, met: Callable[[DeviceId], Awaitable[None]]) -> None:
-        """Settle what was claimed and is not in the database: it was lost, or the power went.
-
-        Tried again until it answers; `met` is told of each. Until cancelled.
-        """
-        while True:
-            rows = await self._store.fetch(devices.all_devices())
-            known = {row.device_id for row in rows}
-            for identity in self._identities.entrusted(self.radio.name):
-                lost = identity.device_id not in known and identity.address not in self._pairing
-                if lost and await self._settled_again(identity):
-                    await met(DeviceId(identity.device_id))
-            await self._clock.sleep(RECOVER_PAUSE_S)
+    async def _recover(self, members: Members) -> None:
+        """Settle what was claimed and is not in the database: it was lost, or the power went."""
+        rows = await self._store.fetch(devices.all_devices())
+        known = {row.device_id for row in rows}
+        for identity in self._identities.entrusted(self.radio.name):
+            lost = identity.device_id not in known and identity.address not in self._pairing
+            if lost and await self._settled_again(identity):
+                await self._meet_new(DeviceId(identity.device_id), members)
 
     async def _settled_again(self, identity: Identity) -> bool:
         keepsake = identity.keepsake

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -18,27 +18,21 @@ from gateway.domain.devices import Empty, Known, Opaque, OpaqueReason, Slot
 from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.ids import DeviceId
 from gateway.domain.instant import Instant
-from gateway.drivers.api import Gauge, Measured
-from gateway.drivers.claims import PairStage
+from gateway.drivers.api import Gauge
 from gateway.errors import GatewayError, RadioUnavailable, RequestError, StoreError
 from gateway.radios.api import (
-    Advertised,
-    AttributeReported,
-    ClusterCommandReceived,
     ClusterRadio,
     Commissioning,
-    Heard,
     JoinOrder,
     JoinProgress,
     JoinStage,
     NodeInfo,
     NodeLeft,
     NodeReady,
-    Radio,
     RadioEvent,
-    RadioStatus,
     StateChanged,
 )
+from gateway.scheduler.members import SPEAKING, Member, Members
 from gateway.scheduler.record import QUARANTINE_MS
 from gateway.store import devices, events, history, reported
 
@@ -46,10 +40,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from gateway.domain.capabilities import Capabilities
-    from gateway.drivers.api import DeviceEvent, Driver
+    from gateway.drivers.api import Driver
     from gateway.drivers.claims import ClaimOrder, Found, PairProgress
     from gateway.kit.clock import Clock
     from gateway.scheduler.claimed import Claimed
+    from gateway.scheduler.members import FleetListener
     from gateway.store.database import Store
     from gateway.store.devices import DeviceRow
     from gateway.store.identities import Identities
@@ -61,11 +56,6 @@ INTERVIEW_DEADLINE_S = 60.0
 INTERVIEW_TRIES = 5
 MEASURE_DEADLINE_S = 15.0
 INTERVIEW_PAUSE_S = 5.0
-HEARD_AGAIN_S = 60.0
-SAID_AGAIN_S = 600.0
-SILENT_S = 900.0
-"""A claimed device that has not advertised for so long is offline."""
-WATCH_S = 30.0
 REGISTERED_WITHIN_S = 90.0
 STORE_PAUSE_S = 5.0
 
@@ -78,44 +68,6 @@ class DriverFor(Protocol):
     """The catalogue: None for a node that no driver knows."""
 
     def __call__(self, node: NodeInfo, radio: ClusterRadio, site_zone: str) -> Driver | None: ...
-
-
-@dataclass(slots=True)
-class Member:
-    """A known device and who speaks for it."""
-
-    device_id: DeviceId
-    radio: Radio
-    address: str
-    driver: Driver | None
-    met: bool = False
-    """It was ready before in this life, so that being ready again means that it joined again."""
-    left: bool = False
-    """It left by itself, which is told once."""
-    heard_at: float = float("-inf")
-    """Monotonic; when its being heard was last passed on."""
-    told: tuple[Measured, float] | None = None
-    """What its advertisements said last, and when that was passed on."""
-
-
-class FleetListener(Protocol):
-    """Told on the loop; returns at once."""
-
-    def member_joined(self, device_id: DeviceId) -> None: ...
-
-    def member_left(self, device_id: DeviceId) -> None:
-        """It was dismissed and is no member any more."""
-        ...
-
-    def member_gone(self, device_id: DeviceId, cause: str) -> None:
-        """It left the network by itself or is not heard any more, and may come back."""
-        ...
-
-    def member_heard(self, device_id: DeviceId) -> None: ...
-
-    def member_rang(self, device_id: DeviceId, event: DeviceEvent) -> None: ...
-
-    def radio_changed(self, name: str, *, up: bool) -> None: ...
 
 
 class Fleet:
@@ -134,49 +86,42 @@ class Fleet:
         self._store = store
         self._clock = clock
         self.radios = radios
-        self.claimed = claimed
+        self._claimed = claimed
         self._driver_for = driver_for
         self._zone = zone
         self._identities = identities
-        self._members: dict[DeviceId, Member] = {}
-        self._by_address: dict[tuple[str, str], Member] = {}
+        self._members = Members(clock)
         self._nodes: asyncio.Queue[tuple[MeshRadio, NodeInfo]] = asyncio.Queue()
         self._registering: dict[str, asyncio.Task[None]] = {}
         self._registered = asyncio.Condition()
         self._names: dict[str, str] = {}
-        self._listener: FleetListener | None = None
-        self._lost: list[tuple[EventType, str, str]] = []
 
     def listen(self, listener: FleetListener) -> None:
-        self._listener = listener
+        self._members.listener = listener
 
     def driver(self, device_id: DeviceId) -> Driver | None:
         """Who can speak to the device now; None while its radio is not up."""
-        member = self._members.get(device_id)
-        if member is None or member.radio.state.status not in _SPEAKING:
-            return None
-        return member.driver
+        return self._members.driver(device_id)
 
     def members(self) -> list[DeviceId]:
-        return list(self._members)
+        return self._members.ids()
 
     async def run(self) -> None:
         """Load what is known, then follow the radios."""
-        rows = await self._store.fetch(devices.all_devices())
-        for row in rows:
+        for row in await self._store.fetch(devices.all_devices()):
             radio = next((r for r in self.radios if r.name == row.radio), None)
             if radio is not None:
-                self._enlist(Member(DeviceId(row.device_id), radio, row.address, None))
-            elif self.claimed is not None and row.radio == self.claimed.radio.name:
-                await self._meet_claimed(row)
-            if self._listener is not None:
-                # Also while nobody can speak to it: what is due on it is shown and alarmed.
-                self._listener.member_joined(DeviceId(row.device_id))
-        every: list[Radio] = [*self.radios]
-        if self.claimed is not None:
-            every.append(self.claimed.radio)
-        leave = [radio.listen(self._listener_of(radio)) for radio in every]
-        watching = asyncio.create_task(self._watch_claimed(), name="claimed devices")
+                self._members.enlist(Member(DeviceId(row.device_id), radio, row.address, None))
+            elif self._claimed is not None and row.radio == self._claimed.radio.name:
+                await self._claimed.meet(row, self._members)
+            # Also while nobody can speak to it: what is due on it is shown and alarmed.
+            self._members.joined(DeviceId(row.device_id))
+        leave = [self._members.follow(radio, self._first(radio)) for radio in self.radios]
+        claimed: list[asyncio.Task[None]] = []
+        if self._claimed is not None:
+            leave.append(self._members.follow(self._claimed.radio))
+            watch = self._claimed.run(self._members)
+            claimed.append(asyncio.create_task(watch, name="claimed devices"))
         try:
             for radio in self.radios:
                 self._list(radio)
@@ -191,7 +136,7 @@ class Fleet:
         finally:
             for off in leave:
                 off()
-            ending = [watching, *self._registering.values()]
+            ending = [*claimed, *self._registering.values()]
             for task in ending:
                 task.cancel()
             await asyncio.gather(*ending, return_exceptions=True)
@@ -199,7 +144,7 @@ class Fleet:
     def _list(self, radio: MeshRadio) -> None:
         """Meet the members that nobody speaks to yet."""
         for node in radio.nodes():
-            member = self._by_address.get((radio.name, node.address))
+            member = self._members.at(radio, node.address)
             if member is None or member.driver is None:
                 self._nodes.put_nowait((radio, node))
 
@@ -219,76 +164,27 @@ class Fleet:
 
     # ── radio events ────────────────────────────────────────────────────────────────────
 
-    def _listener_of(self, radio: Radio) -> Callable[[RadioEvent], None]:
+    def _first(self, radio: MeshRadio) -> Callable[[RadioEvent], None]:
         def on_event(event: RadioEvent) -> None:
             match event:
-                case StateChanged(state):
-                    up = state.status in _SPEAKING
-                    for mesh in self.radios:
-                        if up and mesh is radio:
-                            self._list(mesh)
-                    if self._listener is not None:
-                        self._listener.radio_changed(radio.name, up=up)
+                case StateChanged(state) if state.status in SPEAKING:
+                    self._list(radio)
                 case NodeReady(node):
-                    for mesh in self.radios:
-                        if mesh is radio:
-                            self._nodes.put_nowait((mesh, node))
+                    self._nodes.put_nowait((radio, node))
                 case NodeLeft(address):
                     self._left(radio, address)
-                case Heard(address):
-                    member = self._by_address.get((radio.name, address))
-                    if member is not None and self._listener is not None:
-                        self._listener.member_heard(member.device_id)
-                case ClusterCommandReceived() | AttributeReported():
-                    self._translate(radio, event)
-                case Advertised():
-                    self._advertised(radio, event)
 
         return on_event
 
-    def _advertised(self, radio: Radio, event: Advertised) -> None:
-        """Said many times a minute, so only what is new in it is passed on, and all of it at times.
-
-        A lock may advertise and not answer, so being heard does not hurry what waits for it each
-        time anew.
-        """
-        member = self._by_address.get((radio.name, event.address))
-        if member is None or member.driver is None or self._listener is None:
-            return
-        now = self._clock.monotonic()
-        if now - member.heard_at >= HEARD_AGAIN_S:
-            member.heard_at = now
-            self._listener.member_heard(member.device_id)
-        for found in member.driver.translate(event):
-            if isinstance(found, Measured):
-                last, at = member.told or (None, 0.0)
-                if last == found and now - at < SAID_AGAIN_S:
-                    continue
-                member.told = (found, now)
-            self._listener.member_rang(member.device_id, found)
-
-    def _translate(self, radio: Radio, event: ClusterCommandReceived | AttributeReported) -> None:
-        member = self._by_address.get((radio.name, event.address))
-        if member is None or member.driver is None or self._listener is None:
-            return
-        for happening in member.driver.translate(event):
-            self._listener.member_rang(member.device_id, happening)
-
-    def _left(self, radio: Radio, address: str) -> None:
-        member = self._by_address.get((radio.name, address))
+    def _left(self, radio: MeshRadio, address: str) -> None:
+        member = self._members.at(radio, address)
         if member is None or member.left:
             return
         log.warning("a device left the network by itself", device=member.device_id)
         member.driver = None
-        member.left = True
-        if self._listener is not None:
-            self._listener.member_gone(member.device_id, "left_network")
+        self._members.gone(member, "left_network")
 
     # ── membership ──────────────────────────────────────────────────────────────────────
-
-    def _enlist(self, member: Member) -> None:
-        self._members[member.device_id] = member
-        self._by_address[member.radio.name, member.address] = member
 
     async def _register(self, radio: MeshRadio, node: NodeInfo) -> None:
         row = await self._store.fetch_one(devices.device_at(radio.name, node.address))
@@ -307,13 +203,14 @@ class Fleet:
             return
         if row is not None and known:
             driver.restore(row.capabilities)
-            before = self._by_address.get((radio.name, node.address))
+            before = self._members.at(radio, node.address)
             again = before is not None and before.met
             if again:
                 await self._meet_again(node, driver, row)
-            self._enlist(Member(DeviceId(row.device_id), radio, row.address, driver, met=True))
-            if self._listener is not None:
-                self._listener.member_joined(DeviceId(row.device_id))
+            self._members.enlist(
+                Member(DeviceId(row.device_id), radio, row.address, driver, met=True)
+            )
+            self._members.joined(DeviceId(row.device_id))
         else:
             await self._welcome(radio, node, driver, row)
         async with self._registered:
@@ -327,9 +224,9 @@ class Fleet:
             return
         with contextlib.suppress(GatewayError):
             found = await driver.measure(deadline_s=MEASURE_DEADLINE_S)
-            member = self._by_address.get((radio.name, node.address))
-            if member is not None and self._listener is not None:
-                self._listener.member_rang(member.device_id, found)
+            member = self._members.at(radio, node.address)
+            if member is not None:
+                self._members.rang(member, found)
 
     async def _welcome(
         self, radio: MeshRadio, node: NodeInfo, driver: Driver, before: DeviceRow | None
@@ -379,10 +276,9 @@ class Fleet:
             events.append(tx, Fact(EventType.DEVICE_JOINED, now, device_id, body=body), trust)
 
         await self._store.submit(write)
-        self._enlist(Member(device_id, radio, node.address, driver, met=True))
+        self._members.enlist(Member(device_id, radio, node.address, driver, met=True))
         log.info("a device joined", device=device_id, model=node.model)
-        if self._listener is not None:
-            self._listener.member_joined(device_id)
+        self._members.joined(device_id)
 
     async def _interview(self, node: NodeInfo, driver: Driver) -> Capabilities | None:
         for attempt in range(INTERVIEW_TRIES):
@@ -423,7 +319,7 @@ class Fleet:
         if not self.radios:
             raise RequestError("could not open the network: no radio is configured", "no_radio")
         radio = self.radios[0]
-        if radio.state.status not in _SPEAKING:
+        if radio.state.status not in SPEAKING:
             raise RadioUnavailable(f"could not open the network: {radio.state.reason}")
         if order.address is not None and name:
             self._names[order.address] = name
@@ -446,7 +342,7 @@ class Fleet:
 
     async def _registered_id(self, radio: MeshRadio, address: str) -> DeviceId | None:
         def known() -> DeviceId | None:
-            member = self._by_address.get((radio.name, address))
+            member = self._members.at(radio, address)
             return member.device_id if member is not None and member.driver else None
 
         try:
@@ -460,68 +356,16 @@ class Fleet:
 
     async def in_range(self) -> list[Found]:
         """What Bluetooth hears, strongest first."""
-        if self.claimed is None:
-            raise RequestError("could not look around: Bluetooth is not enabled", "no_radio")
-        return await self.claimed.found()
+        return await self._claiming("look around").found()
 
-    async def pair(self, order: ClaimOrder, name: str | None) -> AsyncGenerator[PairProgress]:
+    def pair(self, order: ClaimOrder, name: str | None) -> AsyncGenerator[PairProgress]:
         """Claim one device and see it stored; `READY` carries the device id in `detail`."""
-        if self.claimed is None:
-            raise RequestError("could not pair: Bluetooth is not enabled", "no_radio")
-        async with aclosing(self.claimed.pair(order, name)) as progress:
-            async for step in progress:
-                if step.stage is PairStage.READY:
-                    await self._met_claimed(DeviceId(step.detail))
-                yield step
+        return self._claiming("pair").pair(order, name, self._members)
 
-    async def _met_claimed(self, device_id: DeviceId) -> None:
-        row = await self._store.fetch_one(devices.device(device_id))
-        if row is not None and device_id not in self._members:
-            await self._meet_claimed(row)
-            if self._listener is not None:
-                self._listener.member_joined(device_id)
-
-    async def _meet_claimed(self, row: DeviceRow) -> None:
-        assert self.claimed is not None  # noqa: S101 - told by the caller
-        driver = await self.claimed.driver(row)
-        self._enlist(
-            Member(DeviceId(row.device_id), self.claimed.radio, row.address, driver, met=True)
-        )
-        self._watch_addresses()
-
-    def _watch_addresses(self) -> None:
-        if self.claimed is not None:
-            name = self.claimed.radio.name
-            self.claimed.radio.watch(
-                frozenset(address for radio, address in self._by_address if radio == name)
-            )
-
-    async def _watch_claimed(self) -> None:
-        """Who is not heard any more is offline; who was claimed and is not in the store is met."""
-        if self.claimed is None:
-            return
-        radio = self.claimed.radio
-        settling = asyncio.create_task(self.claimed.recover(self._met_claimed), name="settling")
-        since = self._clock.monotonic()
-        try:
-            while True:
-                await self._clock.sleep(WATCH_S)
-                now = self._clock.monotonic()
-                if radio.state.status not in _SPEAKING:
-                    since = now
-                    continue
-                heard = {s.last.address: s.last.heard_at for s in radio.sightings()}
-                for (name, address), member in list(self._by_address.items()):
-                    if name != radio.name or self._listener is None:
-                        continue
-                    silent = now - max(heard.get(address, since), since) >= SILENT_S
-                    if silent and not member.left:
-                        member.heard_at = float("-inf")
-                        self._listener.member_gone(member.device_id, "not_heard")
-                    member.left = silent
-        finally:
-            settling.cancel()
-            await asyncio.gather(settling, return_exceptions=True)
+    def _claiming(self, what: str) -> Claimed:
+        if self._claimed is None:
+            raise RequestError(f"could not {what}: Bluetooth is not enabled", "no_radio")
+        return self._claimed
 
     async def forget(self, device_id: DeviceId, *, force: bool = False) -> None:
         """Dismiss a device from its network and from here; its id is never used again.
@@ -529,27 +373,21 @@ class Fleet:
         RequestError: a claimed device did not give us up, and stays, unless `force`.
         """
         row = await self._store.fetch_one(devices.device(device_id))
-        if self.claimed is not None and row is not None and row.radio == self.claimed.radio.name:
+        if self._claimed is not None and row is not None and row.radio == self._claimed.radio.name:
             try:
-                await self.claimed.release(row)
+                await self._claimed.release(row)
             except GatewayError as error:
                 if not force:
                     raise RequestError(str(error), "not_released") from error
                 log.warning("a device keeps our keys", device=device_id, cause=str(error))
         self._identities.forget(device_id)
-        member = self._members.pop(device_id, None)
+        member = self._members.drop(device_id)
         if member is None:
             return
-        self._by_address.pop((member.radio.name, member.address), None)
-        self._watch_addresses()
-        if self._listener is not None:
-            self._listener.member_left(device_id)
+        self._members.left(device_id)
         for mesh in self.radios:
             if mesh is member.radio:
                 await mesh.forget(member.address)
-
-
-_SPEAKING = {RadioStatus.UP, RadioStatus.DEGRADED}
 
 
 def doubt_slots(tx: Tx, device_id: DeviceId, now: Instant) -> None:
