@@ -28,7 +28,7 @@ from tests.simulation.judging.secrets import found
 from tests.simulation.judging.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from tests.simulation.judging.pairs import Pair
     from tests.simulation.judging.promise import Json
@@ -95,6 +95,12 @@ class Judge:
         """All removals so far are meant: the cloud said so, or saw that none is withheld."""
         self._pass(at)
         self._orders.confirmed(at)
+
+    def left_out(self, at: int, credentials: Collection[str]) -> None:
+        """From now on the cloud sends a schedule without these, by mistake. What is not known of
+        them cannot become so until they are left out no longer, or ordered anew."""
+        self._pass(at)
+        self._orders.left_out(at, credentials)
 
     def commanded(
         self, at: int, command_id: str, kind: str, device_id: str, not_after: int | None

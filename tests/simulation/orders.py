@@ -32,7 +32,8 @@ class Ordered(NamedTuple):
 
     `kind`: `put` (`body` is the credential, with its digits), `gone` (a tombstone), `command`,
     `confirm` (the withheld removals that are meant after all), `hostile` (a command that must not
-    act). `sure`: it was said in a way that the guard against mass deletion lets pass.
+    act), `absent` (what is left out of the schedule by mistake from here on). `sure`: it was said
+    in a way that the guard against mass deletion lets pass.
     """
 
     at: int

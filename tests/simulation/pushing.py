@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from firmware_sims.cloud.reference import pack
-from tests.simulation.orders import Commander, encode
+from tests.simulation.orders import Commander, Ordered, encode
 from tests.simulation.wanted import Change, Wanted
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class Publisher(Commander):
         """A fault of ours: a schedule without these, though they are wanted; noticed later."""
         self.wanted.absent |= dict.fromkeys(n for n in names if n in self.wanted.credentials)
         self._note("cloud.lapse", absent=len(self.wanted.absent))
+        self._say_absent()
         self.wanted.step([], [], sure=False)
         self._snapshot(sure=False)
         self._loop.call_later(seconds, self._mend)
@@ -124,8 +125,12 @@ class Publisher(Commander):
         if self.wanted.absent:
             missing = [self.wanted.credentials[name] for name in self.wanted.absent]
             self.wanted.absent.clear()
+            self._say_absent()
             self._note("cloud.mended")
             self._push(self.wanted.step(missing, [], sure=False))
+
+    def _say_absent(self) -> None:
+        self.ordered.append(Ordered(self.clock(), "absent", {"names": list(self.wanted.absent)}))
 
     def _heal(self, hello: Json) -> None:
         """Send the whole schedule if the gateway asks for it or shows another one."""

@@ -638,6 +638,39 @@ def test_a_write_that_was_not_done_excuses_where_it_cannot_be_seen(reads_back: b
     assert world.rules.count("CONVERGED") == (2 if reads_back else 0)
 
 
+def test_what_the_cloud_leaves_out_by_mistake_cannot_become_known(world: Building) -> None:
+    world.judge.link(world.now, False)
+    world.order()
+    world.order("c2", digits="571038")
+    world.judge.left_out(world.now, ["c1", "c2"])
+    world.judge.link(world.now, True)
+    world.wait(HOUR)
+    assert world.rules == []
+    world.order("c2", 2, digits="571038")
+    world.wait(T)
+    assert world.rules == []
+    world.wait(MIN)
+    assert world.rules == ["UNAVAILABLE"]
+    world.opens("571038")
+    world.judge.left_out(world.now, [])
+    world.wait(T)
+    assert world.rules == ["UNAVAILABLE"]
+    world.wait(MIN)
+    assert world.rules == ["UNAVAILABLE"] * 2
+
+
+def test_what_was_known_before_it_was_left_out_must_go_on(world: Building) -> None:
+    world.order()
+    world.opens("483920")
+    world.wait(2 * T)
+    world.judge.left_out(world.now, ["c1"])
+    world.wait(HOUR)
+    assert world.rules == []
+    world.judge.revoked(world.now, "c1", None)
+    world.wait(2 * T)
+    assert world.rules == ["LATE"]
+
+
 def test_nobody_tampers_in_unknown_ways(world: Building) -> None:
     with pytest.raises(ValueError, match="nobody knows"):
         world.judge.tampered(world.now, DOOR, 1, "magic", None)

@@ -180,6 +180,8 @@ class Witness:
                     judge.revoked(at, body["credential_id"], body.get("device_id"), sure=sure)
                 case "confirm":
                     judge.confirmed(at)
+                case "absent":
+                    judge.left_out(at, body["names"])
                 case "command" if body["kind"] in {"unlock", "lock"}:
                     until = body.get("not_after")
                     judge.commanded(

@@ -10,9 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.simulation.windows import EVER, Calendar
+from tests.simulation.windows import EVER, NEVER, Calendar
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from tests.simulation.judging.promise import Json
 
 
@@ -56,6 +58,8 @@ class Grant:
     credential: Credential
     device_id: str
     orders: list[Order]
+    sent_since: int | None = NEVER
+    """Since when what the cloud sends names it; None: it is left out by mistake."""
     clashed: int | None = None
     """The version whose digits were somebody else's as well."""
 
@@ -121,6 +125,16 @@ class Orders:
                     order.sure_at = at
                     self.changed += 1
 
+    def left_out(self, at: int, names: Collection[str]) -> None:
+        """Of all that is wanted, by mistake."""
+        for name, credential in self.credentials.items():
+            for grant in credential.grants.values():
+                if name in names:
+                    grant.sent_since = None
+                elif grant.sent_since is None:
+                    grant.sent_since = at
+        self.changed += 1
+
     def _add(self, credential: Credential, device_id: str, order: Order) -> Grant:
         grant = credential.grants.get(device_id)
         if grant is None:
@@ -128,6 +142,8 @@ class Orders:
             credential.grants[device_id] = grant
         if _takes_nothing(grant.latest, order):
             order.sure_at = order.at
+        if grant.sent_since is None:
+            grant.sent_since = order.at
         grant.orders.append(order)
         self._open[credential.credential_id, device_id] = grant
         self.changed += 1
@@ -140,14 +156,17 @@ class Orders:
         if not self._open:
             return
         for key, grant in list(self._open.items()):
-            _date(grant, hearing)
-            if hearing is None:
+            since = None
+            if hearing is not None and grant.sent_since is not None:
+                since = max(hearing, grant.sent_since)
+            _date(grant, since)
+            if since is None:
                 continue
             for index in range(len(grant.orders) - 1, 0, -1):
                 order = grant.orders[index]
-                if order.sure_at is None or at - max(order.sure_at, hearing) < self._t_ms:
+                if order.sure_at is None or at - max(order.sure_at, since) < self._t_ms:
                     continue
-                order.known_at = max(order.sure_at, hearing)
+                order.known_at = max(order.sure_at, since)
                 for older in grant.orders[:index]:
                     older.ended = older.end
                 del grant.orders[:index]
