@@ -13,7 +13,15 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.domain.actions import CheckClock, Erase, Priority, Program, ReadSlot, Reschedule
+from gateway.domain.actions import (
+    CheckClock,
+    Erase,
+    Priority,
+    Program,
+    ReadLog,
+    ReadSlot,
+    Reschedule,
+)
 from gateway.domain.capabilities import Capabilities, CodeLimits, ScheduleSupport
 from gateway.domain.devices import (
     Device,
@@ -192,7 +200,7 @@ def settle(
 def check_plan(decided: Plan, device: Device) -> None:
     priorities = [a.priority for a in decided.actions]
     assert priorities == sorted(priorities), "an erase must outrank what comes after it"
-    named = [a.slot for a in decided.actions if not isinstance(a, CheckClock)]
+    named = [a.slot for a in decided.actions if not isinstance(a, CheckClock | ReadLog)]
     assert len(named) == len(set(named)), "one action for each slot at most"
     for action in decided.actions:
         if isinstance(action, Program) and not action.overwrite:
