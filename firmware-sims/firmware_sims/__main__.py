@@ -1,6 +1,7 @@
-"""The simulators' command: ``python -m firmware_sims zigbee --world FILE --control SOCKET``.
+"""The simulators' command: ``python -m firmware_sims RADIO --world FILE --control SOCKET``.
 
-Here: arguments, the line that says it is up, signals. Not here: the world (``running``).
+RADIO is ``zigbee``, ``ble`` or ``world`` for both. Here: arguments, the line that says it is up,
+signals. Not here: the world (``running``, ``ble.running``).
 Exit codes: 0 after SIGTERM or SIGINT, 78 when the world file is wrong, 71 when a
 port or socket cannot be opened.
 """
@@ -16,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from firmware_sims.running import run_zigbee
+from firmware_sims.running import run_world
 from firmware_sims.world import WorldError, read_world
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         spec = read_world(options.world)
         if options.seed is not None:
             spec = replace(spec, seed=options.seed)
-        asyncio.run(_zigbee(spec, options))
+        asyncio.run(_ble(spec, options) if options.radio == "ble" else _zigbee(spec, options))
     except WorldError as cause:
         print(cause, file=sys.stderr)
         return EX_CONFIG
@@ -49,16 +50,28 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m firmware_sims", description="Simulated hardware for rehearsals."
     )
     radios = parser.add_subparsers(dest="radio", required=True)
-    zigbee = radios.add_parser("zigbee", help="an EZSP stick with a network of locks")
-    zigbee.add_argument("--world", type=Path, required=True, help="TOML file: which locks")
-    zigbee.add_argument(
-        "--control", type=Path, help="unix socket to create; a loopback port when not given"
-    )
-    line = zigbee.add_mutually_exclusive_group()
-    line.add_argument("--listen", type=_address, default=("127.0.0.1", 0), metavar="HOST:PORT")
-    line.add_argument("--pty", action="store_true", help="a pseudo-terminal instead of TCP")
-    zigbee.add_argument("--state", type=Path, help="directory that remembers everything")
-    zigbee.add_argument("--seed", type=int, help="overrides the seed of the world file")
+    for name, help_text in (
+        ("zigbee", "an EZSP stick with a network of locks"),
+        ("ble", "Bluetooth adapters with devices in the air"),
+        ("world", "both, with one control socket"),
+    ):
+        radio = radios.add_parser(name, help=help_text)
+        radio.add_argument("--world", type=Path, required=True, help="TOML file: which devices")
+        radio.add_argument(
+            "--control", type=Path, help="unix socket to create; a loopback port when not given"
+        )
+        if name != "ble":
+            line = radio.add_mutually_exclusive_group()
+            line.add_argument(
+                "--listen", type=_address, default=("127.0.0.1", 0), metavar="HOST:PORT"
+            )
+            line.add_argument("--pty", action="store_true", help="a pseudo-terminal, not TCP")
+        if name != "zigbee":
+            radio.add_argument(
+                "--adapters", type=Path, help="directory for unix sockets, one for each adapter"
+            )
+        radio.add_argument("--state", type=Path, help="directory that remembers everything")
+        radio.add_argument("--seed", type=int, help="overrides the seed of the world file")
     return parser
 
 
@@ -70,17 +83,46 @@ def _address(text: str) -> tuple[str, int]:
 
 
 async def _zigbee(spec: WorldSpec, options: argparse.Namespace) -> None:
+    stopped = _until_signal()
+    listen = None if options.pty else options.listen
+    whole = options.radio == "world"
+    async with run_world(
+        spec if whole else replace(spec, ble=()),
+        listen=listen,
+        control=options.control,
+        state=options.state,
+        sockets=options.adapters if whole else None,
+    ) as running:
+        ready = {"ready": True, "radio": running.radio, "control": running.control}
+        if whole:
+            ready["adapters"] = list(running.adapters.values())
+        print(json.dumps(ready), flush=True)
+        await stopped.wait()
+
+
+async def _ble(spec: WorldSpec, options: argparse.Namespace) -> None:
+    # Zigbee alone needs no library for Bluetooth.
+    from firmware_sims.ble.running import run_ble
+
+    stopped = _until_signal()
+    async with run_ble(
+        spec, control=options.control, state=options.state, sockets=options.adapters
+    ) as running:
+        ready = {
+            "ready": True,
+            "adapters": list(running.adapters.values()),
+            "control": running.control,
+        }
+        print(json.dumps(ready), flush=True)
+        await stopped.wait()
+
+
+def _until_signal() -> asyncio.Event:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    listen = None if options.pty else options.listen
-    async with run_zigbee(
-        spec, listen=listen, control=options.control, state=options.state
-    ) as running:
-        ready = {"ready": True, "radio": running.radio, "control": running.control}
-        print(json.dumps(ready), flush=True)
-        await stopped.wait()
+    return stopped
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A running world: the locks on a simulated Zigbee network, a stick to plug into, a control socket.
+"""A running world: its devices on their radios, a stick to plug into, a control socket.
 
 Here: putting the parts together and taking them apart again, for the command and for tests in the
 same process. Not here: any of the parts.
@@ -7,7 +7,7 @@ same process. Not here: any of the parts.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from firmware_sims.clock import LoopTimebase
@@ -23,23 +23,27 @@ from firmware_sims.zigbee.nvm import Nvm
 from firmware_sims.zigbee.server import serve_pty, serve_tcp
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
     from firmware_sims.clock import Timebase
-    from firmware_sims.control.operations import RadioFault
+    from firmware_sims.control.operations import AdapterControl, RadioFault
     from firmware_sims.world import WorldSpec
 
 
 @dataclass(frozen=True, slots=True)
 class RunningWorld:
-    """``radio`` is the device path for the host's stack, ``control`` the client's address."""
+    """``radio`` is the device path for the host's stack, ``control`` the client's address.
+
+    ``adapters`` are the addresses of the Bluetooth adapters by name.
+    """
 
     world: World
     network: Network
     ncp: SimulatedNcp
     radio: str
     control: str
+    adapters: Mapping[str, str] = field(default_factory=dict)
 
 
 class _Stick:
@@ -71,12 +75,30 @@ async def run_zigbee(
     state: Path | None = None,
     timebase: Timebase | None = None,
 ) -> AsyncIterator[RunningWorld]:
-    """Run a world until left.
+    """Run the Zigbee locks of a world until left; see ``run_world``."""
+    async with run_world(
+        replace(spec, ble=()), listen=listen, control=control, state=state, timebase=timebase
+    ) as running:
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def run_world(
+    spec: WorldSpec,
+    *,
+    listen: tuple[str, int] | None = ("127.0.0.1", 0),
+    control: Path | None = None,
+    state: Path | None = None,
+    timebase: Timebase | None = None,
+    sockets: Path | None = None,
+) -> AsyncIterator[RunningWorld]:
+    """Run all devices of a world until left.
 
     ``listen`` is where the stick listens, None for a pseudo-terminal; ``control`` the path of the
     control socket, None for a loopback port; ``state`` the directory that remembers everything;
-    ``timebase`` the locks' time, the host's when None. ``WorldError`` when the world asks for what
-    is not simulated.
+    ``timebase`` the locks' time, the host's when None; ``sockets`` the directory of the Bluetooth
+    adapters' unix sockets, loopback ports when None. ``WorldError`` when the world asks for what is
+    not simulated.
     """
     if spec.ezsp not in SUPPORTED_VERSIONS:
         known = ", ".join(map(str, SUPPORTED_VERSIONS))
@@ -101,7 +123,15 @@ async def run_zigbee(
             radio = (await stack.enter_async_context(serve_pty(ncp))).path
         else:
             radio = (await stack.enter_async_context(serve_tcp(ncp, *listen))).url
+        adapters: Mapping[str, AdapterControl] = {}
+        addresses: Mapping[str, str] = {}
+        if world.ble:
+            # A world without Bluetooth needs no library for it.
+            from firmware_sims.ble.running import on_air
+
+            hub, addresses = await stack.enter_async_context(on_air(world, sockets=sockets))
+            adapters = hub.adapters
         server = await stack.enter_async_context(
-            ControlServer(Operations(world, _Stick(ncp)), world.journal, control)
+            ControlServer(Operations(world, _Stick(ncp), adapters), world.journal, control)
         )
-        yield RunningWorld(world, network, ncp, radio, server.address)
+        yield RunningWorld(world, network, ncp, radio, server.address, addresses)

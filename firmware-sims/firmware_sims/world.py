@@ -1,36 +1,43 @@
-"""A world: which locks stand where, what they remember, and the journal of what they do.
+"""A world: which devices stand where, what they remember, and the journal of what they do.
 
-Here: the world file (TOML), one simulated lock with everything that belongs to it, memory on disk.
-Not here: the control interface (``control``) and the processes' start (``__main__``).
+Here: the world file (TOML), a Zigbee lock, all devices together. Not here: what devices have in
+common (``simulated``), Bluetooth's own (``ble``), the control interface (``control``) and the
+processes' start (``__main__``).
 """
 
 from __future__ import annotations
 
-import json
-import random
 import tomllib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from zoneinfo import available_timezones
 
 from firmware_sims import profiles
-from firmware_sims.clock import ZoneRules
-from firmware_sims.faults import ArmedFault, Fault, FaultError, Faults
-from firmware_sims.firmware.lock import LockFirmware
+from firmware_sims.ble import devices as ble
+from firmware_sims.ble.spec import (
+    AdapterSpec,
+    BleAirSpec,
+    BleSpec,
+    BleSpecError,
+    parse_adapters,
+    parse_air,
+    parse_device,
+)
 from firmware_sims.journal import Journal
+from firmware_sims.simulated import AnyLock, WorldError
 from firmware_sims.zigbee.door_lock import COMMAND_NAMES, DoorLockApplication
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from firmware_sims.clock import Timebase
-    from firmware_sims.firmware.model import FirmwareEvent
     from firmware_sims.profiles import Profile
+    from firmware_sims.simulated import Reach, SimulatedDevice
 
+_T = TypeVar("_T")
 
-class WorldError(Exception):
-    """The world file, a name in it, or a memory file is not usable; the text says which."""
+__all__ = ["AirSpec", "NodeSpec", "SimulatedLock", "World", "WorldError", "WorldSpec"]
 
 
 # ---- the world file
@@ -38,7 +45,7 @@ class WorldError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AirSpec:
-    """The air of the world, the same in both directions; see ``zigbee.aps.Path``."""
+    """The Zigbee air of the world, the same in both directions; see ``zigbee.aps.Path``."""
 
     latency_s: float = 0.005
     jitter_s: float = 0.0
@@ -67,8 +74,12 @@ class WorldSpec:
     ezsp: int = 13
     seed: int = 1
     air: AirSpec = AirSpec()
+    ble: tuple[BleSpec, ...] = ()
+    adapters: tuple[AdapterSpec, ...] = (AdapterSpec(),)
+    ble_air: BleAirSpec = field(default_factory=BleAirSpec)
 
 
+_LISTS = ("node", "ble", "adapter")
 _NODE_KEYS = {
     "name",
     "profile",
@@ -86,14 +97,20 @@ def read_world(path: Path) -> WorldSpec:
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
         return parse_world(data)
-    except (OSError, tomllib.TOMLDecodeError, WorldError, profiles.ProfileError) as cause:
+    except (
+        OSError,
+        tomllib.TOMLDecodeError,
+        WorldError,
+        profiles.ProfileError,
+    ) as cause:
         raise WorldError(f"world {path}: {cause}") from cause
 
 
 def parse_world(data: Mapping[str, Any]) -> WorldSpec:
     """Check what was read; an unknown key is an error."""
-    _only(data, {"ezsp", "seed", "air", "node"}, "the world")
-    for key, kind in (("ezsp", int), ("seed", int), ("air", dict), ("node", list)):
+    _only(data, {"ezsp", "seed", "air", "ble_air", *_LISTS}, "the world")
+    kinds = {"ezsp": int, "seed": int, "air": dict, "ble_air": dict, **dict.fromkeys(_LISTS, list)}
+    for key, kind in kinds.items():
         if key in data and type(data[key]) is not kind:
             raise WorldError(f"{key} must be {kind.__name__}, got {data[key]!r}")
     air = data.get("air", {})
@@ -102,12 +119,31 @@ def parse_world(data: Mapping[str, Any]) -> WorldSpec:
         if type(value) not in (int, float) or value < 0:
             raise WorldError(f"[air] {key} must be a number of at least 0, got {value!r}")
     nodes = tuple(_node(entry) for entry in data.get("node", ()))
-    names = [node.name for node in nodes]
-    if len(set(names)) != len(names):
-        raise WorldError("two nodes have the same name")
-    if len({node.ieee for node in nodes}) != len(nodes):
-        raise WorldError("two nodes have the same ieee")
-    return WorldSpec(nodes, data.get("ezsp", 13), data.get("seed", 1), AirSpec(**air))
+    try:
+        devices = tuple(parse_device(entry) for entry in data.get("ble", ()))
+        adapters = parse_adapters(data.get("adapter", []))
+        ble_air = parse_air(data.get("ble_air", {}))
+    except BleSpecError as cause:
+        raise WorldError(str(cause)) from cause
+    _distinct([*(node.name for node in nodes), *(item.name for item in devices)], "name")
+    _distinct([node.ieee for node in nodes], "ieee")
+    _distinct([item.address for item in devices], "address", "devices")
+    if {item.name for item in devices} & {adapter.name for adapter in adapters}:
+        raise WorldError("a device has the name of an adapter")
+    return WorldSpec(
+        nodes,
+        data.get("ezsp", 13),
+        data.get("seed", 1),
+        AirSpec(**air),
+        devices,
+        adapters,
+        ble_air,
+    )
+
+
+def _distinct(values: Sequence[object], what: str, who: str = "nodes") -> None:
+    if len(set(values)) != len(values):
+        raise WorldError(f"two {who} have the same {what}")
 
 
 def _only(data: Mapping[str, Any], known: set[str], where: str) -> None:
@@ -164,114 +200,69 @@ class RadioHandle(Protocol):
     def rejoin(self) -> None: ...
 
 
-class SimulatedLock:
-    """One lock with its firmware, faults, skin, radio, and its memory on disk."""
+class SimulatedLock(AnyLock):
+    """One Zigbee lock with its firmware, faults, skin, radio, and its memory on disk."""
 
     def __init__(
         self, spec: NodeSpec, timebase: Timebase, journal: Journal, seed: int, memory: Path | None
     ) -> None:
-        self.name, self.spec = spec.name, spec
-        self._timebase, self._journal, self._memory = timebase, journal, memory
-        self._saving = False
+        super().__init__(
+            spec.name,
+            spec.profile,
+            timebase,
+            journal,
+            seed=seed,
+            commands=COMMAND_NAMES,
+            timezone=spec.timezone,
+            memory=memory,
+        )
+        self.spec = spec
         self.radio: RadioHandle | None = None
-        self.firmware = LockFirmware(spec.profile, timebase)
-        if spec.timezone is not None:
-            self.firmware.clock.zone = ZoneRules.of(spec.timezone, timebase.now())
-        self.firmware.clock.ever_set = spec.timezone is not None
-        # The name keeps one lock's chances apart from another's under the same seed.
-        rng = random.Random(f"{seed}/{spec.name}")
-        self.faults = Faults(rng, COMMAND_NAMES, self._fault_hit, self._condition)
         self.application = DoorLockApplication(
             self.firmware, self.faults, ieee=spec.ieee, install_code=spec.install_code
         )
         self.queue = self.application.queue
-        self.queue.restarted = self._restarted
-        self.firmware.listeners.append(self._happened)
-        self._load()
-        self.firmware.changed = self._changed
-        for fault in spec.faults:
-            try:
-                self.faults.arm(**fault)
-            except (FaultError, TypeError) as cause:
-                raise WorldError(f"node {spec.name!r}: fault: {cause}") from cause
+        self.start(spec.faults, "node")
 
-    def save(self) -> None:
-        """Write the memory now, in one step; does nothing where there is no state directory."""
-        self._saving = False
-        if self._memory is None:
-            return
-        data = {**self.firmware.dump(), "reporting": self.application.reporter.dump()}
-        partial = self._memory.with_suffix(".new")
-        partial.touch(mode=0o600, exist_ok=True)
-        partial.write_text(json.dumps(data), encoding="utf-8")
-        partial.replace(self._memory)
+    @property
+    def reach(self) -> Reach | None:
+        return self.radio
 
-    def _load(self) -> None:
-        if self._memory is None or not self._memory.exists():
-            return
-        try:
-            data = json.loads(self._memory.read_text(encoding="utf-8"))
-            self.firmware.load(data)
-            self.application.reporter.load(data["reporting"])
-        except (OSError, ValueError, KeyError, TypeError) as cause:
-            raise WorldError(
-                f"memory of {self.name!r} in {self._memory} is not readable "
-                f"({type(cause).__name__}); delete the file to start with an empty lock"
-            ) from cause
+    def dump(self) -> dict[str, Any]:
+        return {**self.firmware.dump(), "reporting": self.application.reporter.dump()}
 
-    def _changed(self) -> None:
-        # Several changes of one moment are one write.
-        if self._memory is not None and not self._saving:
-            self._saving = True
-            self._timebase.call_later(0.0, self.save)
+    def load(self, data: dict[str, Any]) -> None:
+        self.firmware.load(data)
+        self.application.reporter.load(data["reporting"])
 
-    def _happened(self, event: FirmwareEvent) -> None:
-        self._journal.add(
-            self.name,
-            event.at,
-            kind=event.kind.value,
-            source=event.source.value,
-            slot=event.slot,
-            lock_local_s=event.lock_local_s,
-            phantom=event.phantom,
-        )
-
-    def _fault_hit(self, armed: ArmedFault, command: str, slot: int | None) -> None:
-        self._journal.add(
-            self.name,
-            self._timebase.now(),
-            kind="fault",
-            fault=armed.fault.value,
-            number=armed.number,
-            command=command,
-            slot=slot,
-        )
-
-    def _condition(self, fault: Fault, on: bool) -> None:
-        if fault is Fault.STUCK_JAM:
-            if on:
-                self.firmware.bolt.jam()
-            else:
-                self.firmware.bolt.unjam()
-        elif fault is Fault.DEAD:
-            if on:
-                self.firmware.lose_power()
-            else:
-                self.restore_power()
-
-    def restore_power(self) -> None:
-        """The lock runs again and announces itself on its network."""
-        if not self.firmware.powered:
-            self.firmware.restore_power()
-            self._restarted()
-
-    def _restarted(self) -> None:
+    def restarted(self) -> None:
         if self.radio is not None and self.radio.joined:
             self.radio.rejoin()
 
+    def forget(self) -> None:
+        if self.radio is not None:
+            self.radio.forget()
+
+    def identity(self) -> dict[str, Any]:
+        return {
+            "profile": self.profile.name,
+            "manufacturer": self.profile.manufacturer,
+            "model": self.profile.model,
+            "ieee": self.spec.ieee.to_bytes(8, "big").hex(":"),
+            "endpoint": self.profile.endpoint,
+            "powered": self.firmware.powered,
+            **self.state(),
+        }
+
+    def state(self) -> dict[str, Any]:
+        radio = self.radio
+        if radio is None:
+            return {"joined": False, "pairing": False, "in_range": False}
+        return {"joined": radio.joined, "pairing": radio.pairing, "in_range": radio.in_range}
+
 
 class World:
-    """All locks of a world. With ``state`` their memories are files in that directory."""
+    """All devices of a world. With ``state`` their memories are files in that directory."""
 
     def __init__(self, spec: WorldSpec, timebase: Timebase, state: Path | None = None) -> None:
         self.spec = spec
@@ -279,27 +270,38 @@ class World:
         self.journal = Journal()
         if state is not None:
             state.mkdir(parents=True, exist_ok=True)
+
+        def memory(name: str) -> Path | None:
+            return None if state is None else state / f"{name}.json"
+
         self.locks = {
-            node.name: SimulatedLock(
-                node,
-                timebase,
-                self.journal,
-                spec.seed,
-                None if state is None else state / f"{node.name}.json",
-            )
+            node.name: SimulatedLock(node, timebase, self.journal, spec.seed, memory(node.name))
             for node in spec.nodes
         }
+        """Those that speak Zigbee."""
+        self.ble = {
+            item.name: ble.build(item, timebase, self.journal, spec.seed, memory(item.name))
+            for item in spec.ble
+        }
+        self.devices: dict[str, SimulatedDevice] = {**self.locks, **self.ble}
+
+    def device(self, name: str) -> SimulatedDevice:
+        """The device of that name; ``WorldError`` lists the names there are."""
+        return self._named(self.devices, name)
 
     def lock(self, name: str) -> SimulatedLock:
-        """The lock of that name; ``WorldError`` lists the names there are."""
+        """The Zigbee lock of that name; ``WorldError`` lists the names there are."""
+        return self._named(self.locks, name)
+
+    def _named(self, among: Mapping[str, _T], name: str) -> _T:
         try:
-            return self.locks[name]
+            return among[name]
         except KeyError:
             raise WorldError(
-                f"unknown device {name!r}; known: {', '.join(sorted(self.locks))}"
+                f"unknown device {name!r}; known: {', '.join(sorted(among))}"
             ) from None
 
     def save(self) -> None:
         """Write every memory."""
-        for lock in self.locks.values():
-            lock.save()
+        for device in self.devices.values():
+            device.save()

@@ -11,10 +11,11 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bumble.link import LocalLink
+
+from firmware_sims.ble.spec import USUAL_RSSI_DBM, BleAirSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from firmware_sims.ble.controller import Advert, VirtualController
 
-USUAL_RSSI_DBM = -60
 WEAKEST_RSSI_DBM = -100
 """Below it nothing is heard."""
 _RETRY_S = 0.0075
@@ -35,26 +35,12 @@ FAILED_TO_BE_ESTABLISHED = 0x3E
 """HCI error codes (Vol 1, Part F)."""
 
 
-@dataclass(frozen=True, slots=True)
-class AirSpec:
-    """One air for a world.
-
-    `loss` is the chance that an advertisement, or the word that opens a link, is not heard; within
-    a link it costs one more connection event. `connection_interval_s` of 0 models no connection
-    events: what is sent arrives at once. `rssi_jitter_db` is the deviation of the signal strength.
-    """
-
-    loss: float = 0.0
-    connection_interval_s: float = 0.0
-    rssi_jitter_db: float = 2.0
-
-
 class Air(LocalLink):
     """All controllers of a world and the links between them; stations are known by name."""
 
-    def __init__(self, spec: AirSpec | None = None, *, seed: int = 1) -> None:
+    def __init__(self, spec: BleAirSpec | None = None, *, seed: int = 1) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.spec = spec or AirSpec()
+        self.spec = spec or BleAirSpec()
         self.rng = random.Random(f"{seed}/air")
         self.stations: list[VirtualController] = []
         self._links: list[AirLink] = []

@@ -129,6 +129,7 @@ class VirtualController(Controller):
         self.slots = slots
         self.hung = False
         self.present = True
+        self.powered = True
         super().__init__(
             name,
             host_sink=sink,
@@ -142,7 +143,7 @@ class VirtualController(Controller):
     @property
     def working(self) -> bool:
         """Whether it sends and receives at all."""
-        return self.present and not self.hung
+        return self.present and self.powered and not self.hung
 
     @property
     def listening(self) -> bool:

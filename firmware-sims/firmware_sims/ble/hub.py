@@ -8,7 +8,7 @@ the controllers themselves.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from bumble.transport.common import AsyncPipeSink, PacketParser
 
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
     from firmware_sims.ble.air import Air
     from firmware_sims.ble.peripheral import Peripheral
-
-AdapterFault = Literal["vanish", "hang", "return"]
-"""`vanish`: pulled out; `hang`: takes commands and answers none; `return`: there, as new."""
+    from firmware_sims.ble.spec import AdapterFault
 
 
 class _HostSession(asyncio.Protocol):
@@ -156,6 +154,42 @@ def _protected(path: Path) -> str:
     return f"unix://{path.absolute()}"
 
 
+class AirPlace:
+    """Where one carried device stands, for `ble.devices`."""
+
+    def __init__(self, air: Air, name: str, controller: VirtualController) -> None:
+        self._air = air
+        self._name = name
+        self._controller = controller
+
+    @property
+    def in_range(self) -> bool:
+        return self._air.is_in_range(self._name)
+
+    @in_range.setter
+    def in_range(self, here: bool) -> None:
+        self._air.set_in_range(self._name, here)
+
+    def set_in_range(self, here: bool, adapter: str | None = None) -> None:
+        self._air.set_in_range(self._name, here, adapter)
+
+    def set_rssi(self, dbm: int, adapter: str | None = None) -> None:
+        self._air.set_rssi(self._name, dbm, adapter)
+
+    def set_powered(self, powered: bool) -> None:
+        """Without power the chip is silent in the middle of a word."""
+        self._controller.powered = powered
+        self._air.range_changed()
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "in_range": self.in_range,
+            "connected": bool(self._controller.le_connections),
+            "advertising": self._controller.working
+            and self._controller.le_legacy_advertiser.enabled,
+        }
+
+
 class Hub:
     """One air with its adapters and devices; an async context manager."""
 
@@ -196,7 +230,7 @@ class Hub:
         self._ports.append(port)
         return port
 
-    async def add_device(self, name: str, peripheral: Peripheral, *, mtu: int = 247) -> None:
+    async def add_device(self, name: str, peripheral: Peripheral, *, mtu: int = 247) -> AirPlace:
         """Carry a skin in this process; `name` is its station on the air."""
         controller = VirtualController(
             name, self.air, public_address="00:00:00:00:00:00", slots=SLOTS
@@ -204,6 +238,7 @@ class Hub:
         carried = CarriedPeripheral(peripheral, controller, AsyncPipeSink(controller), mtu=mtu)
         self._carried[name] = carried, controller
         await carried.start()
+        return AirPlace(self.air, name, controller)
 
     async def remove_device(self, name: str) -> None:
         """Take it off the air, without a word to whoever was connected."""

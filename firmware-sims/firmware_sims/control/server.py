@@ -11,7 +11,7 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any, Self
 
-from firmware_sims.control.operations import OperationError, check_arguments
+from firmware_sims.control.arguments import OperationError, check_arguments
 
 if TYPE_CHECKING:
     from pathlib import Path

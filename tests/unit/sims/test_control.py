@@ -140,7 +140,7 @@ async def test_a_stream_of_events_starts_with_the_past(door: ControlClient, worl
 @pytest.mark.parametrize(
     ("op", "arguments", "message"),
     [
-        ("typecode", {}, "unknown op 'typecode'; known: arm, .*type_code"),
+        ("typecode", {}, "unknown op 'typecode'; known: act, adapter, arm, .*type_code"),
         ("type_code", {"device": "back", "code": "1"}, "unknown device 'back'; known: front, side"),
         ("type_code", {"device": "front"}, "missing a required argument: 'code'; it takes device"),
         ("type_code", {"device": "front", "code": 482913}, "type_code: code must be str$"),

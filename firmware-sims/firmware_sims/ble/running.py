@@ -1,0 +1,93 @@
+"""A running Bluetooth world: adapters to plug a host into, devices in the air, a control socket.
+
+Here: putting the parts together and taking them apart again, for the command and for tests in the
+same process. Not here: any of the parts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from firmware_sims.ble.adverts import RoomError, encode
+from firmware_sims.ble.air import Air
+from firmware_sims.ble.devices import BleLock
+from firmware_sims.ble.hub import Hub
+from firmware_sims.clock import LoopTimebase
+from firmware_sims.control.operations import Operations
+from firmware_sims.control.server import ControlServer
+from firmware_sims.world import World, WorldError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+
+    from firmware_sims.clock import Timebase
+    from firmware_sims.world import WorldSpec
+
+
+@dataclass(frozen=True, slots=True)
+class RunningAir:
+    """`adapters` are the addresses a host's stack is given, by name; `control` the client's."""
+
+    world: World
+    hub: Hub
+    adapters: Mapping[str, str]
+    control: str
+
+
+@contextlib.asynccontextmanager
+async def on_air(
+    world: World, *, sockets: Path | None = None, host: str = "127.0.0.1"
+) -> AsyncIterator[tuple[Hub, dict[str, str]]]:
+    """The adapters of a world, and its devices near them, until left.
+
+    `sockets` is a directory for unix sockets named like the adapters; loopback ports when None.
+    """
+    spec = world.spec
+    async with Hub(Air(spec.ble_air, seed=spec.seed)) as hub:
+        addresses = {}
+        for adapter in spec.adapters:
+            listen = (host, 0) if sockets is None else sockets / f"{adapter.name}.sock"
+            addresses[adapter.name] = await hub.add_adapter(
+                adapter.name, listen, slots=adapter.slots
+            )
+        for device in world.ble.values():
+            try:
+                if device.peripheral.advertising is not None:
+                    encode(device.peripheral.advertising)
+            except RoomError as cause:
+                raise WorldError(f"device {device.name!r}: {cause}") from cause
+            hub.air.set_rssi(device.name, device.spec.rssi_dbm)
+            hub.air.set_in_range(device.name, device.spec.in_range)
+            device.place = place = await hub.add_device(
+                device.name, device.peripheral, mtu=device.spec.mtu
+            )
+            place.set_powered(not isinstance(device, BleLock) or device.firmware.powered)
+        yield hub, addresses
+
+
+@contextlib.asynccontextmanager
+async def run_ble(
+    spec: WorldSpec,
+    *,
+    sockets: Path | None = None,
+    control: Path | None = None,
+    state: Path | None = None,
+    timebase: Timebase | None = None,
+) -> AsyncIterator[RunningAir]:
+    """Run the Bluetooth devices of a world until left.
+
+    `control` is the path of the control socket, None for a loopback port; `state` the directory
+    that remembers everything; `timebase` the devices' time, the host's when None. The air itself
+    runs on the loop's time.
+    """
+    world = World(replace(spec, nodes=()), timebase or LoopTimebase(), state)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(world.save)
+        hub, addresses = await stack.enter_async_context(on_air(world, sockets=sockets))
+        server = await stack.enter_async_context(
+            ControlServer(Operations(world, adapters=hub.adapters), world.journal, control)
+        )
+        yield RunningAir(world, hub, addresses, server.address)
