@@ -56,6 +56,7 @@ class CarriedPeripheral:
         self._peripheral = peripheral
         self._line: _HostLine | None = None
         self._changed = asyncio.Event()
+        self._stopped = False
         self._advertising: asyncio.Task[None] | None = None
         self._values: dict[str, Characteristic[bytes]] = {}
         config = DeviceConfiguration(
@@ -82,6 +83,7 @@ class CarriedPeripheral:
     async def stop(self) -> None:
         """The chip is gone; the skin is told that its line is, too."""
         self._peripheral.advertising_changed = _nothing
+        self._stopped = True
         if self._advertising is not None:
             self._advertising.cancel()
             await asyncio.gather(self._advertising, return_exceptions=True)
@@ -92,7 +94,8 @@ class CarriedPeripheral:
 
     async def _advertise(self) -> None:
         on_air: Advertising | None = None
-        while True:
+        # Not "while True": a command that is answered just then may swallow the cancellation.
+        while not self._stopped:
             await self._changed.wait()
             self._changed.clear()
             wanted = None if self._line is not None else self._peripheral.advertising
