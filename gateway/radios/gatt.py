@@ -33,7 +33,9 @@ class Sighting:
 class GattLink(Protocol):
     """An open link. Characteristics are named by 128-bit UUID, lower case.
 
-    A lost link stays lost: every call then raises `Unreachable`. The same object is handed out
+    A lost link stays lost: every call then raises `Unreachable`, `receive` once what had arrived
+    before is handed out. A link is lost too by an operation that was not over in time or was
+    cancelled. A device's own no to an operation is `DeviceRefused`. The same object is handed out
     again when a device is connected to while its link lingers, so that what a driver has settled
     on it (a login) still holds.
     """

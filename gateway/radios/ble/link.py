@@ -195,8 +195,11 @@ class Link:
         limit = asyncio.timeout(deadline_s)
         self._running.add(limit)
         try:
-            async with limit:
-                yield client
+            try:
+                async with limit:
+                    yield client
+            finally:
+                self._running.discard(limit)
         except BleakGATTProtocolError as error:
             self._heard()  # a refusal is an answer, and leaves the link as it was
             raise refused(what, error) from error
@@ -214,8 +217,6 @@ class Link:
         except asyncio.CancelledError:
             self.end("an operation was broken off")
             raise
-        finally:
-            self._running.discard(limit)
         self._heard()
 
     def _must_be_open(self, what: str) -> BleakClient:
