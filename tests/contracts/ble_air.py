@@ -50,7 +50,7 @@ def address(number: int) -> str:
 class Parrot:
     """Says back what is written, bytes one by one; keeps count of who came and what was said."""
 
-    services = (
+    services: Sequence[ServiceSpec] = (
         ServiceSpec(
             SERVICE,
             (
