@@ -1,0 +1,1 @@
+"""TTLock locks over Bluetooth, protocol 5.3 ("V3"), without any cloud."""

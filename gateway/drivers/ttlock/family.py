@@ -1,0 +1,172 @@
+"""TTLock as a row of the catalogue: told by its advertisement, paired, taken over, given back.
+
+Here: becoming the owner and ceasing to be. Not here: using the lock (driver), the words (session).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from gateway.drivers.claims import Claim, Ownership, PairStage, Recognised
+from gateway.drivers.ttlock import mapping, session
+from gateway.drivers.ttlock.commands import Login
+from gateway.drivers.ttlock.crypto import FACTORY_KEY
+from gateway.drivers.ttlock.driver import FAMILY, TtLock
+from gateway.drivers.ttlock.keys import Keys, keys_of
+from gateway.drivers.ttlock.link import Talk
+from gateway.drivers.ttlock.wire import Version
+from gateway.errors import (
+    DeviceRefused,
+    GatewayError,
+    LinkError,
+    OutcomeUnknown,
+    ProtocolError,
+    Refusal,
+)
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable
+
+    from gateway.domain.instant import Instant
+    from gateway.drivers.claims import ClaimedDevice, ClaimOrder, Progress
+    from gateway.drivers.ttlock.mapping import Told
+    from gateway.drivers.ttlock.session import Met
+    from gateway.radios.api import Advertisement
+    from gateway.radios.gatt import GattRadio
+
+MANUFACTURER = "TTLock"
+_LOWEST, _HIGHEST = 10_000_000, 99_999_999
+"""Eight decimal digits, as the vendor's app chooses them for the owner's two numbers."""
+_ATTEMPTS = 3
+
+
+class TtLockFamily:
+    """`claims.Family`. `chance` must be unguessable: the lock's keys come from it."""
+
+    name = FAMILY
+
+    def __init__(self, chance: random.Random, now: Callable[[], Instant]) -> None:
+        self._chance = chance
+        self._now = now
+
+    def recognise(self, advertisement: Advertisement) -> Recognised | None:
+        told = mapping.told_by(advertisement)
+        if told is None:
+            return None
+        if told.setting_mode:
+            ownership, hint = Ownership.CLAIMABLE, "can be paired now"
+        else:
+            ownership = Ownership.CLAIMED
+            hint = (
+                "belongs to somebody: take it over with its key from the vendor's account, or "
+                "have its owner delete it, or reset it with its button; then touch its keypad"
+            )
+        return Recognised(
+            self.name,
+            mapping.kind_of(told.scene),
+            advertisement.name.rpartition("_")[0] or f"V{told.version}",
+            ownership,
+            hint,
+            told.battery_percent,
+        )
+
+    async def claim(
+        self, radio: GattRadio, order: ClaimOrder, progress: Progress, *, deadline_s: float
+    ) -> Claim:
+        told = self._last_told(radio, order.address)
+        if order.secret is not None:
+            try:
+                keys = keys_of(order.secret)
+            except ValueError as error:
+                raise DeviceRefused(
+                    f"could not take over {order.address}: {error}", Refusal.INVALID
+                ) from None
+            return await self._take_over(radio, order.address, keys, progress, deadline_s)
+        if told is not None and not told.setting_mode:
+            raise DeviceRefused(
+                f"could not pair with {order.address}: it belongs to somebody; give its key from "
+                "the vendor's account, or reset it with its button and touch its keypad",
+                Refusal.NOT_AUTHORISED,
+            )
+        version = Version() if told is None else Version(told.type, told.version, told.scene)
+        return await self._pair(radio, order.address, version, progress, deadline_s)
+
+    async def _take_over(
+        self,
+        radio: GattRadio,
+        address: str,
+        keys: Keys,
+        progress: Progress,
+        deadline_s: float,
+    ) -> Claim:
+        progress(PairStage.CONNECTING, "connecting to the lock; touch its keypad if it sleeps")
+        async with Talk(radio, address, keys, deadline_s=deadline_s) as talk:
+            met = await talk.converse(session.meet(keys))
+        progress(PairStage.SETTING_UP, "the lock knows the key")
+        return _claim_of(met)
+
+    async def _pair(
+        self,
+        radio: GattRadio,
+        address: str,
+        version: Version,
+        progress: Progress,
+        deadline_s: float,
+    ) -> Claim:
+        """A pairing that broke is judged by whether the lock knows the new key."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + deadline_s
+        keys = Keys(FACTORY_KEY, 0, None, version)
+        admin_ps = self._chance.randint(_LOWEST, _HIGHEST)
+        unlock_key = self._chance.randint(_LOWEST, _HIGHEST)
+        for attempt in range(_ATTEMPTS):
+            progress(PairStage.CONNECTING, "connecting to the lock; touch its keypad if it sleeps")
+            left_s = until - loop.time()
+            talk = Talk(radio, address, keys, deadline_s=left_s, bound=True)
+            try:
+                async with talk:
+                    await talk.ready(Login.NONE)
+                    progress(PairStage.PAIRING, "becoming the lock's owner")
+                    met = await talk.converse(session.pair(version, admin_ps, unlock_key))
+            except (LinkError, ProtocolError) as error:
+                agreed = talk.keys
+                if agreed.admin_ps is None:
+                    # Nothing was agreed on: the lock is as it was.
+                    if attempt + 1 == _ATTEMPTS or isinstance(error, ProtocolError):
+                        raise
+                    continue
+            else:
+                agreed = met.keys
+            progress(PairStage.SETTING_UP, "proving the lock's new key")
+            left_s = until - loop.time()
+            try:
+                async with Talk(radio, address, agreed, deadline_s=left_s) as proof:
+                    return _claim_of(await proof.converse(session.meet(agreed)))
+            except (LinkError, ProtocolError, DeviceRefused) as error:
+                doubt: GatewayError = error
+            # A lock that forgot an unfinished pairing takes the next one.
+        raise OutcomeUnknown(
+            f"could not tell whether {address} was paired: {doubt}; if it is not in pairing mode "
+            "any more, reset it with its button"
+        )
+
+    async def release(self, device: ClaimedDevice, radio: GattRadio, *, deadline_s: float) -> None:
+        keys = keys_of(device.keys)
+        async with Talk(radio, device.address, keys, deadline_s=deadline_s) as talk:
+            await talk.converse(session.reset())
+
+    def driver(self, device: ClaimedDevice, radio: GattRadio) -> TtLock:
+        return TtLock(device, radio, self._now)
+
+    @staticmethod
+    def _last_told(radio: GattRadio, address: str) -> Told | None:
+        for sighting in radio.sightings():
+            if sighting.last.address == address:
+                return mapping.told_by(sighting.last)
+        return None
+
+
+def _claim_of(met: Met) -> Claim:
+    return Claim(MANUFACTURER, met.model or "V3", met.keys.to_secret())
