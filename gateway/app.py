@@ -158,7 +158,8 @@ async def _build(
     identities = Identities(settings.gateway.state_dir / "devices.json", _new_device_id)
     claimed = None
     if bluetooth is not None:
-        claimed = Claimed(store, keyring, clock, bluetooth, families(), zone, identities)
+        known = families(SystemRandom(), clock.now)
+        claimed = Claimed(store, keyring, clock, bluetooth, known, zone, identities)
     fleet = Fleet(store, clock, radios, driver_for, zone, identities, claimed)
     scheduler = Scheduler(
         store,

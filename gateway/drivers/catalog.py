@@ -19,8 +19,10 @@ from gateway.drivers.zcl_lock.facts import ModelFacts
 from gateway.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import random
+    from collections.abc import Callable, Mapping
 
+    from gateway.domain.instant import Instant
     from gateway.drivers.api import Driver
     from gateway.drivers.claims import Family
     from gateway.radios.api import ClusterRadio, NodeInfo
@@ -54,12 +56,16 @@ def driver_for(node: NodeInfo, radio: ClusterRadio, site_zone: str) -> Driver | 
     return kind(node, radio, site_zone, facts)
 
 
-def families() -> Mapping[str, Family]:
+def families(chance: random.Random, now: Callable[[], Instant]) -> Mapping[str, Family]:
     """By name, in the order in which they are asked whether they know an advertisement.
+
+    `chance` must be unguessable: keys come from it.
 
     Imported here, because they bring libraries that a site without Bluetooth has no use for.
     """
-    known: tuple[Family, ...] = ()
+    from gateway.drivers.ttlock.family import TtLockFamily
+
+    known: tuple[Family, ...] = (TtLockFamily(chance, now),)
     return {family.name: family for family in known}
 
 

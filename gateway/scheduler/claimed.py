@@ -163,7 +163,7 @@ class Claimed:
         """
         if self.radio.state.status not in SPEAKING:
             raise RadioUnavailable(f"could not pair: {self.radio.state.reason}")
-        family = await self._claimable(order.address)
+        family = await self._claimable(order)
         if order.address in self._pairing:
             raise RequestError(f"could not pair {order.address}: it is being paired", "busy")
         self._pairing.add(order.address)
@@ -187,7 +187,8 @@ class Claimed:
                 work.cancel()
             self._pairing.discard(order.address)
 
-    async def _claimable(self, address: str) -> Family:
+    async def _claimable(self, order: ClaimOrder) -> Family:
+        address = order.address
         row = await self._store.fetch_one(devices.device_at(self.radio.name, address))
         if row is not None:
             raise RequestError(f"could not pair {address}: it is ours already, as {row.name}")
@@ -200,7 +201,7 @@ class Claimed:
         for family in self._families.values():
             recognised = family.recognise(sighting.last)
             if recognised is not None:
-                if recognised.ownership is Ownership.CLAIMED:
+                if recognised.ownership is Ownership.CLAIMED and order.secret is None:
                     raise RequestError(
                         f"could not pair {address}: it belongs to somebody; {recognised.hint}",
                         "claimed_by_others",
