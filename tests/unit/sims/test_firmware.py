@@ -432,3 +432,85 @@ def test_an_unknown_fact_or_a_wrong_type_is_refused_by_name() -> None:
         profile.with_overrides({"slots": "3"})
     with pytest.raises(profiles.ProfileError, match="known: danalock-v3"):
         profiles.load("yale")
+
+
+# ---- codes that are used up, the erase code, cards and fingers
+
+
+def test_a_code_that_opens_twice() -> None:
+    bench = Bench()
+    bench.lock.users.set_code(3, "482913", ENABLED, FREE, Source.RADIO, uses=2)
+    assert [bench.reason("482913") for _ in range(3)] == ["opened", "opened", "used_up"]
+    again = Bench()
+    again.lock.load(bench.lock.dump())
+    assert again.reason("482913") == "used_up"
+
+
+def test_memory_from_before_there_were_cards_and_used_up_codes() -> None:
+    bench = Bench()
+    bench.give(3, "482913")
+    old = bench.lock.dump()
+    del old["tokens"]
+    old["users"]["users"] = [entry[:4] for entry in old["users"]["users"]]
+    again = Bench()
+    again.lock.load(old)
+    assert again.reason("482913") == "opened"
+
+
+def test_the_erase_code_spares_the_master() -> None:
+    bench = Bench()
+    bench.give(3, "482913")
+    bench.lock.keypad.set_code_by_hand(0, "771234")
+    bench.lock.settings["erase_code"] = "990011"
+    assert bench.reason("990011") == "erase_code"
+    assert [user.code for user in bench.lock.users.users.values()] == ["771234"]
+
+
+def test_no_erase_code_is_no_code() -> None:
+    bench = Bench()
+    bench.give(3, "482913")
+    assert bench.reason("") == "unknown_code"
+    assert len(bench.lock.users.users) == 1
+
+
+def test_listeners_at_the_keypad_and_what_a_change_takes_away() -> None:
+    bench = Bench()
+    typed: list[tuple[str, str]] = []
+    bench.lock.keypad.listeners.append(lambda code, result: typed.append((code, result.reason)))
+    bench.give(3, "482913")
+    bench.give(3, "739201")
+    bench.reason("739201")
+    bench.lock.users.clear_code(3, Source.RADIO)
+    assert typed == [("739201", "opened")]
+    assert [event.old_code for event in bench.events] == [None, "482913", None, "739201"]
+
+
+def test_cards_open_within_their_window_and_days() -> None:
+    bench = Bench(cards=1)
+    lock = bench.lock
+    noon = lock.clock.local()
+    assert lock.tokens.put(Source.CARD, 77, YearDay(noon, noon + 3600)) is Answer.OK
+    assert lock.tokens.put(Source.CARD, 78, None) is Answer.FULL
+    assert lock.tokens.put(Source.CARD, 77, YearDay(5, 5)) is Answer.INVALID
+    assert lock.reader.present(Source.CARD, 77).opened
+    lock.tokens.held[Source.CARD, 77].weekly.append(WeekDay(0b0000100, 0, 0, 23, 59))  # Tuesday
+    assert lock.reader.present(Source.CARD, 77).reason == "outside_schedule"
+    again = Bench(cards=1)
+    again.lock.load(lock.dump())
+    assert again.lock.tokens.held == lock.tokens.held
+    assert lock.tokens.remove(Source.CARD, 78) is Answer.FAILURE
+    lock.factory_reset()
+    assert lock.reader.present(Source.CARD, 77).reason == "unknown_token"
+    lock.lose_power()
+    assert lock.reader.present(Source.CARD, 77).reason == "dead"
+
+
+def test_a_card_opens_nothing_on_holiday_and_when_it_is_jammed() -> None:
+    bench = Bench(cards=1)
+    lock = bench.lock
+    lock.tokens.put(Source.CARD, 77, None)
+    lock.bolt.jam()
+    assert lock.reader.present(Source.CARD, 77).reason == "jammed"
+    lock.bolt.unjam()
+    lock.imposed_mode = lambda: OperatingMode.VACATION
+    assert lock.reader.present(Source.CARD, 77).reason == "vacation"

@@ -96,6 +96,7 @@ class TTLockPeripheral:
         queue.stopped = self.hang_up
         faults.condition_changed = self.refresh
         self._used()
+        self._shown = self.advertising
 
     # ---- the air
 
@@ -274,8 +275,10 @@ class TTLockPeripheral:
             line.notify(NOTIFY, piece)
         if cut:
             self.hang_up()
+        else:
+            self._idle_again()
 
-    # ---- idle links
+    # ---- idle links: nothing said in either direction
 
     def _idle_again(self) -> None:
         if self._idle is not None:

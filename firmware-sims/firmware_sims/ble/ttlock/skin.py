@@ -83,7 +83,11 @@ class TTLockSkin:
             },
             "wall_clock": f"{wall:%Y-%m-%dT%H:%M:%S}",
             "dormant": self.peripheral.dormant,
-            "connected": self.peripheral.advertising is None,
+            "uses_left": {
+                str(slot): user.uses_left
+                for slot, user in sorted(core.firmware.users.users.items())
+                if user.uses_left is not None
+            },
             "cards": {
                 str(number): _token(tokens.held[Source.CARD, number])
                 for number in tokens.numbers(Source.CARD)
