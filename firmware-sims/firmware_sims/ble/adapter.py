@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from bumble import hci
 from bumble.core import BaseBumbleError, ProtocolError
@@ -22,6 +23,7 @@ from bumble.device import (
 from bumble.host import Host
 
 from firmware_sims.ble.adverts import decode
+from firmware_sims.ble.ending import abandon
 from firmware_sims.ble.stream import AddressError, open_line
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ class Adapter:
     def __init__(self, address: str) -> None:
         self.address = address
         self.names: dict[str, str] = {}
+        self.ended: WeakKeyDictionary[Connection, int] = WeakKeyDictionary()
         self.scanning: Callable[[Advertisement, Said], None] | None = None
         self._opening = asyncio.Lock()
         self._connecting = asyncio.Lock()
@@ -94,6 +97,7 @@ class Adapter:
             )
             device = Device(config=config, host=Host(self._line.source, self._line.sink))
             device.on(Device.EVENT_ADVERTISEMENT, self._heard)
+            device.on(Device.EVENT_CONNECTION, self._connected)
             start = asyncio.ensure_future(device.power_on())
             try:
                 await asyncio.wait(
@@ -106,7 +110,7 @@ class Adapter:
             except BaseBumbleError as cause:
                 raise AdapterError(f"the adapter at {self.address} declines: {cause}") from cause
             finally:
-                await _abandon(start)
+                await abandon(start)
                 if self._device is None:
                     self.close()
             if lost.done():
@@ -144,7 +148,7 @@ class Adapter:
         await asyncio.wait({task}, timeout=COMMAND_TIMEOUT_S)
         if not task.done():
             self.close()
-            await _abandon(task)
+            await abandon(task)
             raise AdapterSilentError(f"the adapter at {self.address} does not answer")
         return self._outcome(task)
 
@@ -205,7 +209,9 @@ class Adapter:
 
         Cancelled, it takes the attempt back.
         """
-        async with self._connecting:
+        await self._connecting.acquire()
+        attempt: asyncio.Future[Connection] | None = None
+        try:
             attempt = asyncio.ensure_future(
                 self._at_hand().connect_le(
                     peer,
@@ -215,23 +221,31 @@ class Adapter:
                 )
             )
             self._keep(attempt)
-            try:
-                await asyncio.wait({attempt})
-            except asyncio.CancelledError:
-                self._keep(asyncio.ensure_future(self._take_back(attempt)))
-                raise
+            await asyncio.wait({attempt})
             return self._outcome(attempt)
+        finally:
+            if attempt is None or attempt.done():
+                self._connecting.release()
+            else:  # cancelled: nobody else's turn before the controller has been told
+                self._keep(asyncio.ensure_future(self._take_back(attempt)))
+
+    def _connected(self, connection: Connection) -> None:
+        # A link may end before whoever asked for it has had a turn.
+        connection.on(
+            Connection.EVENT_DISCONNECTION, lambda reason: self.ended.update({connection: reason})
+        )
 
     async def _take_back(self, attempt: asyncio.Future[Connection]) -> None:
-        async with self._connecting:
+        try:
             with suppress(AdapterError):
-                if not attempt.done():
-                    cancel = self._at_hand().cancel_connection()  # type: ignore[no-untyped-call]
-                    await self.command(cancel)
-                    await asyncio.wait({attempt}, timeout=COMMAND_TIMEOUT_S)
+                cancel = self._at_hand().cancel_connection()  # type: ignore[no-untyped-call]
+                await self.command(cancel)
+                await asyncio.wait({attempt}, timeout=COMMAND_TIMEOUT_S)
                 if attempt.done():
                     await self.disconnect(self._outcome(attempt))
-            await _abandon(attempt)
+            await abandon(attempt)
+        finally:
+            self._connecting.release()
 
     async def disconnect(self, connection: Connection) -> None:
         """Close a link; nothing where it is closed already."""
@@ -262,8 +276,3 @@ class Adapter:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()
-
-
-async def _abandon(task: asyncio.Future[Any]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)

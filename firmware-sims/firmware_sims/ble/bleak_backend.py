@@ -205,13 +205,16 @@ class _Lost(Exception):
 class _Link:
     """One open link: operations that end when it does."""
 
-    def __init__(self, connection: Connection, lost: Callable[[], None]) -> None:
+    def __init__(self, connection: Connection, ended: int | None, lost: Callable[[], None]) -> None:
         self.connection = connection
         self.gatt = connection.gatt_client
         self._told = lost
         self._lost: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._tasks: set[asyncio.Task[Any]] = set()
-        connection.on(Connection.EVENT_DISCONNECTION, self._disconnected)
+        if ended is None:
+            connection.on(Connection.EVENT_DISCONNECTION, self._disconnected)
+        else:
+            self._lost.set_result(ended)
 
     def _disconnected(self, reason: int) -> None:
         if not self._lost.done():
@@ -228,6 +231,9 @@ class _Link:
 
     async def do(self, exchange: Coroutine[Any, Any, _T]) -> _T:
         """One operation; given up, it still keeps its place on the link. `_Lost`."""
+        if self._lost.done():
+            exchange.close()
+            raise _Lost(self._lost.result())
         task = asyncio.ensure_future(exchange)
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -304,7 +310,9 @@ class Client(BaseBleakClient):
         if self._adapter.link(self.address) is not None:
             raise BleakError(f"{self.address} is connected already, by another client")
         connection = await self._adapter.connect(self._peer)
-        self._link = link = _Link(connection, self._disconnected)
+        self._link = link = _Link(
+            connection, self._adapter.ended.get(connection), self._disconnected
+        )
         settled = False
         try:
             await link.do(link.gatt.request_mtu(MTU))

@@ -21,7 +21,7 @@ from firmware_sims.ble.peripheral import Advertising
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from firmware_sims.ble.peripheral import Line, ServiceSpec
     from firmware_sims.clock import Timebase, Timer
@@ -77,7 +77,7 @@ class Settings:
 class BtHomePeripheral:
     """The device to the air: it says what it was last given."""
 
-    services: tuple[ServiceSpec, ...] = ()
+    services: Sequence[ServiceSpec] = ()
 
     def __init__(self, address: str, interval_s: float) -> None:
         self.address = address

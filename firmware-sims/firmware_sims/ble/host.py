@@ -21,6 +21,7 @@ from bumble.gatt import Characteristic, CharacteristicValue, Service
 from bumble.host import Host
 
 from firmware_sims.ble.adverts import encode
+from firmware_sims.ble.ending import abandon
 from firmware_sims.ble.peripheral import AttError
 
 if TYPE_CHECKING:
@@ -56,7 +57,6 @@ class CarriedPeripheral:
         self._peripheral = peripheral
         self._line: _HostLine | None = None
         self._changed = asyncio.Event()
-        self._stopped = False
         self._advertising: asyncio.Task[None] | None = None
         self._values: dict[str, Characteristic[bytes]] = {}
         config = DeviceConfiguration(
@@ -83,10 +83,8 @@ class CarriedPeripheral:
     async def stop(self) -> None:
         """The chip is gone; the skin is told that its line is, too."""
         self._peripheral.advertising_changed = _nothing
-        self._stopped = True
         if self._advertising is not None:
-            self._advertising.cancel()
-            await asyncio.gather(self._advertising, return_exceptions=True)
+            await abandon(self._advertising)
         # Ends what waits for the controller.
         self._device.host.on_transport_lost()  # type: ignore[no-untyped-call]
 
@@ -94,8 +92,7 @@ class CarriedPeripheral:
 
     async def _advertise(self) -> None:
         on_air: Advertising | None = None
-        # Not "while True": a command that is answered just then may swallow the cancellation.
-        while not self._stopped:
+        while True:
             await self._changed.wait()
             self._changed.clear()
             wanted = None if self._line is not None else self._peripheral.advertising
