@@ -119,6 +119,7 @@ class House:
     radio: BleRadio
     hub: Hub
     adapters: Sequence[str]
+    running: asyncio.Task[None]
     events: list[RadioEvent] = field(default_factory=list)
     heard: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -159,21 +160,27 @@ async def house(
     patience: Patience | None = None,
     **arguments: Any,
 ) -> AsyncIterator[House]:
-    """An air with these devices, and a radio that is up; `arguments` go to `BleRadio`."""
+    """An air with these devices, and a radio that is up; `arguments` go to `BleRadio`.
+
+    The controllers hold no more links than the radio is told, and refuse the next one.
+    """
+    arguments.setdefault("connections", 3)
     async with Hub(Air(spec)) as hub:
         names = [
-            await hub.add_adapter(f"hci{number}", directory / f"hci{number}")
+            await hub.add_adapter(
+                f"hci{number}", directory / f"hci{number}", slots=arguments["connections"]
+            )
             for number in range(adapters)
         ]
         arguments.setdefault("clock", SystemClock(ClockTrust.TRUSTED))
         arguments.setdefault("backend", Backend())
         radio = BleRadio(names, pace=FAST, patience=patience, rng=random.Random(1), **arguments)
-        home = House(radio, hub, names)
-        await home.add(*parrots)
         if watch:
             radio.watch(frozenset(parrot.address for parrot in parrots))
-        radio.listen(home.hear)
         running = asyncio.create_task(radio.run(), name="bluetooth radio")
+        home = House(radio, hub, names, running)
+        radio.listen(home.hear)
+        await home.add(*parrots)
         try:
             await home.up()
             yield home

@@ -9,9 +9,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from bleak.exc import BleakDBusError
 from structlog.testing import capture_logs
 
 from firmware_sims.ble.bleak_backend import Backend
+from firmware_sims.ble.spec import BleAirSpec
 from gateway.domain.instant import ClockTrust, Instant
 from gateway.errors import (
     DeviceRefused,
@@ -289,6 +291,52 @@ class TestLinks:
         assert [(line["address"], line["connects"]) for line in told] == [(address(1), 3)]
         assert parrot.connects == 4
 
+    async def test_bad_air_and_few_places_serve_everybody(self, tmp_path: Path) -> None:
+        """The controller refuses a third link, so one too many would show."""
+        parrots = [Parrot(number) for number in range(5)]
+
+        async def visit(home: House, parrot: Parrot, linger_s: float) -> bytes:
+            async with home.radio.connect(
+                parrot.address, deadline_s=DEADLINE_S, linger_s=linger_s
+            ) as link:
+                return await talk(link, parrot.address.encode())
+
+        async with house(tmp_path, *parrots, connections=2, spec=BleAirSpec(loss=0.15)) as home:
+            visits = [
+                visit(home, parrot, linger_s) for linger_s in (60.0, 0.0) for parrot in parrots
+            ]
+            said = await asyncio.gather(*visits)
+            assert said == [parrot.address.encode() for parrot in parrots] * 2
+        assert all(parrot.written == [parrot.address.encode()] * 2 for parrot in parrots)
+
+    async def test_a_stack_that_cannot_do_both_scans_again_after_connecting(
+        self, tmp_path: Path
+    ) -> None:
+        class OneThing(Backend):
+            scans_while_connecting = False
+
+        parrots = [Parrot(number) for number in range(3)]
+        async with house(tmp_path, *parrots, backend=OneThing()) as home:
+            said = await asyncio.gather(*(self._visit(home, p.address) for p in parrots))
+            assert said == [b"at last"] * 3
+            before = home.radio.sightings()[0].count
+            await home.until(lambda: home.radio.sightings()[0].count > before)
+            assert home.radio.state.status is RadioStatus.UP
+
+    async def test_a_radio_that_is_stopped_lets_go_of_its_links(self, tmp_path: Path) -> None:
+        held, lingers = Parrot(1), Parrot(2)
+        async with house(tmp_path, held, lingers) as home:
+            async with home.radio.connect(address(2), deadline_s=5, linger_s=60):
+                pass
+            async with home.radio.connect(address(1), deadline_s=5) as link:
+                home.running.cancel()
+                await asyncio.gather(home.running, return_exceptions=True)
+                assert home.radio.state.status is RadioStatus.DOWN
+                with pytest.raises(Unreachable, match="went away"):
+                    await link.read(READ, deadline_s=5)
+            await held.until(lambda: held.line is None)
+            await lingers.until(lambda: lingers.line is None)
+
 
 class TestLosing:
     async def test_the_device_dies_while_it_is_listened_to(self, tmp_path: Path) -> None:
@@ -446,21 +494,48 @@ class TestAdapters:
         self, tmp_path: Path, fault: str
     ) -> None:
         parrot = Parrot(1)
-        async with house(tmp_path, parrot) as home:
+        patience = Patience(first_reset_apart_s=0.1)
+        async with house(tmp_path, parrot, patience=patience) as home:
             async with home.radio.connect(address(1), deadline_s=5) as link:
                 await talk(link, b"before")
-                home.fail(0, fault)
-                await home.until(lambda: home.radio.state.status is RadioStatus.DOWN)
+                with capture_logs() as logs:
+                    home.fail(0, fault)
+                    await home.until(lambda: home.radio.state.status is RadioStatus.DOWN)
                 assert home.radio.state.reason
                 with pytest.raises(Unreachable):
                     await link.read(READ, deadline_s=10)
             with pytest.raises(RadioUnavailable):
                 async with home.radio.connect(address(1), deadline_s=5):
                     pass
+            told = [line["log_level"] for line in logs if line["event"].startswith("radio")]
+            assert told.count("warning") == len(told) <= 2, "one line when it breaks"
             home.fail(0, "return")
             await home.up()
             async with home.radio.connect(address(1), deadline_s=10) as again:
                 assert await talk(again, b"after") == b"after"
+
+    async def test_an_adapter_that_cannot_be_opened_is_reset(self, tmp_path: Path) -> None:
+        class Stubborn(Backend):
+            async def open(self, adapter: str) -> None:
+                if not resets:
+                    raise BleakDBusError("org.bluez.Error.NotReady", [])
+                await super().open(adapter)
+
+            async def reset(self, adapter: str) -> bool:
+                resets.append(adapter)
+                return await super().reset(adapter)
+
+        resets: list[str] = []
+        with capture_logs() as logs:
+            async with house(tmp_path, Parrot(1), backend=Stubborn()) as home:
+                assert resets == home.adapters
+                assert await self._talk(home) == b"mended"
+        told = [(line["event"], line["done"]) for line in logs if "reset" in line["event"]]
+        assert told == [("bluetooth adapter reset", True)]
+
+    async def _talk(self, home: House) -> bytes:
+        async with home.radio.connect(address(1), deadline_s=10) as link:
+            return await talk(link, b"mended")
 
     async def test_an_adapter_that_hears_nothing_is_down_until_it_hears(
         self, tmp_path: Path

@@ -97,6 +97,7 @@ class Adapter:
         self._watchdog = Watchdog(patience)
         self._slots = Slots(connections)
         self._connecting = asyncio.Lock()
+        self._opened = False
         self._scanner: BleakScanner | None = None
         self._hears = asyncio.Event()
         self._links: dict[str, Link] = {}
@@ -112,7 +113,7 @@ class Adapter:
 
     @property
     def usable(self) -> bool:
-        return self._scanner is not None and self.state.status in _USABLE
+        return self._opened and self.state.status in _USABLE
 
     @property
     def has_place(self) -> bool:
@@ -133,6 +134,7 @@ class Adapter:
                 await self._start_scan()
             if self._watchdog.doubted:
                 await self._hear_first_word()
+            self._opened = True
         except BaseException:
             await self._stop_scan()
             await self._close_backend()
@@ -146,6 +148,7 @@ class Adapter:
             raise RadioUnavailable(silence)
 
     async def close(self) -> None:
+        self._opened = False
         self._slots.send_away(f"Bluetooth adapter {self.name} went away")
         links = list(self._links.values())
         for link in links:
@@ -276,18 +279,18 @@ class Adapter:
     @asynccontextmanager
     async def _scan_rests(self) -> AsyncIterator[None]:
         """Around one attempt to connect, where the stack cannot do both."""
-        if self._backend.scans_while_connecting or self._scanner is None:
+        if self._backend.scans_while_connecting:
             yield
             return
         await self._stop_scan()
         try:
             yield
         finally:
-            # Without the scan the keeper has to open the adapter anew, and says why.
-            try:
-                await self._start_scan()
-            except LIBRARY_ERRORS:
-                self._keeper.lost("the scan could not be taken up again")
+            if self._opened:
+                try:
+                    await self._start_scan()
+                except LIBRARY_ERRORS:  # the keeper opens the adapter anew, and says why
+                    self._keeper.lost("the scan could not be taken up again")
 
     async def _start_scan(self) -> None:
         scanner = BleakScanner(self._advertised, **self._backend.scanner(self.name))

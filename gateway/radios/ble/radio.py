@@ -99,7 +99,7 @@ class BleRadio:
     @property
     def state(self) -> RadioState:
         """Up if every adapter is; degraded if one is not, with the reasons of those."""
-        return _sum_up([adapter.state for adapter in self._adapters.values()])
+        return sum_up([adapter.state for adapter in self._adapters.values()])
 
     def listen(self, listener: RadioListener) -> Callable[[], None]:
         self._listeners.append(listener)
@@ -255,7 +255,7 @@ class BleRadio:
         return int(self._clock.now()) // _DAY_MS
 
 
-def _sum_up(states: Sequence[RadioState]) -> RadioState:
+def sum_up(states: Sequence[RadioState]) -> RadioState:
     """The radio's state from its adapters'."""
     statuses = {state.status for state in states}
     reason = "; ".join(dict.fromkeys(state.reason for state in states if state.reason))
