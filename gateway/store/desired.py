@@ -28,6 +28,7 @@ from gateway.store.rules import (
     insert,
     mark_orphans,
     sealed_columns,
+    unshow,
 )
 from gateway.store.staging import (
     AppliedSnapshot,
@@ -114,6 +115,7 @@ def upsert_credential(
         {**params, "wanted": codec.encode_names(spec.devices), "reason": DEVICE_DROPPED},
     )
     moved = tx.execute("SELECT total_changes()").fetchone()[0] - before
+    unshow(tx, params)
     changed = newer or restored or bool(stored["orphaned"]) or moved > 0
     if dropped or not spec.devices:
         destroy_digits(tx, spec.credential_id)

@@ -61,6 +61,22 @@ def drop(tx: Tx, condition: str, params: dict[str, Value]) -> list[GrantId]:
     return sorted(GrantId(row[0], row[1]) for row in rows)
 
 
+def unshow(tx: Tx, params: dict[str, Value]) -> None:
+    """Who was given other digits by this change is not shown as having a working code: what is
+    proven on the lock is the former one. Parameters: now, change.
+
+    Planning says the same a moment later; a report may be made before that.
+    """
+    tx.execute(
+        "UPDATE grants AS g SET state = 'programming', reason = 'digits_changed', since = :now"
+        " WHERE changed = :change AND removed IS NULL AND state IN ('programmed', 'active')"
+        " AND EXISTS (SELECT 1 FROM slots s JOIN credentials c ON c.credential_id = s.owner"
+        " WHERE s.device_id = g.device_id AND s.owner = g.credential_id"
+        " AND s.digits_hash <> c.digits_hash)",
+        params,
+    )
+
+
 def mark_orphans(tx: Tx, revision: int) -> int:
     """After snapshot `revision`: what it did not name is marked, and stays in force.
 

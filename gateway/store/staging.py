@@ -22,6 +22,7 @@ from gateway.store.rules import (
     insert,
     mark_orphans,
     sealed_columns,
+    unshow,
 )
 from gateway.store.tx import Select, Tx, Value
 
@@ -183,6 +184,7 @@ def apply_staged(tx: Tx, revision: int, now: Instant) -> AppliedSnapshot:
     _merge_grants(tx, params)
     removed = drop(tx, f"NOT {_LISTED} AND {_TAKEN}", {**params, "reason": DEVICE_DROPPED})
     removed += drop(tx, f"{_STONED} AND {_TOMBSTONED}", {**params, "reason": "tombstone"})
+    unshow(tx, params)
     for credential_id in sorted({grant_id.credential_id for grant_id in removed} | nowhere):
         destroy_digits(tx, credential_id)
     orphans = mark_orphans(tx, revision)

@@ -12,7 +12,7 @@ from gateway.domain.grants import GrantState, Origin
 from gateway.domain.ids import CredentialId, GrantId
 from gateway.domain.instant import DAY, Instant
 from gateway.domain.schedule import CredentialSpec, GrantLine, Tombstone
-from gateway.domain.secret import KeyedHash, Secret
+from gateway.domain.secret import Secret
 from gateway.domain.windows import Always
 from gateway.store import desired, reported
 from gateway.store.keyring import credential_context
@@ -57,9 +57,9 @@ class Cloud:
 
     async def on_lock(self) -> None:
         """The lock holds the guest's code, with proof."""
+        known = Known((await self.row()).digits_hash)
 
         def write(tx: Tx) -> None:
-            known = Known(KeyedHash("hash"))
             reported.put_slot(tx, FRONT, Slot(3, known, GUEST, (), frozenset(), NOW))
             reported.update_grant(
                 tx, GrantId(GUEST, FRONT), NOW, state=GrantState.ACTIVE, slot=3,
@@ -160,6 +160,18 @@ async def test_a_new_version_lifts_what_was_met_for_the_old(cloud: Cloud) -> Non
     assert grant.identical_writes_today == 0
     row = await cloud.row()
     assert (row.attempts, row.next_attempt_at) == (0, None)
+
+
+async def test_other_digits_are_not_shown_as_proven(cloud: Cloud) -> None:
+    """A report made between the order and the next plan would say that the new ones work."""
+    await cloud.order(spec())
+    await cloud.on_lock()
+    await cloud.order(replace(spec(version=2), name="New"), LATER)
+    assert (await cloud.row()).state is GrantState.ACTIVE  # the same digits
+    await cloud.order(spec(version=3, digits=Secret("581726")), LATER)
+    row = await cloud.row()
+    assert (row.state, row.reason, row.since) == (GrantState.PROGRAMMING, "digits_changed", LATER)
+    assert row.slot == 3
 
 
 async def test_uses_count_over_every_door(cloud: Cloud) -> None:
