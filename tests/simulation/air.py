@@ -46,6 +46,8 @@ class Listening(Protocol):
 
     def unplugged(self) -> None: ...
 
+    def met(self, door: SimDoor) -> None: ...
+
 
 class Exchange:
     """A frame on its way to a lock, and who waits for the answer."""

@@ -156,6 +156,8 @@ class SimDoor:
         self.writes: list[Write] = []
         self.asked_for: dict[int, str] = {}
         """By slot: the digits that the gateway last asked for, whether or not they were stored."""
+        self.frames: list[int] = []
+        """When something reached it: true time, Unix milliseconds."""
         self.troubled_at = float("-inf")
         """When a fault or the lost power last came between: loop time."""
         self.away_since: float | None = None
@@ -282,6 +284,7 @@ class SimDoor:
 
     def receive(self, cluster: int, payload: bytes) -> None:
         """A frame has arrived at the lock."""
+        self.frames.append(round(self._air.now() * 1000))
         self.awake_until = self._loop.time() + AWAKE_AFTER_TRAFFIC_S
         if cluster == BIND:
             self.bindings.add((payload[1], int.from_bytes(payload[2:4], "little")))

@@ -2,18 +2,22 @@
 
 It is told what was ordered, what conditions held, what was done behind the gateway's back, and what
 the doors do; all instants are true time in Unix milliseconds. Rules, and where they are kept:
-EARLY, LATE, UNAVAILABLE (`judging.watch`), SLOTS, BUDGET, UNMANAGED (`judging.memory`), ONCE,
-EVENTS (`judging.accounts`), CONVERGED and SECRETS (modules of their names). Not here: what happens
+EARLY, LATE, UNAVAILABLE (`judging.watch`; without a clock, and CLOCK: `judging.dark`; where only an
+alarm reminded it: `judging.alarms`), SLOTS, BUDGET, UNMANAGED (`judging.memory`), ONCE, EVENTS
+(`judging.accounts`), SHOWN, CONVERGED and SECRETS (modules of their names). Not here: what happens
 in a world.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tests.simulation.judging import accounts
+from tests.simulation.judging.alarms import alarms
 from tests.simulation.judging.conditions import Conditions
 from tests.simulation.judging.converged import converged
+from tests.simulation.judging.dark import Guesses
 from tests.simulation.judging.memory import UNAPPLIED, Memory
 from tests.simulation.judging.orders import Orders
 from tests.simulation.judging.promise import (
@@ -25,6 +29,7 @@ from tests.simulation.judging.promise import (
     Violation,
 )
 from tests.simulation.judging.secrets import found
+from tests.simulation.judging.shown import Shown
 from tests.simulation.judging.watch import Watch
 
 if TYPE_CHECKING:
@@ -50,6 +55,8 @@ class Judge:
         self._watch = Watch(promise, self._conditions, self._orders, self.figures, self._violate)
         self._memory = Memory(promise, self.figures, self._violate, self._owners)
         self._watch.memory = self._memory
+        self._guesses = Guesses(self._watch, self._conditions, self._violate)
+        self._shown = Shown(self._orders, self._memory, self._violate)
         self._unlocks = accounts.Unlocks(promise, self._conditions, self.figures, self._violate)
         self._recent_uses: list[tuple[int, Pair]] = []
 
@@ -107,12 +114,18 @@ class Judge:
     ) -> None:
         self._unlocks.commanded(at, command_id, kind, device_id, not_after)
 
+    def told(self, at: int, grant: Json) -> None:
+        """The cloud was told how a grant stands, as on the wire."""
+        self._pass(at)
+        self._shown.told(at, grant)
+
     # ── conditions ──────────────────────────────────────────────────────────────────────
 
     def power(self, at: int, on: bool) -> None:
         """Of the gateway: its daemon runs or it does not."""
         self._pass(at)
         self._conditions.power(at, on=on)
+        self._guesses.power()
         if not on:
             self._doubt_uses(at, None)
 
@@ -154,6 +167,13 @@ class Judge:
             self._memory.tamper(at, device_id, slot, how, digits)
             if digits is not None:
                 self._watch.meet(device_id, digits, at)
+
+    def rejoined(self, at: int, device_id: str) -> None:
+        """This lock was admitted to the network anew, and the gateway knows."""
+        self._pass(at)
+        facts = self._watch.locks[device_id]
+        self._watch.lock(device_id, replace(facts, keeps_windows=False))
+        self._memory.rejoined(at, device_id)
 
     # ── observations ────────────────────────────────────────────────────────────────────
 
@@ -200,14 +220,22 @@ class Judge:
         match what:
             case "set" if digits is not None:
                 self._memory.set(at, device_id, slot, digits, urgent=urgent)
+                self._guesses.wrote(device_id, slot)
             case "clear":
+                self._guesses.cleared(at, device_id, slot)
                 self._memory.clear(at, device_id, slot)
             case "schedule":
+                self._guesses.wrote(device_id, slot)
                 orders = pair.orders if pair is not None else []
                 entries = max((o.calendar.entries for o in orders if o.calendar), default=1)
                 self._memory.schedule(at, device_id, slot, urgent=urgent, entries=entries)
             case _:
                 raise ValueError(f"nobody writes {what!r}, or not without digits")
+
+    def clock_set(self, at: int, device_id: str, error_ms: int) -> None:
+        """The gateway set this lock's clock, which is off by so much now."""
+        self._pass(at)
+        self._guesses.clock_set(at, device_id, error_ms)
 
     def finish(self, at: int, world: Findings) -> None:
         """After everything was good for long enough that the gateway could put all right."""
@@ -216,6 +244,7 @@ class Judge:
             self._watch.lock(device_id)
             converged(self._promise, self._watch, self.figures, self._violate, at, device_id, codes)
         accounts.events(self._promise, self._conditions, self.figures, self._violate, at, world)
+        alarms(self._promise, self._conditions, self._violate, world)
         self._unlocks.finish(at, world)
 
     def scan(self, text: str, where: str = "text") -> bool:

@@ -213,6 +213,10 @@ class SimRadio:
             await _pause(self.loop, min(left, 1.0))
         yield JoinProgress(JoinStage.CLOSED, 0, order.address, "nothing joined in time")
 
+    def met(self, door: SimDoor) -> None:
+        """A member has joined once more, by the hands of an installer."""
+        self._emit(NodeReady(door.node))
+
     async def forget(self, address: str) -> None:
         self._in_use()
         door = self._air.members.get(address)

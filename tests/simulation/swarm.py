@@ -103,6 +103,14 @@ class Swarm:
     wrong_boot: float
     wrong_boot_s: float
     disk_full_per_h: float
+    # drawn last, so that those before stay as they were
+    dark_per_h: float
+    """The whole building's power fails, and the network returns long after the gateway."""
+    dark_s: float
+    guess_s: float
+    """What the machine's clock is off then; 0: it is restored from what was saved."""
+    keyed_per_h: float
+    rejoins_per_h: float
 
     def without(self, troubles: Sequence[str]) -> Swarm:
         """The same world, spared these. ValueError for one that does not exist."""
@@ -193,4 +201,9 @@ def draw(rng: Random) -> Swarm:
         wrong_boot=chance(1.0, 0.3),
         wrong_boot_s=rng.choice((-1, -1, 1)) * span(60, 400 * 86_400),
         disk_full_per_h=chance(1, 0.25),
+        dark_per_h=chance(2, 0.3),
+        dark_s=span(900, 7200),
+        guess_s=rng.choice((0, -1, 1, 1)) * span(600, 10 * 86_400),
+        keyed_per_h=chance(6, 0.4),
+        rejoins_per_h=chance(3, 0.3),
     )

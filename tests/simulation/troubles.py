@@ -23,15 +23,19 @@ if TYPE_CHECKING:
 HOUR = 3600.0
 WRITES = "set_pin_code"
 ALL_WRITES = "set_*"
+SPARED_SLOTS = 3
+"""A landlord who knows that the slots are few leaves some."""
 
 
 class Troubles:
     """`begin`, and `heal` for good."""
 
-    def __init__(self, world: World, rng: Random) -> None:
+    def __init__(self, world: World, source: Callable[[str], Random]) -> None:
+        """`source`: randomness by name."""
         self._world = world
         self._swarm = world.swarm
-        self._rng = rng
+        self._rng = source("troubles")
+        self._source = source
         self._tasks: list[asyncio.Task[None]] = []
 
     def begin(self) -> None:
@@ -66,6 +70,13 @@ class Troubles:
         ):
             if rate:
                 self._spawn(self._often(rate, act))
+        for rate, mishap in (
+            (swarm.dark_per_h, self._dark),
+            (swarm.keyed_per_h, self._key_in),
+            (swarm.rejoins_per_h, self._rejoin),
+        ):
+            if rate:
+                self._spawn(self._by_itself(rate, mishap))
 
     def heal(self) -> None:
         """Everything works from now on; what was damaged stays damaged."""
@@ -106,6 +117,15 @@ class Troubles:
         while True:
             await asyncio.sleep(self._rng.expovariate(per_h / HOUR))
             await act()
+
+    async def _by_itself(
+        self, per_h: float, act: Callable[[Random], Coroutine[None, None, None]]
+    ) -> None:
+        """As `_often`, with randomness of its own, so that it changes nothing of another."""
+        rng = self._source(act.__name__)
+        while True:
+            await asyncio.sleep(rng.expovariate(per_h / HOUR))
+            await act(rng)
 
     def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
         self._tasks.append(asyncio.ensure_future(coroutine))
@@ -176,6 +196,28 @@ class Troubles:
     async def _reset(self) -> None:
         self._rng.choice(self._world.doors).factory_reset()
 
+    async def _key_in(self, rng: Random) -> None:
+        """The landlord gives somebody a code at the keypad, in the first slot that is free; as
+        likely as not because the gateway cannot do it now."""
+        door = rng.choice(self._world.doors)
+        if rng.random() < 0.5:
+            while self._world.alive and door.in_range:  # noqa: ASYNC110 - looking is free
+                await asyncio.sleep(30)
+        taken = door.codes()
+        slots = range(door.profile.first_slot, door.profile.last_slot + 1)
+        free = [slot for slot in slots if slot not in taken]
+        if len(free) > SPARED_SLOTS:
+            door.set_by_hand(free[0], "".join(rng.choice("0123456789") for _ in range(6)))
+
+    async def _rejoin(self, rng: Random) -> None:
+        """A lock is reset to how it left the factory, and admitted anew when somebody notices."""
+        door = rng.choice(self._world.doors)
+        if door.joined:
+            door.factory_reset(leaves_network=True)
+            self._world.range_changed(door)
+            await asyncio.sleep(rng.uniform(60, 900))
+            await self._world.admit(door)
+
     # ── power, time, disk ───────────────────────────────────────────────────────────────
 
     async def _cut(self) -> None:
@@ -187,6 +229,19 @@ class Troubles:
             self._world.cut_in(self._rng.randint(1, 12), cut, off_s)
         else:
             self._world.end_life(Ending.POWER, off_s)
+
+    async def _dark(self, rng: Random) -> None:
+        """The power of the building fails; the gateway is back long before the network is."""
+        world, swarm = self._world, self._swarm
+        off_s = rng.expovariate(1 / swarm.cut_s)
+        world.machine.time_service(None)
+        world.broker.up = False
+        if swarm.guess_s:
+            world.machine.wrong_at_next_boot(swarm.guess_s)
+        world.end_life(Ending.POWER, off_s)
+        await asyncio.sleep(off_s + rng.expovariate(1 / swarm.dark_s))
+        world.machine.time_service(0.0)
+        world.broker.up = True
 
     async def _kill(self) -> None:
         self._world.end_life(Ending.KILLED, 0.0)

@@ -80,6 +80,8 @@ class Witness:
         self._linked_at: int | None = None
         """Since when this life of the gateway has a link without trouble."""
         self._foreign = False
+        self._clocks: dict[str, float] = {}
+        """By address: how wrong the lock's clock was when it was last looked at, in seconds."""
         self.device_of: dict[str, str] = {}
         self.signed_time = False
         """Whether the cloud signs the time."""
@@ -155,9 +157,19 @@ class Witness:
         self._tell_signed()
         for door in doors:
             if door.address in self.device_of:
+                self._look_at_clock(door)
                 self.judge.inspect(self._now(), self.device(door), door.opens)
 
+    def _look_at_clock(self, door: SimDoor) -> None:
+        """Nobody but the gateway sets one; losing its time with everything else is no setting."""
+        before, error_s = self._clocks.get(door.address), door.clock_error_s
+        self._clocks[door.address] = error_s
+        if before is not None and abs(error_s - before) > 1:
+            self.judge.clock_set(self._now(), self.device(door), round(error_s * 1000))
+
     def _tampered(self, address: str, slot: int | None, how: str) -> None:
+        if how == "factory_reset":
+            self._clocks.pop(address, None)
         device = self.device_of.get(address)
         if device is not None:
             door = self._air.members[address]
@@ -198,6 +210,10 @@ class Witness:
         return None if told is None else told.body
 
     def _cloud_heard(self, leaf: str, message: dict[str, Any]) -> None:
+        if leaf == "reported":
+            self.tell()
+            for grant in message.get("grants", ()):
+                self.judge.told(self._now(), grant)
         if leaf == "hello" and not message.get("held_count") and self._cloud.in_agreement:
             self.tell()
             self.judge.confirmed(self._now())
@@ -256,11 +272,15 @@ class Witness:
         door, now = self._air.members.get(address), self._now()
         if door is not None and address in self.device_of:
             self.judge.radio(now, self.device(door), False)
-            if door.in_range:
+            if door.in_range and door.joined:
                 self.judge.radio(now, self.device(door), True)
 
     def range_changed(self, door: SimDoor) -> None:
-        self.judge.radio(self._now(), self.device(door), door.in_range)
+        self.judge.radio(self._now(), self.device(door), door.in_range and door.joined)
+
+    def rejoined(self, door: SimDoor) -> None:
+        """The gateway knows that this lock was admitted anew."""
+        self.judge.rejoined(self._now(), self.device(door))
 
     def stick(self, *, up: bool) -> None:
         self.judge.radio(self._now(), None, up)
@@ -278,6 +298,7 @@ class Witness:
             ledgers={epoch: dict(ledger.events) for epoch, ledger in cloud.ledgers.items()},
             heads={cloud.epoch: cloud.hello["events"]["head"]} if cloud.hello else {},
             conflicts=tuple(cloud.violations),
+            frames={self.device(door): door.frames for door in doors},
             delivered=[each for door in doors for each in self._delivered(door)],
             answers=dict(cloud.results),
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +54,9 @@ INSTALL_S = 1800.0
 HEAL_AT_LEAST_S = 420.0
 HEAL_AT_MOST_S = 5400.0
 HOUR = 3600.0
+CLOCK_CHECK_S = 900.0
+ADMITTED_S = 180.0
+"""From a lock's joining anew until the gateway has asked what it can do, on bad air too."""
 DAY_S = 24 * HOUR
 TROUBLES = {
     "broker.lost_up": "messages lost upwards",
@@ -144,7 +147,7 @@ class World:
 
     async def _story(self) -> None:
         await self._install()
-        troubles = Troubles(self, self._rng("troubles"))
+        troubles = Troubles(self, self._rng)
         troubles.begin()
         acting = [asyncio.ensure_future(part) for part in self._people()]
         await asyncio.sleep(self.swarm.hours * HOUR)
@@ -169,7 +172,7 @@ class World:
         self.site = Site(
             folder=self._folder,
             zone=bad.zone,
-            policy=self.policy,
+            policy=self._policy(),
             disk=self.disk,
             air=self.air,
             broker=self.broker,
@@ -192,6 +195,14 @@ class World:
             self.cloud.on_hello_time = self._signed_time
             self.witness.signed_time = True
         self.disk.on_cut = lambda _cut: self.end_life(Ending.POWER, self._off_s)
+
+    def _policy(self) -> Policy:
+        """Where the time is unknown for hours, a day is too long to wait for a clock's check."""
+        return (
+            replace(self.policy, clock_check_s=CLOCK_CHECK_S)
+            if self.swarm.dark_per_h
+            else self.policy
+        )
 
     def _hang_doors(self) -> Iterator[SimDoor]:
         rng = self._rng("doors")
@@ -243,6 +254,8 @@ class World:
         """One more start in a good world; then everything must come right by itself."""
         self.trace.note("healing")
         self._mended.set()
+        for door in self.doors:
+            await self.admit(door)
         self.end_life(Ending.POWER, 1.0)
         await asyncio.sleep(HEAL_AT_LEAST_S)
         with contextlib.suppress(TimeoutError):  # the judge will say what is missing
@@ -260,6 +273,22 @@ class World:
         self.witness.disk(full=False)
         for door in self.doors:
             self.witness.range_changed(door)
+
+    async def admit(self, door: SimDoor) -> None:
+        """Somebody opens the network for a door that left it."""
+        while not door.joined:
+            radio = self.air.radio
+            if radio is None or not radio.usable or not door.in_range:
+                await asyncio.sleep(5)
+                continue
+            door.join()
+            radio.met(door)
+            self.range_changed(door)
+            life = self._life
+            self.trace.note("joined_again", lock=door.name)
+            await asyncio.sleep(ADMITTED_S)
+            if self._life is life and self.alive:
+                self.witness.rejoined(door)
 
     # ── lives ───────────────────────────────────────────────────────────────────────────
 

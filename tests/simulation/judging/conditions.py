@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Final
 
+from tests.simulation.judging.dark import Floor
 from tests.simulation.windows import EVER, NEVER
 
 
@@ -27,6 +28,9 @@ class Conditions:
         self._times: list[tuple[int, bool, int]] = [(NEVER, False, 0)]
         self._worst_error = 0
         self.cuts: list[int] = []
+        self._turns: dict[str, list[tuple[int, bool]]] = {}
+        """By what turned good or bad, when."""
+        self.floor = Floor()
         self._full: list[list[int]] = []
         """Stretches without room on the disk."""
 
@@ -40,7 +44,8 @@ class Conditions:
         if not on and self._power is not None:
             self.cuts.append(at)
         self.stamp += 1
-        self._power = _turn(self._power, at, good=on)
+        self._power = self._turned("power", self._power, at, good=on)
+        self.floor.power(at, on=on)
 
     def link(self, at: int, *, good: bool) -> None:
         self.stamp += 1
@@ -52,20 +57,23 @@ class Conditions:
         if good and self._disk is None:
             self._full[-1][1] = at
         self.stamp += 1
-        self._disk = _turn(self._disk, at, good=good)
+        self._disk = self._turned("disk", self._disk, at, good=good)
+        self.floor.disk(at, good=good)
 
     def radio(self, at: int, device_id: str | None, *, good: bool) -> None:
         self.stamp += 1
         if device_id is None:
-            self._stick = _turn(self._stick, at, good=good)
+            self._stick = self._turned("stick", self._stick, at, good=good)
         else:
             self.device(device_id)
-            self._radio[device_id] = _turn(self._radio[device_id], at, good=good)
+            known = self._radio[device_id]
+            self._radio[device_id] = self._turned(device_id, known, at, good=good)
 
     def time(self, at: int, *, proven: bool, error_ms: int) -> None:
         self.stamp += 1
         error = abs(error_ms)
-        self._time = _turn(self._time, at, good=proven)
+        self._time = self._turned("time", self._time, at, good=proven)
+        self.floor.time(at, proven=proven, error_ms=error)
         self._times.append((at, proven, error))
         self._worst_error = max(self._worst_error, error)
 
@@ -74,6 +82,16 @@ class Conditions:
     def reach(self, device_id: str) -> int | None:
         """Since when the gateway could work on this lock."""
         return _all(self._power, self._disk, self._stick, self._radio.get(device_id, NEVER))
+
+    def erases(self, device_id: str) -> int | None:
+        """Since when the gateway could take codes off this lock whose time is over: for that it
+        needs no room on the disk, unless it started without any."""
+        full = self._full[-1] if self._full else None
+        started_full = (
+            full is not None and self._power is not None and full[0] <= self._power <= full[1]
+        )
+        disk = self._disk if started_full else NEVER
+        return _all(self._power, disk, self._stick, self._radio.get(device_id, NEVER))
 
     def hearing(self) -> int | None:
         """Since when orders could reach the gateway."""
@@ -89,11 +107,25 @@ class Conditions:
         conditions kept from being undone has T from their end anyway."""
         return self.error_since(at - self._t_ms) if self._worst_error else 0
 
+    def error_now(self, at: int) -> int:
+        """The same, for what is done at this moment."""
+        return self._times[self._index(at)][2]
+
     def error_since(self, begin: int) -> int:
         return max(error for _, _, error in self._times[self._index(begin) :])
 
     def proven_at(self, at: int) -> bool:
         return self._times[self._index(at)][1]
+
+    def good_throughout(self, device_id: str, begin: int, end: int) -> bool:
+        """Whether nothing kept the gateway from its work on this lock, not even for an instant."""
+        for name in ("power", "disk", "stick", "time", device_id):
+            turns = self._turns.get(name, [])
+            index = bisect_right(turns, begin, key=lambda turn: turn[0])
+            before = turns[index - 1][1] if index else name not in {"power", "time"}
+            if not before or any(not good for at, good in turns[index:] if at <= end):
+                return False
+        return True
 
     def may_be_lost(self, at: int, commit_ms: int) -> bool:
         """Whether what was heard at `at` may not have been on the disk when the power went."""
@@ -102,6 +134,11 @@ class Conditions:
             if begin <= safe and at <= end:
                 safe = max(safe, end + commit_ms)
         return any(at <= cut <= safe for cut in self.cuts)
+
+    def _turned(self, name: str, since: int | None, at: int, *, good: bool) -> int | None:
+        if good is (since is None):
+            self._turns.setdefault(name, []).append((at, good))
+        return _turn(since, at, good=good)
 
     def _index(self, at: int) -> int:
         return bisect_right(self._times, at, key=lambda entry: entry[0]) - 1

@@ -38,8 +38,11 @@ class Stranger:
 
 @dataclass(slots=True)
 class Excuse:
+    """`within`: how long the gateway may take to find out; None: as long as for any change."""
+
     since: int
     how: str
+    within: int | None = None
 
 
 @dataclass(slots=True)
@@ -48,6 +51,8 @@ class _Lock:
     believed: dict[int, str] = field(default_factory=dict)
     """What the gateway wrote and did not clear."""
     strangers: dict[int, Stranger] = field(default_factory=dict)
+    ever: dict[str, None] = field(default_factory=dict)
+    """Digits that were ever in it."""
     lost: dict[str, Excuse] = field(default_factory=dict)
     """Digits that may not open though they should."""
     stray: dict[str, Excuse] = field(default_factory=dict)
@@ -95,6 +100,7 @@ class Memory:
             self._violate(at, "SLOTS", device_id, who, words)
         lock.strangers.pop(slot, None)
         lock.slots[slot] = lock.believed[slot] = digits
+        lock.ever[digits] = None
         lock.lost.pop(digits, None)
         self._count(at, device_id, digits, urgent=urgent)
 
@@ -186,6 +192,7 @@ class Memory:
                 raise ValueError(f"{how} needs a slot and its digits")
             self._forget(lock, slots, excuse)
             lock.slots[slot] = digits
+            lock.ever[digits] = None
             lock.strangers[slot] = Stranger(digits, at, over=slot in lock.believed)
         elif how in ERASED:
             self._forget(lock, slots, excuse)
@@ -204,6 +211,12 @@ class Memory:
             for known in (lock.slots.pop(slot, None), lock.believed.get(slot)):
                 if known is not None:
                     lock.lost[known] = excuse
+
+    def rejoined(self, at: int, device_id: str) -> None:
+        """The gateway was told that nothing it knew of this lock's memory need be true."""
+        lost = self.lock(device_id).lost
+        for digits, excuse in lost.items():
+            lost[digits] = Excuse(at, excuse.how, 2 * self._promise.t_ms)
 
     # ── questions ───────────────────────────────────────────────────────────────────────
 
@@ -242,6 +255,7 @@ def excused(excuse: Excuse | None, at: int, reach: int | None, notices_ms: int |
     """Whether the gateway need not have found out yet."""
     if excuse is None:
         return False
-    if notices_ms is None or reach is None:
+    within = notices_ms if excuse.within is None else excuse.within
+    if within is None or reach is None:
         return True
-    return at - max(excuse.since, reach) <= notices_ms
+    return at - max(excuse.since, reach) <= within

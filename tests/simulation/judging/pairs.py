@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.simulation.judging.dark import passes
 from tests.simulation.windows import EVER, NEVER
 
 if TYPE_CHECKING:
@@ -21,7 +22,11 @@ class Times(NamedTuple):
     """The conditions at one lock. `reach`, `time`: since when they are good; None: they are not."""
 
     reach: int | None
+    erases: int | None
+    """As `reach`, for what needs no room on the disk."""
     time: int | None
+    floor: tuple[int, int] | None
+    """What time it was at least, as the gateway must know, and when; None: it need know nothing."""
     error_ms: int
     early_ms: int
     """How long before an opening the code may open the door."""
@@ -92,7 +97,7 @@ class Pair:
     def _may(self, at: int, times: Times) -> None:
         self.allowed, self.opens_at, self.ended_at = False, EVER, NEVER
         self.new_from = NEVER
-        self.late_from = EVER if times.reach is None else times.reach + times.t_ms
+        self.late_from = EVER if times.erases is None else times.erases + times.t_ms
         for order in list(self.orders):
             if order.ended is not None and order.ended <= at:
                 self._bury(order, times)
@@ -143,16 +148,16 @@ class Pair:
         self.ended_at = max(self.ended_at, end.close)
         ways = []
         if end.replaced is not None:  # an order needs no clock
-            ways.append((end.replaced, end.replaced))
+            ways.append((end.replaced, end.replaced, times.reach))
         if end.close != end.replaced and times.time is not None:
             closed = end.close + times.error_ms
-            ways.append((closed, max(closed, times.time)))
-        self.new_from = max(self.new_from, min((new for new, _ in ways), default=EVER))
-        if times.reach is None or not ways:
-            self.late_from = EVER
-        else:
-            since = max(times.reach, min(late for _, late in ways))
-            self.late_from = max(self.late_from, since + times.t_ms)
+            ways.append((closed, max(closed, times.time), times.erases))
+        if end.close != end.replaced and times.floor is not None:
+            over = passes(times.floor, end.close + times.error_ms)
+            ways.append((over, over, times.erases))
+        self.new_from = max(self.new_from, min((new for new, _, _ in ways), default=EVER))
+        late = [max(since, able) for _, since, able in ways if able is not None]
+        self.late_from = max(self.late_from, min(late) + times.t_ms) if late else EVER
 
     # ── must it open ────────────────────────────────────────────────────────────────────
 

@@ -161,5 +161,7 @@ class Findings:
     conflicts: Sequence[str] = ()
     """What the cloud saw and no gateway may ever say, in words."""
     delivered: Sequence[Delivered] = ()
+    frames: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """When something that the gateway sent reached a lock, in order; by device, None: not known."""
     answers: Mapping[str, Sequence[Json]] = field(default_factory=dict)
     """By command: every `result` that came, as it came."""

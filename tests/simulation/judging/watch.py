@@ -105,7 +105,9 @@ class Watch:
             at,
             Times(
                 self._conditions.reach(device_id),
+                self._conditions.erases(device_id),
                 self._conditions.time_since,
+                self._conditions.floor.value,
                 clock_ms + error,
                 early,
                 promise.t_ms,
