@@ -10,7 +10,6 @@ in a world.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tests.simulation.judging import accounts
@@ -169,10 +168,9 @@ class Judge:
                 self._watch.meet(device_id, digits, at)
 
     def rejoined(self, at: int, device_id: str) -> None:
-        """This lock was admitted to the network anew, and the gateway knows."""
+        """This lock was admitted to the network anew, and the gateway knows. What was restricted
+        may stay so, though whether the lock keeps windows has to be proven anew."""
         self._pass(at)
-        facts = self._watch.locks[device_id]
-        self._watch.lock(device_id, replace(facts, keeps_windows=False))
         self._memory.rejoined(at, device_id)
 
     # ── observations ────────────────────────────────────────────────────────────────────
@@ -231,6 +229,10 @@ class Judge:
                 self._memory.schedule(at, device_id, slot, urgent=urgent, entries=entries)
             case _:
                 raise ValueError(f"nobody writes {what!r}, or not without digits")
+
+    def asked(self, at: int, device_id: str, slot: int) -> None:
+        """The gateway told this lock to store a code; what became of it is another matter."""
+        self._memory.asked(at, device_id, slot)
 
     def clock_set(self, at: int, device_id: str, error_ms: int) -> None:
         """The gateway set this lock's clock, which is off by so much now."""

@@ -111,6 +111,8 @@ class Swarm:
     """What the machine's clock is off then; 0: it is restored from what was saved."""
     keyed_per_h: float
     rejoins_per_h: float
+    worn_per_h: float
+    """A lock acknowledges codes and stores none, for a while."""
 
     def without(self, troubles: Sequence[str]) -> Swarm:
         """The same world, spared these. ValueError for one that does not exist."""
@@ -206,4 +208,5 @@ def draw(rng: Random) -> Swarm:
         guess_s=rng.choice((0, -1, 1, 1)) * span(600, 10 * 86_400),
         keyed_per_h=chance(6, 0.4),
         rejoins_per_h=chance(3, 0.3),
+        worn_per_h=chance(2, 0.25),
     )

@@ -206,3 +206,15 @@ def test_a_lock_that_was_admitted_anew_is_put_right_at_once(world: Building) -> 
     assert world.rules == []
     world.wait(MIN)
     assert world.rules == ["UNAVAILABLE"]
+
+
+# ── batteries ───────────────────────────────────────────────────────────────────────────
+
+
+def test_a_lock_that_stores_nothing_is_given_a_pause(world: Building) -> None:
+    for number in range(40):
+        world.judge.asked(START + number * 30 * S, DOOR, 1)
+    assert world.rules == []
+    for number in range(26):
+        world.judge.asked(START + HOUR + number * 10 * S, DOOR, 1)
+    assert world.rules == ["BUDGET"]

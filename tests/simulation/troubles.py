@@ -74,6 +74,7 @@ class Troubles:
             (swarm.dark_per_h, self._dark),
             (swarm.keyed_per_h, self._key_in),
             (swarm.rejoins_per_h, self._rejoin),
+            (swarm.worn_per_h, self._wear),
         ):
             if rate:
                 self._spawn(self._by_itself(rate, mishap))
@@ -217,6 +218,13 @@ class Troubles:
             self._world.range_changed(door)
             await asyncio.sleep(rng.uniform(60, 900))
             await self._world.admit(door)
+
+    async def _wear(self, rng: Random) -> None:
+        """A lock says yes to every code and stores none, until somebody sees to it."""
+        door = rng.choice(self._world.doors)
+        armed = door.faults.arm(fault=Fault.NOT_APPLIED, on=WRITES, rate=1.0, count=None)
+        await asyncio.sleep(rng.uniform(600, 3600))
+        door.faults.disarm(armed.number)
 
     # ── power, time, disk ───────────────────────────────────────────────────────────────
 

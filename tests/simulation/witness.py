@@ -80,6 +80,8 @@ class Witness:
         self._linked_at: int | None = None
         """Since when this life of the gateway has a link without trouble."""
         self._foreign = False
+        self._writes: dict[str, int] = {}
+        """By address: how many writes of those that reached the lock were counted."""
         self._clocks: dict[str, float] = {}
         """By address: how wrong the lock's clock was when it was last looked at, in seconds."""
         self.device_of: dict[str, str] = {}
@@ -158,7 +160,16 @@ class Witness:
         for door in doors:
             if door.address in self.device_of:
                 self._look_at_clock(door)
+                self._count_writes(door)
                 self.judge.inspect(self._now(), self.device(door), door.opens)
+
+    def _count_writes(self, door: SimDoor) -> None:
+        """Also those of which the lock stored nothing."""
+        known = self._writes.get(door.address, 0)
+        self._writes[door.address] = len(door.writes)
+        for write in door.writes[known:]:
+            if write.command == "set_pin_code" and write.slot is not None:
+                self.judge.asked(round(write.at * 1000), self.device(door), write.slot)
 
     def _look_at_clock(self, door: SimDoor) -> None:
         """Nobody but the gateway sets one; losing its time with everything else is no setting."""

@@ -6,7 +6,7 @@ the gateway's back, which excuses what doors do until the gateway can have found
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tests.simulation.judging.promise import Figures, Lock, Promise
 
 DAY_MS: Final = 86_400_000
+ROW_MS: Final = 600_000
 
 ERASED: Final = frozenset({"clear_by_hand", "foreign_erase", "factory_reset", "deleted-later"})
 """Ways in which a code goes."""
@@ -77,6 +78,7 @@ class Memory:
         self._locks: dict[str, _Lock] = {}
         self._of_code: Counter[tuple[str, str, int]] = Counter()
         self._schedules: Counter[tuple[str, str, int]] = Counter()
+        self._tries: dict[tuple[str, int], deque[int]] = {}
         self._of_lock: Counter[tuple[str, int]] = Counter()
 
     def lock(self, device_id: str) -> _Lock:
@@ -167,6 +169,17 @@ class Memory:
             who = ",".join(self._owners(device_id, digits)) or None
             self._violate(at, "BUDGET", device_id, who, f"{what} {most + 1} times in one day")
         return counter[key]
+
+    def asked(self, at: int, device_id: str, slot: int) -> None:
+        """The lock was asked to store a code there, whether it did or not."""
+        tries = self._tries.setdefault((device_id, slot), deque())
+        tries.append(at)
+        while at - tries[0] > ROW_MS:
+            tries.popleft()
+        if len(tries) == self._promise.tries_in_a_row + 1:
+            words = f"slot {slot} was written {len(tries)} times in ten minutes"
+            self._violate(at, "BUDGET", device_id, None, words)
+            tries.clear()
 
     def _wear(self, at: int, device_id: str) -> None:
         self._figures.writes += 1

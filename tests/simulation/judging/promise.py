@@ -49,6 +49,9 @@ class Promise:
     """How far ahead a code may lie on a lock that keeps windows itself."""
     writes_per_day: int = 10
     """Identical writes of a code whose window is not open, and of its schedules, for each lock."""
+    tries_in_a_row: int = 25
+    """Of writing one slot, within ten minutes: whoever comes to the door wakes the lock, and each
+    start of the gateway begins anew."""
     battery_writes_per_day: int | None = None
     """All writes to one battery lock; None: not judged."""
     commit_ms: int = 5_000
