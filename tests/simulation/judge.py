@@ -158,8 +158,10 @@ class Judge:
         somebody put into the slot, or what the gateway wanted there and did not get."""
         self._pass(at)
         self._watch.lock(device_id)
-        if how in UNAPPLIED and self._watch.locks[device_id].reads_back:
-            # What is read back is found out at once: no more than trouble with the radio.
+        shows = self._watch.locks[device_id].reads_back or digits is None
+        if how in UNAPPLIED and shows:
+            # What is read back is found out at once, and so is a slot that stays empty: no more
+            # than trouble with the radio.
             self.radio(at, device_id, False)
             self.radio(at, device_id, True)
         else:
