@@ -87,13 +87,28 @@ def _table(document: Document, everything: bool) -> RenderableType:
             "" if battery is None else f"{battery} %",
             _standing(item),
         )
+    notes = [f"{hint}." for hint in dict.fromkeys(_hint(item) for item in shown) if hint]
+    if others:
+        notes.append(f"{others} other Bluetooth devices in range; --all shows them.")
     if not shown:
-        return "nothing in range that this gateway speaks to" + _others(others)
-    return Group(table, _others(others).strip()) if others else table
+        return Group("Nothing in range that this gateway speaks to.", *notes)
+    return Group(table, *notes)
 
 
-def _others(count: int) -> str:
-    return f"\n{count} other Bluetooth devices in range; --all shows them" if count else ""
+def _hint(item: Document) -> str:
+    """What comes next at a device that is not ours, said once for all that need it."""
+    if item["device_id"] or not item["hint"]:
+        return ""
+    return f"{item['model']}, {_STANDING[item['ownership']]}: {item['hint']}"
+
+
+_STANDING = {
+    "claimable": "can be claimed",
+    "claimed": "somebody's",
+    "needs_key": "needs its vendor's key",
+    "unknown": "may be claimed",
+    None: "not spoken here",
+}
 
 
 def _grade(rssi_dbm: int) -> str:
@@ -107,15 +122,7 @@ def _grade(rssi_dbm: int) -> str:
 def _standing(item: Document) -> str:
     if item["device_id"]:
         return f"ours: {item['device_name']}"
-    words = {
-        "claimable": "can be claimed",
-        "claimed": "belongs to somebody",
-        "needs_key": "needs a key from its vendor",
-        "unknown": "may be claimed",
-        None: "not spoken by this gateway",
-    }
-    text = words[item["ownership"]]
-    return f"{text}: {item['hint']}" if item["hint"] else text
+    return _STANDING[item["ownership"]]
 
 
 def pair(

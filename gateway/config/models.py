@@ -221,7 +221,7 @@ class BluetoothSection(Section):
     )
     backend: str | None = Field(
         default=None,
-        pattern=r"^[a-z_][a-z0-9_.]*:[a-z_][a-z0-9_]*$",
+        pattern=r"^[a-z_][a-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$",
         description="For rehearsals with simulated locks only: what carries Bluetooth instead.",
     )
 

@@ -162,6 +162,15 @@ class CredentialStore(Protocol):
 
 
 @runtime_checkable
+class Inventory(Protocol):
+    """Tells of all its codes at once, so that its slots need not be asked one by one."""
+
+    async def read_slots(self, *, deadline_s: float) -> Sequence[SlotReading]:
+        """Every slot that is taken; all others are available."""
+        ...
+
+
+@runtime_checkable
 class Latch(Protocol):
     """Can be operated. Momentary: never repeated by anyone below this line."""
 

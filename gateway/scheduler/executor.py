@@ -30,7 +30,16 @@ from gateway.domain.actions import (
 )
 from gateway.domain.devices import Device, Evidence
 from gateway.domain.ids import GrantId
-from gateway.drivers.api import ClockKeeper, CredentialStore, Driver, EventLog, WriteResult
+from gateway.drivers.api import (
+    ClockKeeper,
+    CredentialStore,
+    Driver,
+    EventLog,
+    Inventory,
+    SlotReading,
+    SlotUse,
+    WriteResult,
+)
 from gateway.errors import (
     DeviceRefused,
     GatewayError,
@@ -59,7 +68,7 @@ if TYPE_CHECKING:
     from gateway.domain.ids import DeviceId
     from gateway.domain.instant import Instant
     from gateway.domain.secret import DigitsFacts
-    from gateway.drivers.api import LogRead, SlotReading
+    from gateway.drivers.api import LogRead
     from gateway.kit.clock import Clock
     from gateway.radios.arbiter import Arbiter
     from gateway.store.database import Store
@@ -289,8 +298,28 @@ class Executor:
                 return await driver.erase(slot, deadline_s=deadline_s)
             case Adopt():
                 raise LocalProtocolError("adopting needs no conversation")
+            case ReadSlot(slot, None) if isinstance(driver, Inventory):
+                return await self._take_stock(order, driver, slot, deadline_s)
             case ReadSlot(slot):
                 return await self._read(order, driver, slot, deadline_s)
+
+    async def _take_stock(
+        self, order: Order, driver: Inventory, asked: int, deadline_s: float
+    ) -> WriteResult:
+        """One answer tells of every slot: take down the one asked for, and all that are not ours."""
+        taken = {r.slot: r for r in await driver.read_slots(deadline_s=deadline_s)}
+        limits = order.device.capabilities.codes
+        now, record = self._clock.now(), self._record(order)
+
+        def write(tx: Tx) -> None:
+            held = {slot.number: slot for slot in tx.all(reported.slots_for(record.device_id))}
+            for number in sorted({asked, *taken, *range(1, (limits.slots if limits else 0) + 1)}):
+                if number == asked or number not in held or held[number].owner is None:
+                    told = taken.get(number, SlotReading(number, SlotUse.AVAILABLE))
+                    record.reading(tx, order, told, now)
+
+        await self._store.submit(write)
+        return READ
 
     async def _read(
         self, order: Order, driver: CredentialStore, slot: int, deadline_s: float
