@@ -306,7 +306,7 @@ class Executor:
     async def _take_stock(
         self, order: Order, driver: Inventory, asked: int, deadline_s: float
     ) -> WriteResult:
-        """One answer tells of every slot: take down the one asked for, and all that are not ours."""
+        """One answer tells of every slot: note the one asked for, and all that are not ours."""
         taken = {r.slot: r for r in await driver.read_slots(deadline_s=deadline_s)}
         limits = order.device.capabilities.codes
         now, record = self._clock.now(), self._record(order)
