@@ -166,8 +166,8 @@ class TestTalking:
 
 class TestLinks:
     async def test_five_at_once_and_the_scan_goes_on(self, tmp_path: Path) -> None:
-        locks = [Parrot(number) for number in range(5)]
-        passers_by = [Parrot(number, interval_s=0.1) for number in range(10, 50)]
+        locks = [Parrot(number, interval_s=0.2) for number in range(5)]
+        passers_by = [Parrot(number, interval_s=0.5) for number in range(10, 50)]
         together = asyncio.Barrier(5)
 
         async def visit(home: House, lock: Parrot) -> bytes:
