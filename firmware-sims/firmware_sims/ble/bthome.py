@@ -209,6 +209,7 @@ class BtHomeSensor:
             "measure": self._advertise,
             "set": self._set_reading,
             "replace_battery": self._replace_battery,
+            "rewind": self._rewind,
         }
 
     def _set_reading(
@@ -223,10 +224,15 @@ class BtHomeSensor:
         self._set(**{key: value for key, value in given.items() if value is not None})
 
     def _replace_battery(self) -> None:
-        """It starts anew: what is encrypted counts from 1 again, and looks like a replay."""
+        """It starts anew: what is encrypted counts from 1 again."""
         self._counter = self._packet_id = 0
         self._last = None
         self._set(battery_percent=100)
+
+    def _rewind(self, counter: int) -> None:
+        """Say the next word under a counter that is past, as somebody who replays it does."""
+        self._counter = counter - 1
+        self._advertise()
 
     def state(self) -> dict[str, Any]:
         settings = self._settings

@@ -127,6 +127,9 @@ def parse_device(entry: Mapping[str, Any]) -> BleSpec:
     ):
         if type(entry.get(key, default)) is not kind:
             raise BleSpecError(f"{where}: {key} must be {kind.__name__}, got {entry[key]!r}")
+    mtu = entry.get("mtu", 247)
+    if not 23 <= mtu <= 517:
+        raise BleSpecError(f"{where}: mtu must be between 23 and 517, got {mtu}")
     address = str(entry.get("address", "")).upper()
     if not _ADDRESS.fullmatch(address):
         raise BleSpecError(f"{where}: address must be AA:BB:CC:DD:EE:FF, got {address!r}")
@@ -143,7 +146,7 @@ def parse_device(entry: Mapping[str, Any]) -> BleSpec:
         timezone=timezone,
         rssi_dbm=entry.get("rssi_dbm", USUAL_RSSI_DBM),
         in_range=entry.get("in_range", True),
-        mtu=entry.get("mtu", 247),
+        mtu=mtu,
         settings=entry.get("settings", {}),
         faults=tuple(entry.get("fault", ())),
     )

@@ -27,7 +27,10 @@ def test_the_example_world_is_usable() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"nodes": []}, "the world has no 'nodes'; known: adapter, air, ble, ble_air, ezsp, node, seed"),
+        (
+            {"nodes": []},
+            "the world has no 'nodes'; known: adapter, air, ble, ble_air, ezsp, node, seed",
+        ),
         ({"node": [{}]}, "lacks its name"),
         ({"node": [{**NODE, "colour": "red"}]}, "node 'front' has no 'colour'"),
         ({"node": [{"name": "front", "ieee": "1"}]}, "node 'front' lacks 'profile'"),
