@@ -218,6 +218,16 @@ def test_list_has_every_kind() -> None:
     ]
 
 
+def test_a_list_that_ends_with_an_empty_page_as_captured() -> None:
+    # kind3r/ttlock-sdk-js, "Bad CRC quest": 0017 00b4 14 01 06 "123456" 06 "123456" 0001010000,
+    # asked again: 0000. The next sequence counts slots in another way there.
+    phone = manager(Bench("ttlock-keypad"))
+    phone.do(0x03, add_code("123456", 1, FOREVER))
+    data = phone.do(0x07, bytes(2))
+    assert data.hex() == "00170001140106313233343536063132333435360001010000"
+    assert phone.do(0x07, data[2:4]) == bytes(2)
+
+
 def test_list_comes_in_pages() -> None:
     phone = manager(Bench())
     codes = [f"{100000 + number}" for number in range(40)]

@@ -6,7 +6,7 @@ import pytest
 
 from firmware_sims.ble.peripheral import AttError
 from firmware_sims.ble.ttlock.advert import DORMANT, NEW_RECORDS, SETTING_MODE, TOUCHED, UNLOCKED
-from firmware_sims.ble.ttlock.frames import FACTORY_KEY, Frame, Version, encrypt
+from firmware_sims.ble.ttlock.frames import FACTORY_KEY, Frame, Version, crc8, encrypt, maxim
 from firmware_sims.ble.ttlock.peripheral import BATTERY, NOTIFY, WRITE
 from firmware_sims.firmware.model import BoltState
 from tests.unit.sims.ttlock_bench import (
@@ -395,6 +395,22 @@ def test_clock_drifts_and_starts_at_its_epoch_after_a_power_cut() -> None:
 def test_features_are_two_words_with_the_low_bits_first() -> None:
     bench = Bench(features=[0, 1, 4, 34])
     assert Phone(bench).do(0x01) == bytes.fromhex("640000001300000004")
+
+
+def test_an_old_model_sends_one_word_of_features() -> None:
+    # kind3r/hass-addons #34
+    assert Phone(Bench("ttlock-keypad")).do(0x01) == bytes.fromhex("640004f1f1")
+
+
+def test_a_strict_model_wants_the_vendors_checksum() -> None:
+    payload = encrypt(b"\x03\x01" + bytes([6]) + b"482913", KEY)
+    raw = Frame(Version(), 0x03, payload).encode()
+    assert crc8(raw[:-3]) != maxim(raw[:-3])  # such a frame
+    by_the_book = raw[:-3] + bytes([maxim(raw[:-3])]) + raw[-2:]
+    for strict, error in ((False, 0x12), (True, 0x01)):
+        phone = Phone(Bench(strict_crc=strict))
+        phone.write(by_the_book)
+        assert phone.heard[-1].error == error
 
 
 def test_what_the_model_cannot_do_is_an_invalid_command() -> None:

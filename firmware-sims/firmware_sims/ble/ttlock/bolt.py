@@ -94,11 +94,11 @@ def _features(core: Core, _reader: Reader) -> bytes:
     """The "special value" is nothing but bits 0 to 31; bits 32 to 63 follow it.
 
     So the captured `64 35CCF5F7 800C2D44` reads as passcodes, cards, auto-lock …, and 34, 38, 40,
-    42. domodom30/ttlock-sdk-js, DeviceFeaturesCommand, reads it so, and the cloud's featureValue is
-    the same words, the last one first.
+    42. domodom30/ttlock-sdk-js, DeviceFeaturesCommand, reads it so; an old lock sends one word
+    (kind3r/hass-addons #34), others three or four (#41); the cloud's featureValue is the same
+    words, the last one first (jbergler/hass-ttlock #42).
     """
-    low, high = core.facts.feature_words
-    return u8(core.battery) + u32(low) + u32(high)
+    return u8(core.battery) + b"".join(u32(word) for word in core.facts.feature_words)
 
 
 def _device_info(core: Core, reader: Reader) -> bytes:

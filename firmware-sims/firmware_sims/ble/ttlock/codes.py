@@ -232,7 +232,11 @@ def _list(core: Core, reader: Reader) -> bytes:
     records, following = page(
         [_record(core, slot) for slot in slots], first, core.facts.list_page_bytes
     )
-    return u16(2 + len(records)) + u16(following) + records if records else u16(0)
+    if not records:
+        return u16(0)
+    if following == END_OF_LIST and not core.facts.list_ends_with_ffff:
+        following = len(slots)
+    return u16(2 + len(records)) + u16(following) + records
 
 
 # ---- the codes that are not a guest's

@@ -55,6 +55,7 @@ class Facts:
     variant: str = "b000f4f95365"
     """Six bytes of the advertisement that nobody has explained, hex."""
     features: tuple[int, ...] = tuple(Feature)
+    feature_words_sent: int = 2
     hardware: str = "1.3"
     made: str = "20240517"
     idle_disconnect_s: float = 5.0
@@ -63,6 +64,9 @@ class Facts:
     keypad_awake_s: float = 10.0
     refuses_when_dormant: bool = False
     wrong_crc: bool = False
+    strict_crc: bool = False
+    """True: a request must have the checksum of the vendor's app. Assumed to be unusual: kind3r's
+    client, which computes another, gets on with its locks."""
     management_needs_login: bool = True
     """False: whoever has the key may manage, as roquerodrigo/ttlock-ble takes for granted."""
     log_records: int = 500
@@ -72,6 +76,8 @@ class Facts:
     logs_auto_lock: bool = False
     logs_code_changes: bool = True
     list_page_bytes: int = 120
+    list_ends_with_ffff: bool = True
+    """False: the list ends with an empty page, as a capture in kind3r's "Bad CRC quest" does."""
     auto_lock_min_s: int = 5
     auto_lock_max_s: int = 900
     finger_touches: int = 4
@@ -118,7 +124,7 @@ class Facts:
         return feature in self.features
 
     @property
-    def feature_words(self) -> tuple[int, int]:
-        """Bits 0 to 31, which are also the "special value", and bits 32 to 63."""
+    def feature_words(self) -> list[int]:
+        """Bits 0 to 31, which are also the "special value", then bits 32 to 63 and so on."""
         bits = sum(1 << bit for bit in self.features)
-        return bits & 0xFFFFFFFF, bits >> 32
+        return [bits >> 32 * word & 0xFFFFFFFF for word in range(self.feature_words_sent)]

@@ -238,7 +238,7 @@ class TTLockPeripheral:
             self._send(plaintext, key, name=name, slot=slot)
 
         try:
-            frame = Frame.decode(raw)
+            frame = Frame.decode(raw, strict=self._core.facts.strict_crc)
         except BadFrame:
             respond(refusal(opcode, Error.CRC))
             return
