@@ -6,13 +6,13 @@ Every test compares with what the simulated device counted and received.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from bleak.exc import BleakDBusError
 from structlog.testing import capture_logs
 
-from firmware_sims.ble.bleak_backend import Backend
+from firmware_sims.ble.bleak_backend import Backend, Client, Scanner
 from firmware_sims.ble.spec import BleAirSpec
 from gateway.domain.instant import ClockTrust, Instant
 from gateway.errors import (
@@ -43,6 +43,7 @@ from tests.contracts.ble_air import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from gateway.radios.gatt import GattLink
@@ -80,6 +81,40 @@ class TestHearing:
             assert last.service_uuids == (SERVICE,)
             assert last.adapter == home.adapters[0]
             assert home.radio.history(address(7).lower())[-1].adapter == home.adapters[0]
+
+    async def test_the_end_of_our_own_link_is_no_advertisement(self, tmp_path: Path) -> None:
+        """bleak on BlueZ calls back with what was said before when a device's state changes."""
+        parrot = Parrot(1)
+
+        class Chatty(Scanner):
+            async def start(self) -> None:
+                scanners.append(self)
+                await super().start()
+
+        class Ending(Client):
+            async def disconnect(self) -> None:
+                parrot.advertising = None
+                device, data = scanners[-1].seen_devices[address(1)]
+                scanners[-1].call_detection_callbacks(device, data._replace(rssi=-1))
+                repeated.append(device)
+                await super().disconnect()
+
+        class LikeBlueZ(Backend):
+            def scanner(self, adapter: str) -> Mapping[str, Any]:
+                return {**super().scanner(adapter), "backend": Chatty}
+
+            def client(self, adapter: str) -> Mapping[str, Any]:
+                return {**super().client(adapter), "backend": Ending}
+
+        scanners: list[Scanner] = []
+        repeated: list[object] = []
+        async with house(tmp_path, parrot, backend=LikeBlueZ()) as home:
+            async with home.radio.connect(address(1), deadline_s=5):
+                pass
+            await parrot.until(lambda: parrot.line is None)
+            assert repeated
+            assert all(sample.rssi_dbm != -1 for sample in home.radio.history(address(1)))
+            assert all(event.rssi_dbm != -1 for event in home.events if isinstance(event, Heard))
 
     async def test_strangers_are_seen_and_not_told_of(self, tmp_path: Path) -> None:
         async with house(tmp_path, Parrot(1), watch=False) as home:

@@ -249,6 +249,10 @@ class Adapter:
             self._ears.link_ended(link.address, self._clock.monotonic() - since)
 
     def _advertised(self, device: BLEDevice, data: AdvertisementData) -> None:
+        if device.address.upper() in self._links:
+            # bleak takes every change of a device in BlueZ for an advertisement, the end of our own
+            # link as well, and repeats what it said before that.
+            return
         self._alive()
         at = self._clock.monotonic()
         self._ears.heard(advertisement_of(device, data, self.name, at), device)

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds. `silence_s`: devices advertise every few seconds; ninety is nobody's interval."""
+    """Seconds. `silence_s`: devices advertise every few seconds; ninety is nobody's interval.
+
+    `openings`: without a sign of life before the first reset; the first one, and one scan anew.
+    """
 
     silence_s: float = 90.0
+    openings: int = 2
     first_reset_apart_s: float = 60.0
     longest_reset_apart_s: float = 3600.0
-
-
-_RESTARTS = 2
-"""Openings without a sign of life before the first reset: the first one, and one scan anew."""
 
 
 class Watchdog:
@@ -63,7 +63,7 @@ class Watchdog:
     def should_reset(self, now: float) -> bool:
         """Asked once at each opening: whether it is to be reset before."""
         self._openings += 1
-        if self._openings <= _RESTARTS:
+        if self._openings <= self._patience.openings:
             return False
         apart = min(
             self._patience.first_reset_apart_s * 2.0 ** min(self._resets, 30),
