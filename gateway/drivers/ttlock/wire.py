@@ -103,11 +103,21 @@ class Frame:
     crc_right: bool = True
 
 
+_ODD_ENTRY: Final = 0x21
+
+
 def crc8(data: bytes) -> int:
-    """CRC-8/MAXIM: polynomial 0x31 reflected, initial value 0, no final XOR."""
+    """CRC-8/MAXIM (0x31 reflected, from 0) by the vendor's table, whose entry 0x21 is 7 and not 7D.
+
+    Sources: kind3r/ttlock-sdk-js, issue #22; roquerodrigo/ttlock-ble, crypto.py. Captured answers
+    that looked wrong ("Bad CRC quest") are right by it.
+    """
     crc = 0
     for byte in data:
         crc ^= byte
+        if crc == _ODD_ENTRY:
+            crc = 0x07
+            continue
         for _ in range(8):
             crc = crc >> 1 ^ (0x8C if crc & 1 else 0)
     return crc
