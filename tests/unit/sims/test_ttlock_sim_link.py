@@ -399,7 +399,16 @@ def test_features_are_two_words_with_the_low_bits_first() -> None:
 
 def test_an_old_model_sends_one_word_of_features() -> None:
     # kind3r/hass-addons #34
-    assert Phone(Bench("ttlock-keypad")).do(0x01) == bytes.fromhex("640004f1f1")
+    bench = Bench("ttlock-keypad", features=[0, 4, 5, 6, 7, 8, 12, 13, 14, 15, 18])
+    assert Phone(bench).do(0x01) == bytes.fromhex("640004f1f1")
+
+
+def test_a_new_model_sends_four() -> None:
+    # kind3r/hass-addons #41, with the features that its author was shown
+    low = [0, 4, 5, 6, 7, 8, 10, 12, 13, 14, 15, 18, 22, 23, 24, 28, 29, 30]
+    bench = Bench(features=[*low, 36, 40, 42], feature_words_sent=4)
+    captured = bytes.fromhex("64 71c4f5f1 00000510 00000000 00000000")
+    assert Phone(bench).do(0x01) == captured
 
 
 def test_a_strict_model_wants_the_vendors_checksum() -> None:
