@@ -224,6 +224,10 @@ class GattAir:
                 device.connected(link)
                 return link
 
+    async def pass_time(self, seconds: float) -> None:
+        """Let the loop's time go on: at once where it is virtual."""
+        await _pass(seconds)
+
     # ── between the two ─────────────────────────────────────────────────────────────────────
 
     def delay(self) -> float:
@@ -252,6 +256,8 @@ class _Link:
         self._subscribed: set[str] = set()
         self._received: deque[tuple[str, bytes]] = deque()
         self._news = asyncio.Event()
+        self._down: deque[tuple[str, bytes]] = deque()
+        self._up: deque[tuple[str, bytes]] = deque()
         self._down_free_at = 0.0
         self._up_free_at = 0.0
 
@@ -277,15 +283,18 @@ class _Link:
             return
         # In order: none overtakes the one before it.
         self._up_free_at = max(self._up_free_at, self._loop.time() + air.delay())
-        self._loop.call_at(self._up_free_at, self._take, characteristic, bytes(data))
+        self._up.append((characteristic, bytes(data)))
+        self._loop.call_at(self._up_free_at, self._take)
 
     def disconnect(self) -> None:
         # Not within the device's own call: it may still be about to say something.
         self._loop.call_soon(self.break_off)
 
-    def _take(self, characteristic: str, data: bytes) -> None:
+    def _take(self) -> None:
+        """The oldest on its way: timers of one moment run in any order."""
+        packet = self._up.popleft()
         if self._open:
-            self._received.append((characteristic, data))
+            self._received.append(packet)
             self._news.set()
 
     def break_off(self) -> None:
@@ -312,7 +321,8 @@ class _Link:
         wait_s = self._down_free_at - self._loop.time()
         if not response:
             if not lost:
-                self._loop.call_at(self._down_free_at, self._deliver, characteristic, bytes(data))
+                self._down.append((characteristic, bytes(data)))
+                self._loop.call_at(self._down_free_at, self._arrive)
             await _pass(0.0)
             return
         if lost or wait_s > deadline_s:
@@ -324,6 +334,9 @@ class _Link:
             raise Unreachable(f"could not write to {self.address}: {refused}")
         if not self._open:
             raise OutcomeUnknown(f"could not write to {self.address}: the link broke")
+
+    def _arrive(self) -> None:
+        self._deliver(*self._down.popleft())
 
     def _deliver(self, characteristic: str, data: bytes) -> AttError | None:
         if not self._open:
