@@ -38,6 +38,8 @@ class Bookings:
     live: dict[str, Json] = field(default_factory=dict)
     digits: list[str] = field(default_factory=list)
     number: int = 0
+    urgent: float = 0.3
+    """Of revocations: by command first."""
 
     def book(self) -> None:
         """A new credential on one door or on several."""
@@ -68,13 +70,10 @@ class Bookings:
         )[0]:
             case "revoke":
                 del self.live[name]
-                self.cloud.revoke(name, urgent=self.rng.random() < 0.3)
+                self.cloud.revoke(name, urgent=self.rng.random() < self.urgent)
                 return
             case "revoke_one" if len(credential["devices"]) > 1:
-                door = self.rng.choice(credential["devices"])
-                left = [other for other in credential["devices"] if other != door]
-                self.live[name] = credential | {"devices": left}
-                self.cloud.revoke(name, door)
+                self._leave(name, self.rng)
                 return
             case "window":
                 credential["window"] = self._window()
@@ -88,6 +87,25 @@ class Bookings:
                 doors = self.rng.sample(self.devices, self.rng.randint(1, len(self.devices)))
                 credential["devices"] = doors
         self._put(credential)
+
+    def recode(self, rng: Random) -> None:
+        """Somebody forgot a code, or told it to others, and is given another."""
+        if self.live:
+            credential = dict(self.live[rng.choice(list(self.live))])
+            self._put(credential | {"secret": {"digits": self._digits()}})
+
+    def leave(self, rng: Random) -> None:
+        """Somebody changes rooms, and keeps the other doors."""
+        several = [name for name, known in self.live.items() if len(known["devices"]) > 1]
+        if several:
+            self._leave(rng.choice(several), rng)
+
+    def _leave(self, name: str, rng: Random) -> None:
+        credential = self.live[name]
+        door = rng.choice(credential["devices"])
+        left = [other for other in credential["devices"] if other != door]
+        self.live[name] = credential | {"devices": left}
+        self.cloud.revoke(name, door)
 
     def _put(self, credential: Json) -> None:
         credential.pop("version", None)

@@ -12,6 +12,7 @@ order is kept unless `reorder` breaks it. Message expiry is not simulated: it on
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
     Note = Callable[..., None]  # note(kind, **facts): one line of the trace
 
+
+KEPT_BY_BRIDGE: Final = 40
+"""The last messages downwards, which `replay` may hand over once more."""
 
 _NEXT: Final = 1e-6
 """Seconds between two messages that may not overtake one another: timers of one moment may."""
@@ -76,6 +80,7 @@ class SimBroker(Weather):
         self._heard: Callable[[str, bytes], None] | None = None
         self._generation = 0
         self._last_down = 0.0
+        self._sent: deque[tuple[str, bytes]] = deque(maxlen=KEPT_BY_BRIDGE)
 
     # -------------------------------------------------------------------------- the swarm's knobs
 
@@ -286,6 +291,8 @@ class SimBroker(Weather):
         """The cloud publishes."""
         if retain:
             self._retained[topic] = payload
+        else:
+            self._sent.append((topic, payload))
         draw = self._rng.random
         if self.loss_down and draw() < self.loss_down:
             self._trouble("lost_down")
@@ -296,6 +303,14 @@ class SimBroker(Weather):
         if late:
             self._trouble("late_down")
         self._downward(topic, payload, retained=retain, late=late)
+
+    def replay(self, ago: int, count: int) -> None:
+        """A bridge between cloud and site forgot what was acknowledged to it: from `ago` messages
+        back, some that went down are handed over once more, lost ones too."""
+        again = list(self._sent)[-ago:][:count]
+        self._note("broker.replay", count=len(again))
+        for topic, payload in again:
+            self._downward(topic, payload)
 
     def _downward(
         self, topic: str, payload: bytes, *, retained: bool = False, late: bool = False

@@ -47,6 +47,8 @@ class SimCloud(Publisher):
         """The authenticated time for an answer to this hello (`ack.time`)."""
         self.on_message: Callable[[str, Json], None] = lambda leaf, message: None
         """Told of every message, after it was recorded."""
+        self.buried_s = 300.0
+        """The longest time until the schedule itself says what a command revoked."""
         self._asked_at = -1e9
         self._ack_due = False
         self._on: dict[str, Callable[[Json], None]] = {
@@ -92,7 +94,7 @@ class SimCloud(Publisher):
     def revoke(
         self, credential_id: str, device_id: str | None = None, *, urgent: bool = False
     ) -> None:
-        """By a tombstone. `urgent`: by command at once, the tombstone at once or minutes later."""
+        """By a tombstone. `urgent`: by command at once, the tombstone at once or later."""
         stone = {"credential_id": credential_id}
         if device_id is not None:
             stone["device_id"] = device_id
@@ -103,7 +105,7 @@ class SimCloud(Publisher):
         version = self.wanted.credentials.get(credential_id, {}).get("version")
         meant = {} if version is None else {"version": version}
         self.command("revoke", credential_id=credential_id, **meant)
-        later = self._rng.choice((0.0, self._rng.uniform(1.0, 300.0)))
+        later = self._rng.choice((0.0, self._rng.uniform(1.0, self.buried_s)))
         self._loop.call_later(later, self._bury, stone, version)
 
     def suspend(self, credential_id: str, suspended: bool) -> int:

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 GATEWAY_ID = "gw"
 KEY = b"simulated key of thirty-two byte"[:32]
 CONVERSATIONS = 16
+KEPT = Kept(30, 200_000)
 KID = "cloud"
 CLOUD_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 """With which a cloud signs the time."""
@@ -75,6 +76,7 @@ class Site:
     air: Air
     broker: SimBroker
     seed: int
+    kept: Kept = KEPT
 
 
 class Life:
@@ -170,7 +172,7 @@ class Life:
         supervisor.add("scheduler", scheduler.run)
         supervisor.add(self.radio.name, self.radio.run, OnEnd.RESTART)
         supervisor.add("cloud", link.run, OnEnd.RESTART)
-        keeping = Housekeeper(store, clock, site.folder, Kept(30, 200_000), site.disk.usage)
+        keeping = Housekeeper(store, clock, site.folder, self._site.kept, site.disk.usage)
         supervisor.add("housekeeping", keeping.run, OnEnd.RESTART)
         return supervisor
 

@@ -72,6 +72,8 @@ class Commander(Records):
         """Every command ever sent, by id."""
         self.say_again = True
         """Whether a command without an answer is repeated."""
+        self.on_command: Callable[[Json, float], None] = lambda command, late_s: None
+        """Told of every command, and in how many seconds it will leave for the first time."""
         self.topics = Topics(gateway_id)
         self._away = False
         self._broker = broker
@@ -101,6 +103,7 @@ class Commander(Records):
         payload = encode(command)
         self._asked[command_id] = _Asked(payload, self._loop.time() + late_s)
         self._later(late_s, payload)
+        self.on_command(command, late_s)
         for _ in range(copies - 1):
             self._later(late_s + self._rng.uniform(0.0, 30.0), payload)
         return command_id

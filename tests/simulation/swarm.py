@@ -113,6 +113,20 @@ class Swarm:
     rejoins_per_h: float
     worn_per_h: float
     """A lock acknowledges codes and stores none, for a while."""
+    replays_per_h: float
+    cut_at_command: float
+    impatient: bool
+    """Whether whoever opens from afar presses the button again."""
+    buried_s: float
+    """The longest time from a revocation by command to the schedule that says so; 0: minutes."""
+    blamed: bool
+    """Whether the gateway is turned off and on again because the cloud is not there."""
+    own_duplicates: bool
+    """Locks that hide their digits call those in their own slot duplicates."""
+    moves_per_h: float
+    recodes_per_h: float
+    short_memory: bool
+    """What the cloud has is not kept."""
 
     def without(self, troubles: Sequence[str]) -> Swarm:
         """The same world, spared these. ValueError for one that does not exist."""
@@ -209,4 +223,13 @@ def draw(rng: Random) -> Swarm:
         keyed_per_h=chance(6, 0.4),
         rejoins_per_h=chance(3, 0.3),
         worn_per_h=chance(2, 0.25),
+        replays_per_h=chance(12, 0.3),
+        cut_at_command=min(1.0, chance(4.0, 0.3)),
+        impatient=rng.random() < 0.4,
+        buried_s=chance(3600.0, 0.4),
+        blamed=rng.random() < 0.5,
+        own_duplicates=rng.random() < 0.5,
+        moves_per_h=chance(20, 0.4),
+        recodes_per_h=chance(40, 0.4),
+        short_memory=rng.random() < 0.5,
     )

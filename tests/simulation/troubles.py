@@ -7,9 +7,11 @@ gateway should make of it (`judge`).
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from firmware_sims.faults import Fault
+from gateway.housekeeping import Kept
+from tests.simulation.broker import KEPT_BY_BRIDGE
 from tests.simulation.disk import Cut
 from tests.simulation.life import Ending
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 HOUR = 3600.0
+FORGETFUL = Kept(0, 2)
+"""A month of a small site in the hours of a world: what the cloud has goes at the next look."""
 WRITES = "set_pin_code"
 ALL_WRITES = "set_*"
 SPARED_SLOTS = 3
@@ -37,6 +41,7 @@ class Troubles:
         self._rng = source("troubles")
         self._source = source
         self._tasks: list[asyncio.Task[None]] = []
+        self._hurried = False
 
     def begin(self) -> None:
         swarm, world = self._swarm, self._world
@@ -67,6 +72,9 @@ class Troubles:
             (swarm.ntp_lies_per_h, self._ntp_lies),
             (swarm.steps_per_h, self._step),
             (swarm.disk_full_per_h, self._disk_full),
+            (swarm.replays_per_h, self._replay),
+            (swarm.moves_per_h, self._move),
+            (swarm.recodes_per_h, self._recode),
         ):
             if rate:
                 self._spawn(self._often(rate, act))
@@ -78,12 +86,18 @@ class Troubles:
         ):
             if rate:
                 self._spawn(self._by_itself(rate, mishap))
+        if swarm.short_memory:
+            world.site.kept = FORGETFUL
+        if swarm.buried_s:
+            world.cloud.buried_s = swarm.buried_s
+        world.cloud.on_command = self._commanded
 
     def heal(self) -> None:
         """Everything works from now on; what was damaged stays damaged."""
         for task in self._tasks:
             task.cancel()
         world = self._world
+        world.cloud.on_command = lambda _command, _late_s: None
         broker, air, machine = world.broker, world.air, world.machine
         broker.loss_up = broker.loss_down = broker.duplicate = broker.reorder = 0.0
         broker.half_open = 0.0
@@ -139,7 +153,14 @@ class Troubles:
     async def _outage(self) -> None:
         broker = self._world.broker
         broker.up = False
-        await asyncio.sleep(self._rng.expovariate(1 / self._swarm.outage_s))
+        left_s = self._rng.expovariate(1 / self._swarm.outage_s)
+        if self._swarm.blamed and self._rng.random() < 0.7:
+            # "Have you tried turning it off and on again?"
+            patience_s = left_s * self._rng.random()
+            left_s -= patience_s
+            await asyncio.sleep(patience_s)
+            self._world.end_life(Ending.POWER, self._rng.uniform(2, 20))
+        await asyncio.sleep(left_s)
         broker.up = True
 
     async def _amnesia(self) -> None:
@@ -153,6 +174,16 @@ class Troubles:
             self._world.cloud.lapse(some, self._rng.uniform(10, 900))
         else:
             self._world.cloud.misbehave()
+
+    async def _replay(self) -> None:
+        ago = self._rng.randint(1, KEPT_BY_BRIDGE)
+        self._world.broker.replay(ago, self._rng.randint(1, ago))
+
+    async def _recode(self) -> None:
+        self._world.bookings.recode(self._rng)
+
+    async def _move(self) -> None:
+        self._world.bookings.leave(self._rng)
 
     # ── the air and the doors ───────────────────────────────────────────────────────────
 
@@ -250,6 +281,39 @@ class Troubles:
         await asyncio.sleep(off_s + rng.expovariate(1 / swarm.dark_s))
         world.machine.time_service(0.0)
         world.broker.up = True
+
+    def _commanded(self, command: dict[str, Any], late_s: float) -> None:
+        swarm, draw = self._swarm, self._rng.random
+        if swarm.cut_at_command and draw() < swarm.cut_at_command:
+            self._spawn(self._cut_at_command(late_s))
+        again = swarm.impatient and command["kind"] == "unlock" and not self._hurried
+        if again and draw() < 0.5:
+            self._hurried = True
+            self._once_more(command["device_id"])
+            self._hurried = False
+
+    def _once_more(self, device_id: str) -> None:
+        """The door does not open at once, and somebody presses the button of the app again."""
+        until = int(self._world.true()) + self._rng.choice((10, 10, 30)) * 1000
+        for _ in range(self._rng.randint(1, 8)):
+            late_s = self._rng.uniform(0.5, 8)
+            self._world.cloud.command(
+                "unlock", device_id, not_after=until, fresh=True, late_s=late_s
+            )
+
+    async def _cut_at_command(self, late_s: float) -> None:
+        """A strike that is let go draws on the gateway's own supply, or somebody presses the button
+        of the rack as the door does not open at once: it is back seconds later."""
+        await asyncio.sleep(late_s)
+        if self._rng.random() < self._swarm.cut_at_commit:
+            cut = self._rng.choice(list(Cut))
+            self._world.cut_in(self._rng.randint(1, 4), cut, self._rng.uniform(1, 10))
+            return
+        await asyncio.sleep(self._rng.expovariate(1.0))
+        if self._rng.random() < 0.5:
+            self._world.end_life(Ending.POWER, self._rng.uniform(1, 10))
+        else:
+            await self._kill()
 
     async def _kill(self) -> None:
         self._world.end_life(Ending.KILLED, 0.0)

@@ -208,7 +208,10 @@ class World:
         rng = self._rng("doors")
         for number in range(self.swarm.locks):
             profile = firmware_sims.profiles.load(rng.choice(MODELS))
-            profile = profile.with_overrides({"slots": rng.choice((6, 10, 20)), "code_memory": 0})
+            kind: dict[str, Any] = {"slots": rng.choice((6, 10, 20)), "code_memory": 0}
+            hides = not profile.send_pin_over_the_air
+            kind["duplicate_includes_own_slot"] = hides and self.swarm.own_duplicates
+            profile = profile.with_overrides(kind)
             yield self.air.add_lock(f"door{number}", profile=profile, zone=self.swarm.zone)
 
     def _signed_time(self, hello: dict[str, Any]) -> dict[str, Any]:
@@ -340,6 +343,7 @@ class World:
             [self.witness.device(door) for door in self.doors],
             self.true,
             self.trace.note,
+            urgent=0.8 if self.swarm.buried_s else 0.3,
         )
         return [self._book(), self._change(), self._visit(), self._command()]
 

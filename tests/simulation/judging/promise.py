@@ -56,7 +56,7 @@ class Promise:
     """All writes to one battery lock; None: not judged."""
     commit_ms: int = 5_000
     """A fact this old is on the disk, unless the disk is full."""
-    command_ms: int = 30_000
+    command_ms: int = 15_000
     """How long after its `not_after` a command begun in time may still act."""
     room_ms: int = 600_000
     """How long a gateway may go without finding a slot that is free."""
