@@ -2,8 +2,8 @@
 
 RADIO is ``zigbee``, ``ble`` or ``world`` for both. Here: arguments, the line that says it is up,
 signals. Not here: the world (``running``, ``ble.running``).
-Exit codes: 0 after SIGTERM or SIGINT, 78 when the world file is wrong, 71 when a
-port or socket cannot be opened.
+Exit codes: 0 after SIGTERM or SIGINT, 78 when the world file is wrong, 71 when a port or socket
+cannot be opened, 69 when the package for virtual Bluetooth controllers is not installed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from firmware_sims.world import WorldSpec
 
-EX_CONFIG, EX_OSERR = 78, 71
+EX_CONFIG, EX_OSERR, EX_UNAVAILABLE = 78, 71, 69
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,6 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as cause:
         print(f"cannot open the radio's or the control's end: {cause}", file=sys.stderr)
         return EX_OSERR
+    except ModuleNotFoundError as cause:
+        if cause.name is None or cause.name.partition(".")[0] != "bumble":
+            raise
+        print(
+            "Bluetooth needs the package bumble, in the version of the dev extra", file=sys.stderr
+        )
+        return EX_UNAVAILABLE
     return 0
 
 

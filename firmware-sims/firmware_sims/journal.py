@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 Entry = dict[str, Any]
 
+FAULT, CONNECTED, DISCONNECTED = "fault", "connected", "disconnected"
+"""Kinds of entries that are no event of a firmware: a fault struck, a Bluetooth link."""
+
 KEPT = 100_000
 """Entries held in memory; a rehearsal reads them long before."""
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from firmware_sims.clock import ZoneRules
 from firmware_sims.faults import ArmedFault, Fault, FaultError, Faults
 from firmware_sims.firmware.lock import LockFirmware
+from firmware_sims.journal import FAULT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -164,7 +165,7 @@ class AnyLock(SimulatedDevice):
         self._journal.add(
             self.name,
             self._timebase.now(),
-            kind="fault",
+            kind=FAULT,
             fault=armed.fault.value,
             number=armed.number,
             command=command,

@@ -13,6 +13,7 @@ from bleak.exc import (
     BleakGATTProtocolError,
 )
 
+from firmware_sims.ble.adapter import Adapter
 from firmware_sims.ble.bleak_backend import adapter_at
 from firmware_sims.ble.bthome import SERVICE as BTHOME
 from firmware_sims.ble.bthome import build as bthome
@@ -205,6 +206,32 @@ async def test_fifty_devices_are_heard_and_as_many_links_held_as_there_are_slots
             assert sixth.is_connected
         for client in clients:
             await client.disconnect()
+
+
+async def test_two_hosts_on_one_adapter_have_links_of_their_own() -> None:
+    async with house(Echo(1), Echo(2)) as here:
+        stranger = Adapter(here.adapters[0])
+        await stranger.open()
+        first = await here.find(address(1))
+        second = (await here.find(address(2))).details["address"]
+        async with here.client(first) as client:
+            link = await stranger.connect(second)
+            assert len(await talk(client, [b"mine"])) == 2
+            await stranger.disconnect(link)
+            stranger.close()
+            assert len(await talk(client, [b"still mine"])) == 2
+
+
+async def test_pairing_encrypts_the_link_and_is_kept() -> None:
+    async with house(Echo(1)) as here:
+        device = await here.find(address(1))
+        async with here.client(device) as client:
+            await client.pair()
+            assert len(await talk(client, [b"a secret"])) == 2
+            await client.unpair()
+            assert not client.is_connected
+        async with here.client(device) as client:
+            await client.pair()
 
 
 # ---- links that end

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from bumble import att, hci
@@ -43,7 +44,8 @@ _READABLE, _WRITEABLE = att.Attribute.Permissions.READABLE, att.Attribute.Permis
 class CarriedPeripheral:
     """One skin on the air, from `start` to `stop`.
 
-    `line` is None while nobody is connected. `mtu` is the largest ATT MTU the chip agrees to.
+    `mtu` is the largest ATT MTU the chip agrees to; `told` is called with True when a link begins
+    and with False when it ends.
     """
 
     def __init__(
@@ -53,8 +55,10 @@ class CarriedPeripheral:
         sink: TransportSink,
         *,
         mtu: int = 247,
+        told: Callable[[bool], None] | None = None,
     ) -> None:
         self._peripheral = peripheral
+        self._told = told or _ignored
         self._line: _HostLine | None = None
         self._changed = asyncio.Event()
         self._advertising: asyncio.Task[None] | None = None
@@ -157,6 +161,7 @@ class CarriedPeripheral:
     def _connected(self, connection: Connection) -> None:
         connection.on(Connection.EVENT_DISCONNECTION, self._disconnected)
         self._line = line = _HostLine(connection, self._values)
+        self._told(True)
         self._guarded(lambda: self._peripheral.connected(line))
         self._changed.set()
 
@@ -164,6 +169,7 @@ class CarriedPeripheral:
         line, self._line = self._line, None
         if line is not None:
             line.close()
+            self._told(False)
             self._guarded(self._peripheral.disconnected)
             self._changed.set()
 
@@ -225,6 +231,7 @@ class _HostLine:
         self._values = values
         self._waiting: asyncio.Queue[tuple[str, bytes] | None] = asyncio.Queue()
         self._sender = asyncio.create_task(self._send(), name="sim notifications")
+        self._ending: asyncio.Task[None] | None = None
 
     def notify(self, characteristic: str, data: bytes) -> None:
         self._waiting.put_nowait((characteristic, bytes(data)))
@@ -248,12 +255,21 @@ class _HostLine:
                     await server.indicate_subscriber(self._connection, value, item[1])
             except TimeoutError:
                 break  # the host does not confirm: the transaction is lost, and with it the link
-        reason = hci.HCI_ErrorCode.REMOTE_USER_TERMINATED_CONNECTION_ERROR
         # The link's end cancels this task, and must not cancel the ending.
-        asyncio.get_running_loop().create_task(self._connection.disconnect(reason))
+        self._ending = asyncio.create_task(self._hang_up(), name="sim hangs up")
+
+    async def _hang_up(self) -> None:
+        with suppress(BaseBumbleError):  # the other end was faster
+            await self._connection.disconnect(
+                hci.HCI_ErrorCode.REMOTE_USER_TERMINATED_CONNECTION_ERROR
+            )
 
 
 def _nothing() -> None:
+    pass
+
+
+def _ignored(_: bool) -> None:
     pass
 
 

@@ -16,6 +16,7 @@ from firmware_sims.ble.controller import SLOTS, VirtualController
 from firmware_sims.ble.host import CarriedPeripheral
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from firmware_sims.ble.air import Air
@@ -230,12 +231,21 @@ class Hub:
         self._ports.append(port)
         return port
 
-    async def add_device(self, name: str, peripheral: Peripheral, *, mtu: int = 247) -> AirPlace:
-        """Carry a skin in this process; `name` is its station on the air."""
+    async def add_device(
+        self,
+        name: str,
+        peripheral: Peripheral,
+        *,
+        mtu: int = 247,
+        told: Callable[[bool], None] | None = None,
+    ) -> AirPlace:
+        """Carry a skin in this process; `name` is its station on the air, the rest as in `host`."""
         controller = VirtualController(
             name, self.air, public_address="00:00:00:00:00:00", slots=SLOTS
         )
-        carried = CarriedPeripheral(peripheral, controller, AsyncPipeSink(controller), mtu=mtu)
+        carried = CarriedPeripheral(
+            peripheral, controller, AsyncPipeSink(controller), mtu=mtu, told=told
+        )
         self._carried[name] = carried, controller
         await carried.start()
         return AirPlace(self.air, name, controller)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from firmware_sims.ble.adverts import RoomError, encode
@@ -17,6 +18,7 @@ from firmware_sims.ble.hub import Hub
 from firmware_sims.clock import LoopTimebase
 from firmware_sims.control.operations import Operations
 from firmware_sims.control.server import ControlServer
+from firmware_sims.journal import CONNECTED, DISCONNECTED
 from firmware_sims.world import World, WorldError
 
 if TYPE_CHECKING:
@@ -62,10 +64,18 @@ async def on_air(
             hub.air.set_rssi(device.name, device.spec.rssi_dbm)
             hub.air.set_in_range(device.name, device.spec.in_range)
             device.place = place = await hub.add_device(
-                device.name, device.peripheral, mtu=device.spec.mtu
+                device.name,
+                device.peripheral,
+                mtu=device.spec.mtu,
+                told=partial(_told, world, device.name),
             )
             place.set_powered(not isinstance(device, BleLock) or device.firmware.powered)
         yield hub, addresses
+
+
+def _told(world: World, device: str, connected: bool) -> None:
+    kind = CONNECTED if connected else DISCONNECTED
+    world.journal.add(device, world.timebase.now(), kind=kind)
 
 
 @contextlib.asynccontextmanager

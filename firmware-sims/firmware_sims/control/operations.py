@@ -15,6 +15,7 @@ from firmware_sims.control.arguments import OperationError, check_arguments
 from firmware_sims.control.door import DEVICE_OPERATIONS, LOCK_OPERATIONS
 from firmware_sims.faults import Fault, FaultError
 from firmware_sims.firmware.model import Kind
+from firmware_sims.journal import CONNECTED, DISCONNECTED, FAULT
 from firmware_sims.simulated import AnyLock, WorldError
 
 if TYPE_CHECKING:
@@ -127,8 +128,9 @@ class Operations:
         """The first journal entry after ``after`` of that device, kind, fault and other fields."""
         if device is not None:
             self._world.device(device)
-        if kind is not None and kind != "fault" and kind not in set(Kind):
-            raise OperationError(f"unknown kind {kind!r}; known: fault, {', '.join(Kind)}")
+        kinds = [FAULT, CONNECTED, DISCONNECTED, *Kind]
+        if kind is not None and kind not in kinds:
+            raise OperationError(f"unknown kind {kind!r}; known: {', '.join(kinds)}")
         if fault is not None and fault not in set(Fault):
             raise OperationError(f"unknown fault {fault!r}; known: {', '.join(Fault)}")
         wanted = {"device": device, "kind": kind, "fault": fault, **fields}

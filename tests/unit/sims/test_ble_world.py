@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from bleak import BleakScanner
+from bleak import BleakClient, BleakScanner
 
 from firmware_sims.ble.bleak_backend import Backend
 from firmware_sims.ble.running import run_ble
@@ -219,7 +219,42 @@ async def test_both_radios_in_one_world() -> None:
             await door.call("rssi", device="side", dbm=-80)
 
 
+async def test_a_link_is_in_the_journal() -> None:
+    async with (
+        run_ble(parse_world({"ble": [LOCK]})) as running,
+        ControlClient(running.control) as door,
+    ):
+        adapter = running.adapters["hci0"]
+        backend = Backend()
+        await backend.open(adapter)
+        await door.call("act", device="front", action="touch_keypad")
+        client = BleakClient(LOCK["address"], **backend.client(adapter))
+        await client.connect()
+        began = await door.call("wait", device="front", kind="connected")
+        assert (await door.call("state", device="front"))["connected"]
+        await client.disconnect()
+        ended = await door.call("wait", device="front", kind="disconnected")
+        assert ended["n"] > began["n"]
+        await backend.close(adapter)
+
+
 # ---- the process
+
+
+async def test_without_the_virtual_controllers_the_command_says_what_is_missing() -> None:
+    code = (
+        "import sys; sys.modules['bumble'] = None; from firmware_sims.__main__ import main; "
+        f"sys.exit(main(['ble', '--world', {str(HOUSE)!r}]))"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", code),
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(SIMS)},
+    )
+    async with asyncio.timeout(DEADLINE_S):
+        _, said = await process.communicate()
+    assert process.returncode == 69
+    assert said.decode() == "Bluetooth needs the package bumble, in the version of the dev extra\n"
 
 
 async def test_the_command_says_where_its_adapters_are_and_ends_well(tmp_path: Path) -> None:
