@@ -95,9 +95,9 @@ class Frame:
 def crc8(data: bytes) -> int:
     """The checksum of the vendor's app and of real locks: CRC-8/MAXIM by a table with one slip.
 
-    Entry 21 of the table is 07 and not 7D (kind3r/ttlock-sdk-js, issue #22; roquerodrigo/ttlock-ble,
-    crypto.py). So one frame in ten or so looks wrong to whoever computes it as it should be, and
-    always in the same way: all frames of kind3r's "Bad CRC quest" are right by this one.
+    Entry 21 of the table is 07 and not 7D (kind3r/ttlock-sdk-js, issue #22; ttlock-ble, crypto.py).
+    So one frame in ten or so looks wrong to whoever computes it as it should be, and always in the
+    same way: all frames of kind3r's "Bad CRC quest" are right by this one.
     """
     crc = 0
     for byte in data:
