@@ -128,7 +128,7 @@ class Operations:
         """The first journal entry after ``after`` of that device, kind, fault and other fields."""
         if device is not None:
             self._world.device(device)
-        kinds = [FAULT, CONNECTED, DISCONNECTED, *Kind]
+        kinds = [FAULT, *Kind, CONNECTED, DISCONNECTED]
         if kind is not None and kind not in kinds:
             raise OperationError(f"unknown kind {kind!r}; known: {', '.join(kinds)}")
         if fault is not None and fault not in set(Fault):
