@@ -26,7 +26,7 @@ TESTED_ELSEWHERE = {
     "gateway/local/streams.py": ("tests/contracts/test_local_api.py", "its part of the API"),
     "gateway/radios/ble/adapter.py": ("tests/contracts/test_ble_radio.py", "needs an air"),
     "gateway/radios/ble/link.py": ("tests/contracts/test_ble_radio.py", "needs an air"),
-    "gateway/radios/ble/radio.py": ("tests/contracts/test_ble_radio.py", "needs an air"),
+    "gateway/radios/ble/links.py": ("tests/contracts/test_ble_radio.py", "needs an air"),
     "gateway/radios/zigbee/exchanges.py": ("tests/contracts/test_zigbee_radio.py", "needs a stick"),
     "gateway/radios/zigbee/joining.py": ("tests/contracts/test_zigbee_radio.py", "needs a stick"),
     "gateway/radios/zigbee/members.py": ("tests/contracts/test_zigbee_radio.py", "needs a stick"),

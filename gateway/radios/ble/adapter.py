@@ -1,8 +1,8 @@
-"""One adapter: its scan, its links, and staying alive. It has no other owner in this program.
+"""One adapter: its scan and staying alive. It has no other owner in this program.
 
 Here: what the keeper opens, probes and closes; one scan that never stops, because BlueZ forgets a
-device half a minute after the scan ended (hbldh/bleak#1176); places for links, and those that
-linger giving way. Not here: which adapter a device is reached through (`radio`).
+device half a minute after the scan ended (hbldh/bleak#1176). Not here: its links (`links`), and
+which adapter a device is reached through (`radio`).
 """
 
 from __future__ import annotations
@@ -15,13 +15,17 @@ from typing import TYPE_CHECKING
 import structlog
 from bleak import BleakScanner
 
-from gateway.errors import GatewayError, RadioBusy, RadioUnavailable, Unreachable
+from gateway.errors import RadioUnavailable
 from gateway.kit.tasks import wait_or_sleep
 from gateway.radios.api import RadioStatus
-from gateway.radios.ble.link import Gate, Link
-from gateway.radios.ble.plain import LIBRARY_ERRORS, adapter_errors, advertisement_of
+from gateway.radios.ble.links import Links, Stage
+from gateway.radios.ble.plain import (
+    LIBRARY_ERRORS,
+    adapter_errors,
+    advertisement_of,
+    is_from_the_air,
+)
 from gateway.radios.ble.recovery import Watchdog
-from gateway.radios.ble.slots import Slots
 from gateway.radios.keeper import Keeper
 
 if TYPE_CHECKING:
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 
     from gateway.kit.clock import Clock
     from gateway.radios.api import Advertisement, RadioState
+    from gateway.radios.ble.link import Link
     from gateway.radios.ble.recovery import Patience
     from gateway.radios.ble.system import Backend
     from gateway.radios.keeper import Pace
@@ -44,24 +49,6 @@ STOP_SCAN_S = 5.0
 RESET_S = 90.0
 FIRST_WORD_S = 20.0
 """After silence: how long a new scan may take to prove that it hears."""
-HANG_UP_S = 3.0
-"""When the adapter closes: a disconnect takes BlueZ about 2 s."""
-
-
-@dataclass(slots=True)
-class Stage:
-    """How far a `connect` has come: what it means that the time is over."""
-
-    error: GatewayError
-
-    def waits_for_place(self, adapter: str, number: int) -> None:
-        self.error = RadioBusy(f"could not connect: all {number} connections of {adapter} are used")
-
-    def waits_for_turn(self, adapter: str) -> None:
-        self.error = RadioBusy(f"could not connect: {adapter} is connecting to other devices")
-
-    def connects(self, address: str) -> None:
-        self.error = Unreachable(f"could not connect to {address}: no answer in time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +82,17 @@ class Adapter:
         self._ears = ears
         self._clock = clock
         self._watchdog = Watchdog(patience)
-        self._slots = Slots(connections)
-        self._connecting = asyncio.Lock()
         self._opened = False
         self._scanner: BleakScanner | None = None
         self._hears = asyncio.Event()
-        self._links: dict[str, Link] = {}
-        self._since: dict[Link, float] = {}
-        self._lingering: dict[Link, asyncio.Task[None]] = {}
-        self._incomplete: set[str] = set()
+        self.links = Links(
+            name,
+            connections,
+            clock,
+            attempt=self._scan_rests,
+            alive=self._alive,
+            ended=ears.link_ended,
+        )
         self._keeper = Keeper(f"bluetooth {name}", self, ears.state_changed, clock, rng, pace)
         self.run = self._keeper.run
 
@@ -114,11 +103,6 @@ class Adapter:
     @property
     def usable(self) -> bool:
         return self._opened and self.state.status in _USABLE
-
-    @property
-    def has_place(self) -> bool:
-        """At once, or because a link that lingers gives way."""
-        return self._slots.free > 0 or bool(self._lingering)
 
     # ── the stick, for the keeper ───────────────────────────────────────────────────────────
 
@@ -149,35 +133,9 @@ class Adapter:
 
     async def close(self) -> None:
         self._opened = False
-        self._slots.send_away(f"Bluetooth adapter {self.name} went away")
-        links = list(self._links.values())
-        for link in links:
-            link.end(f"Bluetooth adapter {self.name} went away")
-        closing = [asyncio.ensure_future(link.closed()) for link in links]
-        if closing:
-            await asyncio.wait(closing, timeout=HANG_UP_S)
-        for link in links:
-            link.give_up()
-        await asyncio.gather(*closing)
+        await self.links.end_all(f"Bluetooth adapter {self.name} went away")
         await self._stop_scan()
         await self._close_backend()
-
-    # ── links, for the radio ────────────────────────────────────────────────────────────────
-
-    def lingering(self, address: str) -> Link | None:
-        """The link to that device, taken out of lingering, if there is one and it lives."""
-        link = self._links.get(address)
-        if link is None or not link.connected or link not in self._lingering:
-            return None
-        self._lingering.pop(link).cancel()
-        return link
-
-    async def settled(self, address: str) -> None:
-        """Until no link to that device is being closed any more."""
-        link = self._links.get(address)
-        if link is not None:
-            link.end("it is connected to anew")
-            await link.closed()
 
     async def held(self, address: str) -> BLEDevice | None:
         """Left over from a life before, if the system can tell."""
@@ -185,73 +143,16 @@ class Adapter:
             return await self._backend.held(self.name, address)
         return None
 
-    async def connect(self, address: str, device: BLEDevice, stage: Stage) -> Link:
+    async def connect(self, device: BLEDevice, stage: Stage) -> Link:
         """Raises `Unreachable` or `RadioUnavailable`; the caller keeps the deadline."""
-        stage.waits_for_place(self.name, self._slots.number)
-        if not self._slots.free:
-            self._make_room()
-        await self._slots.take()
-        link = Link(address, self._link_ended, self._alive)
-
-        @asynccontextmanager
-        async def turn() -> AsyncIterator[None]:
-            stage.waits_for_turn(self.name)
-            async with self._connecting:
-                stage.connects(address)
-                async with self._scan_rests():
-                    yield
-
-        self._links[address] = link
-        cached = address not in self._incomplete
-        try:
-            await link.establish(device, self._backend.client(self.name), Gate(turn), cached=cached)
-        except BaseException:
-            link.end("it could not be connected")  # which gives the place back, when it is free
-            raise
-        self._incomplete.discard(address)
-        self._since[link] = self._clock.monotonic()
-        return link
-
-    def release(self, link: Link, linger_s: float) -> None:
-        """Its holder is done with it."""
-        if not link.connected or linger_s <= 0 or self._slots.waiting:
-            link.end("closed after use")
-            return
-        self._lingering[link] = asyncio.create_task(
-            self._linger(link, linger_s), name=f"linger {link.address}"
-        )
+        return await self.links.connect(device, self._backend.client(self.name), stage)
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────
 
-    async def _linger(self, link: Link, seconds: float) -> None:
-        await self._clock.sleep(seconds)
-        self._lingering.pop(link, None)
-        link.end("closed after use")
-
-    def _make_room(self) -> None:
-        """The link that has lingered longest gives way."""
-        link = next(iter(self._lingering), None)
-        if link is not None:
-            self._lingering.pop(link).cancel()
-            link.end("its place was needed for another device")
-
-    def _link_ended(self, link: Link) -> None:
-        since = self._since.pop(link, None)
-        waiting = self._lingering.pop(link, None)
-        if waiting is not None:
-            waiting.cancel()
-        if self._links.get(link.address) is link:
-            del self._links[link.address]
-        if link.incomplete:
-            self._incomplete.add(link.address)
-        self._slots.give_back()
-        if since is not None:
-            self._ears.link_ended(link.address, self._clock.monotonic() - since)
-
     def _advertised(self, device: BLEDevice, data: AdvertisementData) -> None:
-        if device.address.upper() in self._links:
-            # bleak takes every change of a device in BlueZ for an advertisement, the end of our own
-            # link as well, and repeats what it said before that.
+        # bleak takes every change of a device in BlueZ for an advertisement, the end of our own
+        # link as well, and repeats what it said before that.
+        if device.address.upper() in self.links or not is_from_the_air(data):
             return
         self._alive()
         at = self._clock.monotonic()

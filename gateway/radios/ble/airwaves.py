@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gateway.radios.api import Advertisement
 
 UNKNOWN_DBM = -127
-"""HCI's word for "not available" (Core 5.4, Vol 4, Part E, 7.7.65.2); BlueZ without RSSI too."""
+"""Ours for a signal that was not measured; no receiver hears anything that weak."""
 LATELY_S = 300.0
 """Who was silent for longer is not in range. Locks advertise every few seconds at the slowest."""
 RECENT_S = 60.0

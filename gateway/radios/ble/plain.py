@@ -34,6 +34,7 @@ from gateway.errors import (
     Unreachable,
 )
 from gateway.radios.api import Advertisement
+from gateway.radios.ble.airwaves import UNKNOWN_DBM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,11 +96,22 @@ _REFUSALS = {
 }
 
 
+_NOT_MEASURED = 127
+"""HCI's word for it (Core 5.4, Vol 4, Part E, 7.7.65.2)."""
+_NOT_FROM_THE_AIR = -127
+"""bleak's word where BlueZ has no RSSI: what BlueZ hears always has one."""
+
+
 def hush() -> None:
     """At DEBUG these libraries log every value that is read or written."""
     for name in ("bleak", "bleak_retry_connector", "bluetooth_auto_recovery", "dbus_fast"):
         logger = logging.getLogger(name)
         logger.setLevel(max(logger.level, logging.WARNING))
+
+
+def is_from_the_air(data: AdvertisementData) -> bool:
+    """False for a change of what BlueZ remembers, which bleak hands on in the same way."""
+    return data.rssi != _NOT_FROM_THE_AIR
 
 
 def advertisement_of(
@@ -108,7 +120,7 @@ def advertisement_of(
     return Advertisement(
         address=device.address.upper(),
         name=data.local_name or device.name or "",
-        rssi_dbm=data.rssi,
+        rssi_dbm=UNKNOWN_DBM if data.rssi == _NOT_MEASURED else data.rssi,
         adapter=adapter,
         heard_at=heard_at,
         manufacturer_data={company: bytes(v) for company, v in data.manufacturer_data.items()},

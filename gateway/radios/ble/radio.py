@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, cast
 
 import structlog
 
-from gateway.errors import GatewayError, RadioBusy, RadioUnavailable, Unreachable
+from gateway.errors import GatewayError, RadioUnavailable, Unreachable
 from gateway.radios.api import Advertised, Heard, RadioState, RadioStatus, StateChanged
-from gateway.radios.ble.adapter import Adapter, Ears, Stage
+from gateway.radios.ble.adapter import Adapter, Ears
 from gateway.radios.ble.airwaves import UNKNOWN_DBM, Airwaves
 from gateway.radios.ble.energy import Budget, Ledger
+from gateway.radios.ble.links import Stage
 from gateway.radios.ble.plain import hush
 from gateway.radios.ble.recovery import Patience
 from gateway.radios.ble.system import BlueZ, check_adapters, check_bluez_names
@@ -139,7 +140,7 @@ class BleRadio:
         self, address: str, *, deadline_s: float, linger_s: float = 0.0
     ) -> AsyncIterator[GattLink]:
         address = address.upper()
-        stage = Stage(RadioBusy(f"could not connect to {address}: another exchange goes on"))
+        stage = Stage(address)
         turn = self._turn(address)
         try:
             try:
@@ -155,10 +156,10 @@ class BleRadio:
             try:
                 yield link
             except BaseException:
-                adapter.release(link, 0.0)
+                adapter.links.release(link, 0.0)
                 raise
             else:
-                adapter.release(link, linger_s)
+                adapter.links.release(link, linger_s)
             finally:
                 turn.release()
         finally:
@@ -166,14 +167,14 @@ class BleRadio:
 
     async def _link(self, address: str, stage: Stage) -> tuple[Adapter, Link]:
         for adapter in self._adapters.values():
-            link = adapter.lingering(address)
+            link = adapter.links.lingering(address)
             if link is not None:
                 return adapter, link
-            await adapter.settled(address)
+            await adapter.links.settled(address)
         error: GatewayError | None = None
         for adapter, device in await self._reachable(address, stage):
             try:
-                return adapter, await adapter.connect(address, device, stage)
+                return adapter, await adapter.connect(device, stage)
             except (Unreachable, RadioUnavailable) as failed:
                 error = failed
         raise error or Unreachable(f"could not connect to {address}: no adapter hears it")
@@ -188,14 +189,12 @@ class BleRadio:
             best = self._airwaves.best_adapters(address, now, fresh_s=FRESH_S, among=usable)
             found = [(self._adapters[name], cast("BLEDevice", handle)) for name, handle in best]
             if found:
-                return sorted(found, key=lambda one: not one[0].has_place)
+                return sorted(found, key=lambda one: not one[0].links.has_place)
             for name in usable:
                 held = await self._adapters[name].held(address)
                 if held is not None:
                     return [(self._adapters[name], held)]
-            silent = self._airwaves.silent_for(address, now)
-            since = "never heard" if silent is None else f"not heard for {silent:.0f} s"
-            stage.error = Unreachable(f"could not connect to {address}: {since}")
+            stage.waits_to_hear(self._airwaves.silent_for(address, now))
             heard = self._awaited.setdefault(address, asyncio.Event())
             try:
                 await heard.wait()

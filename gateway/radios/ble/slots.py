@@ -49,7 +49,7 @@ class Slots:
         self.free += 1
 
     def send_away(self, reason: str) -> None:
-        """Nobody who waits now will get a place."""
+        """Nobody who waits now will get a place; they raise `RadioUnavailable`."""
         waiting, self._waiting = self._waiting, deque()
         for turn in waiting:
             if not turn.done():

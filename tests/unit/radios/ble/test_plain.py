@@ -19,12 +19,14 @@ from bleak.exc import (
 from bleak_retry_connector import BleakAbortedError, BleakConnectionError, BleakNotFoundError
 
 from gateway.errors import DeviceRefused, OutcomeUnknown, RadioUnavailable, Refusal, Unreachable
+from gateway.radios.ble.airwaves import UNKNOWN_DBM
 from gateway.radios.ble.plain import (
     adapter_errors,
     advertisement_of,
     cause_of,
     connecting_errors,
     hush,
+    is_from_the_air,
     lost,
     refused,
 )
@@ -138,6 +140,17 @@ def test_an_advertisement_in_our_words() -> None:
     assert said.service_data == {"0000fcd2-0000-1000-8000-00805f9b34fb": b"\x40"}
     assert said.service_uuids == ("0000fcd2-0000-1000-8000-00805f9b34fb",)
     assert said.manufacturer_data == {0x0969: b"\x01"}
+
+
+def test_a_signal_that_was_not_measured_and_what_was_not_heard_at_all() -> None:
+    def data(rssi: int) -> AdvertisementData:
+        return AdvertisementData(None, {}, {}, [], None, rssi, ())
+
+    door = BLEDevice("AA:BB:CC:DD:EE:FF", None, None)
+    assert advertisement_of(door, data(127), "hci0", 0.0).rssi_dbm == UNKNOWN_DBM
+    assert is_from_the_air(data(127))
+    assert is_from_the_air(data(-100))
+    assert not is_from_the_air(data(-127))
 
 
 def test_the_libraries_may_not_log_values() -> None:
