@@ -1,6 +1,6 @@
 """Settings of a TTLock in the clear.
 
-Put together by hand from `AutoLockManageCommand.ts`, `PassageModeCommand.ts` (kind3r/ttlock-sdk-js);
+Put together by hand from kind3r/ttlock-sdk-js, `AutoLockManageCommand.ts`, `PassageModeCommand.ts`;
 the delay of auto-lock as roquerodrigo/ttlock-ble 0.1.11 from PyPI writes it.
 """
 

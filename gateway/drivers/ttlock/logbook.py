@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gateway.domain.secret import Secret
@@ -20,7 +20,7 @@ from gateway.drivers.ttlock import mapping, records
 from gateway.drivers.ttlock.codes import House, list_codes
 from gateway.drivers.ttlock.commands import UNREAD
 from gateway.drivers.ttlock.dialogue import Dialogue, ask, numbering
-from gateway.errors import DeviceRefused, LinkError, ProtocolError, RadioError
+from gateway.errors import DeviceRefused, LinkError, ProtocolError, RadioError, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,13 +39,20 @@ _BROKEN = (LinkError, RadioError, ProtocolError, DeviceRefused)
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """`next` is the number behind the last record told, `marks` the last ones, oldest first."""
+    """`next` is the number behind the last record told, `marks` the last ones, oldest first.
+
+    `searched`: the marks were not where they should be, nor before this number.
+    """
 
     next: int = 0
     marks: tuple[str, ...] = ()
+    searched: int | None = None
 
     def encode(self) -> str:
-        return json.dumps({"next": self.next, "marks": list(self.marks)}, separators=(",", ":"))
+        told: dict[str, object] = {"next": self.next, "marks": list(self.marks)}
+        if self.searched is not None:
+            told["searched"] = self.searched
+        return json.dumps(told, separators=(",", ":"))
 
 
 def cursor_of(text: str | None) -> Cursor | None:
@@ -54,12 +61,14 @@ def cursor_of(text: str | None) -> Cursor | None:
         return None
     try:
         told = json.loads(text)
-        following, marks = told["next"], told["marks"]
-    except (ValueError, KeyError, TypeError):
+        following, marks, searched = told["next"], told["marks"], told.get("searched")
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
     if not isinstance(following, int) or not isinstance(marks, list):
         return None
-    return Cursor(following % _MODULUS, tuple(str(mark) for mark in marks))
+    if searched is not None and not isinstance(searched, int):
+        return None
+    return Cursor(following % _MODULUS, tuple(str(mark) for mark in marks), searched)
 
 
 @dataclass(slots=True)
@@ -73,41 +82,50 @@ class _Stretch:
 
 def read_log(house: House, text: str | None) -> Dialogue[LogRead]:
     cursor = cursor_of(text)
-    lost = False
     if cursor is None:
-        stretch = yield from _read_from(0)
-        new = stretch.records
-        before: tuple[str, ...] = ()
-    else:
-        start = (cursor.next - len(cursor.marks)) % _MODULUS
-        stretch = yield from _read_from(start)
-        found = [_mark(house, record) for record in stretch.records[: len(cursor.marks)]]
-        if len(found) < len(cursor.marks) and not stretch.ended:
-            raise _NotYet("could not read the lock's log: there was no time for new records")
-        before = cursor.marks
-        if found == list(cursor.marks):
-            new = stretch.records[len(found) :]
-        else:
-            stretch = yield from _read_from(0)
-            if not stretch.ended:
-                raise _NotYet("could not read the lock's log: it must be read in one go once")
-            seen = _behind([_mark(house, record) for record in stretch.records], cursor.marks)
-            lost = seen == 0
-            new = stretch.records[seen:]
-    marks = (*before, *(_mark(house, record) for record in new))[-MARKS:]
-    if lost and not new:
-        marks = ()
+        return (yield from _tell(house, (), (yield from _read_on(_Stretch([], 0))), 0))
+    if cursor.searched is not None:
+        return (yield from _search(house, cursor, cursor.searched))
+    start = (cursor.next - len(cursor.marks)) % _MODULUS
+    stretch = yield from _read_on(_Stretch([], start), len(cursor.marks))
+    found = [_mark(house, record) for record in stretch.records[: len(cursor.marks)]]
+    if found == list(cursor.marks):
+        if not stretch.ended:
+            yield from _read_on(stretch)
+        return (yield from _tell(house, cursor.marks, stretch, len(found)))
+    if len(found) < len(cursor.marks) and not stretch.ended:
+        raise Unreachable("could not read the lock's log: there was no time for new records")
+    return (yield from _search(house, cursor, None))
+
+
+def _search(house: House, cursor: Cursor, start: int | None) -> Dialogue[LogRead]:
+    """All of the log, for where the marks are; with `start`, from where it was given up before.
+
+    Nothing is told until they are found, or are known to be nowhere: then all of it is next.
+    """
+    stretch = yield from _read_on(_Stretch([], start or 0))
+    marks = [_mark(house, record) for record in stretch.records]
+    seen = _behind(marks, cursor.marks, whole=start is not None)
+    if seen:
+        return (yield from _tell(house, cursor.marks, stretch, seen))
+    if stretch.ended:
+        return LogRead((), Cursor().encode(), lost=True, more=bool(marks))
+    # So far back that marks across the two stretches are seen.
+    again = max(0, stretch.next - MARKS)
+    if start is not None and again <= start:
+        raise Unreachable("could not read the lock's log: there was no time for new records")
+    return LogRead((), replace(cursor, searched=again).encode(), more=True)
+
+
+def _tell(house: House, marks: tuple[str, ...], stretch: _Stretch, seen: int) -> Dialogue[LogRead]:
+    """What stands behind the first `seen` records."""
+    new = stretch.records[seen:]
+    marks = (*marks, *(_mark(house, record) for record in new))
     more = not stretch.ended
     if stretch.ended:
-        more = yield from _drain(
-            house, stretch.next, {*before, *(_mark(house, record) for record in new)}
-        )
+        more = yield from _drain(house, stretch.next, set(marks))
     events = yield from _told(house, new)
-    return LogRead(events, Cursor(stretch.next, marks).encode(), lost, more)
-
-
-class _NotYet(LinkError):
-    """Nothing was told and nothing lost; the next reading begins at the same place."""
+    return LogRead(events, Cursor(stretch.next, marks[-MARKS:]).encode(), more=more)
 
 
 def _mark(house: House, record: Record) -> str:
@@ -115,22 +133,23 @@ def _mark(house: House, record: Record) -> str:
     return house.hash_of(Secret(f"log {record.raw.reveal()}"))[:MARK_LENGTH]
 
 
-def _behind(marks: Sequence[str], known: Sequence[str]) -> int:
+def _behind(marks: Sequence[str], known: Sequence[str], *, whole: bool) -> int:
     """The index behind the last place where the known marks end; 0 when they are nowhere.
 
-    The oldest of them may have fallen out of the lock's memory.
+    Unless the `whole` of them must be there, the oldest may have fallen out of the lock's memory.
     """
     for last in range(len(marks) - 1, -1, -1):
-        length = min(len(known), last + 1)
-        if length and list(marks[last + 1 - length : last + 1]) == list(known[-length:]):
+        length = len(known) if whole else min(len(known), last + 1)
+        if 0 < length <= last + 1 and list(marks[last + 1 - length : last + 1]) == list(
+            known[-length:]
+        ):
             return last + 1
     return 0
 
 
-def _read_from(start: int) -> Dialogue[_Stretch]:
+def _read_on(stretch: _Stretch, most: int = MOST_RECORDS) -> Dialogue[_Stretch]:
     """As far as time allows; an error only if it did not suffice for the first page."""
-    stretch = _Stretch([], start)
-    while len(stretch.records) < MOST_RECORDS:
+    while len(stretch.records) < most:
         try:
             page = yield from _page(stretch.next)
         except _BROKEN:
