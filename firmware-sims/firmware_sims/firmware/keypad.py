@@ -71,7 +71,7 @@ class Keypad:
         if user.type is UserType.NON_ACCESS:
             return KeypadResult(opened=False, reason="non_access", slot=slot)
         kept = lock.profile.schedules == "kept"
-        if kept and not lock.schedules.permits(user.type, slot, lock.clock.local()):
+        if kept and not lock.permits(slot):
             return KeypadResult(opened=False, reason="outside_schedule", slot=slot)
         return KeypadResult(opened=True, reason="opened", slot=slot)
 

@@ -67,6 +67,8 @@ class LockFirmware:
         """For the skin: whatever ran on the battery has stopped."""
         self.imposed_mode: Callable[[], OperatingMode | None] = lambda: None
         """For the skin: a mode that rules of its protocol impose at this moment."""
+        self.permits: Callable[[int], bool] = self._scheduled
+        """Whether a user may enter now; for a skin whose schedules say more than the table can."""
 
     def define_setting(self, key: str, default: int | str) -> None:
         """Add a setting that only one protocol has, with the value a factory reset restores."""
@@ -116,6 +118,9 @@ class LockFirmware:
         if imposed is None:
             imposed = self.imposed_mode()
         return OperatingMode(int(self.settings["operating_mode"])) if imposed is None else imposed
+
+    def _scheduled(self, slot: int) -> bool:
+        return self.schedules.permits(self.users.users[slot].type, slot, self.clock.local())
 
     def move(
         self,
