@@ -58,6 +58,8 @@ _PUSHED = frozenset(
     }
 )
 
+_BY_HAND = frozenset({Kind.CODE_ADDED, Kind.CODE_CHANGED, Kind.CODE_DELETED})
+
 
 class Chronicle:
     """Listens to the firmware and to the doors of its keypad and reader."""
@@ -74,6 +76,8 @@ class Chronicle:
             self._push(bytes([self._core.battery, 1, self._core.door_closed]))
             return
         number = self._record(event)
+        if event.source is Source.KEYPAD and event.kind in _BY_HAND and event.slot is not None:
+            self._core.forget_terms(event.slot)
         if event.kind not in _PUSHED or event.source is Source.RADIO:
             return
         if number is None or event.source is Source.NOBODY:

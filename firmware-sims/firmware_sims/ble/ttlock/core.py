@@ -15,7 +15,7 @@ from firmware_sims.ble.ttlock.frames import FACTORY_KEY, Version
 from firmware_sims.ble.ttlock.oplog import OperationLog
 from firmware_sims.ble.ttlock.passage import Passage
 from firmware_sims.clock import LOCK_EPOCH, ZoneRules
-from firmware_sims.firmware.model import BoltState, OperatingMode
+from firmware_sims.firmware.model import ALL_SLOTS, BoltState, OperatingMode
 
 if TYPE_CHECKING:
     import random
@@ -128,6 +128,12 @@ class Core:
         """`Refused` where the model cannot do it."""
         if not self.facts.has(feature):
             raise Refused(Error.INVALID_COMMAND)
+
+    def forget_terms(self, slot: int) -> None:
+        """Somebody at the keypad has changed the code there, or (``ALL_SLOTS``) taken them all."""
+        for key in [*self.originals, *self.cycles] if slot == ALL_SLOTS else [slot]:
+            self.originals.pop(key, None)
+            self.cycles.pop(key, None)
 
     def forget(self) -> None:
         """What a factory reset takes, beside the firmware's own memory."""

@@ -44,6 +44,10 @@ class Feature(IntEnum):
     ACCESSORY_BATTERY = 42
 
 
+_LONGEST_PAGE = 200
+"""So that a page with its head still fits into a frame."""
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Times in seconds. ``features`` are bit numbers."""
@@ -108,6 +112,8 @@ class Facts:
         return facts
 
     def _check(self) -> None:
+        if not 0 < max(self.log_page_bytes, self.list_page_bytes) <= _LONGEST_PAGE:
+            raise SettingsError(f"log_page_bytes and list_page_bytes are at most {_LONGEST_PAGE}")
         claimed = [bool(self.aes_key), bool(self.admin_ps), bool(self.unlock_key)]
         if any(claimed) and not all(claimed):
             raise SettingsError("aes_key, admin_ps and unlock_key belong together")

@@ -46,7 +46,7 @@ SERVICES = (
     ServiceSpec(
         advert.SERVICE,
         (
-            CharacteristicSpec(WRITE, frozenset({"write_without_response", "write"})),
+            CharacteristicSpec(WRITE, frozenset({"write_without_response"})),
             CharacteristicSpec(NOTIFY, frozenset({"notify"})),
         ),
     ),
@@ -65,7 +65,7 @@ SERVICES = (
         ),
     ),
 )
-_READ_NOT_PERMITTED, _WRITE_NOT_PERMITTED = 0x02, 0x03
+_READ_NOT_PERMITTED, _WRITE_NOT_PERMITTED, _INVALID_LENGTH = 0x02, 0x03, 0x0D
 _BATTERY_ALWAYS = 100
 """What the standard characteristic says whatever the battery is (roquerodrigo/ttlock-ble,
 client.py); the truth is in the frames and in the advertisement."""
@@ -222,6 +222,8 @@ class TTLockPeripheral:
         """A chunk from the host."""
         if characteristic != WRITE:
             raise AttError(_WRITE_NOT_PERMITTED)
+        if len(data) > frames.CHUNK:
+            raise AttError(_INVALID_LENGTH)
         self._idle_again()
         for raw in self._reassembler.feed(data):
             self._take(raw)

@@ -15,6 +15,7 @@ from firmware_sims.ble.ttlock.fields import EPOCH
 from firmware_sims.ble.ttlock.oplog import Record
 from firmware_sims.ble.ttlock.peripheral import TTLockPeripheral
 from firmware_sims.commands import CommandQueue
+from firmware_sims.faults import FaultError
 from firmware_sims.firmware.model import Source
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from firmware_sims.faults import Faults
     from firmware_sims.firmware.lock import LockFirmware
     from firmware_sims.firmware.tokens import Token
+
+
+_LONGEST_TAIL = 64
 
 
 class TTLockSkin:
@@ -45,13 +49,17 @@ class TTLockSkin:
         self.peripheral = TTLockPeripheral(self.core, self.queue, faults)
 
     @property
-    def actions(self) -> Mapping[str, Callable[[], Any]]:
-        """A hand on the keypad, the dead-bolt inside, all keys revoked by the owner's app."""
+    def actions(self) -> Mapping[str, Callable[..., Any]]:
+        """A hand on the keypad, the dead-bolt inside, all keys revoked by the owner's app.
+
+        ``write_record`` is for what this lock has no part for: a face, a fob (`oplog`).
+        """
         return {
             "touch_keypad": self.peripheral.touch,
             "dead_bolt_on": lambda: self._bolt_inside(on=True),
             "dead_bolt_off": lambda: self._bolt_inside(on=False),
             "revoke_keys": self._revoke,
+            "write_record": self._write_record,
         }
 
     def _bolt_inside(self, *, on: bool) -> None:
@@ -59,6 +67,18 @@ class TTLockSkin:
             self.core.set("bolted_inside", int(on))
             self.core.write(Record.DEAD_BOLT_ON if on else Record.DEAD_BOLT_OFF)
             self.peripheral.refresh()
+
+    def _write_record(self, type: int, tail: str = "") -> dict[str, int]:  # noqa: A002 - its word
+        """Any type of record, with its tail in hex."""
+        try:
+            raw = bytes.fromhex(tail)
+        except ValueError:
+            raw = bytes(_LONGEST_TAIL + 1)
+        if not 0 < type < 256 or len(raw) > _LONGEST_TAIL:
+            raise FaultError(f"a type from 1 to 255, and up to {_LONGEST_TAIL} bytes in hex")
+        number = self.core.write(type, raw)
+        self.peripheral.refresh()
+        return {"number": number}
 
     def _revoke(self) -> dict[str, int]:
         """Another administrator has raised the counter: keys with a lower one get error 0D."""
