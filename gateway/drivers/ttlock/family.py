@@ -23,6 +23,7 @@ from gateway.errors import (
     OutcomeUnknown,
     ProtocolError,
     Refusal,
+    Unreachable,
 )
 
 if TYPE_CHECKING:
@@ -115,42 +116,55 @@ class TtLockFamily:
         progress: Progress,
         deadline_s: float,
     ) -> Claim:
-        """A pairing that broke is judged by whether the lock knows the new key."""
+        """A pairing that broke is judged by whether the lock knows the keys agreed on."""
         loop = asyncio.get_running_loop()
         until = loop.time() + deadline_s
-        keys = Keys(FACTORY_KEY, 0, None, version)
+        nobodys = Keys(FACTORY_KEY, 0, None, version)
         admin_ps = self._chance.randint(_LOWEST, _HIGHEST)
         unlock_key = self._chance.randint(_LOWEST, _HIGHEST)
-        for attempt in range(_ATTEMPTS):
+        agreed: list[Keys] = []
+        for attempt in range(1, _ATTEMPTS + 1):
             progress(PairStage.CONNECTING, "connecting to the lock; touch its keypad if it sleeps")
             left_s = until - loop.time()
-            talk = Talk(radio, address, keys, deadline_s=left_s, bound=True)
+            talk = Talk(radio, address, nobodys, deadline_s=left_s, bound=True)
             try:
                 async with talk:
                     await talk.ready(Login.NONE)
                     progress(PairStage.PAIRING, "becoming the lock's owner")
-                    met = await talk.converse(session.pair(version, admin_ps, unlock_key))
-            except (LinkError, ProtocolError) as error:
-                agreed = talk.keys
-                if agreed.admin_ps is None:
-                    # Nothing was agreed on: the lock is as it was.
-                    if attempt + 1 == _ATTEMPTS or isinstance(error, ProtocolError):
-                        raise
-                    continue
-            else:
-                agreed = met.keys
-            progress(PairStage.SETTING_UP, "proving the lock's new key")
-            left_s = until - loop.time()
-            try:
-                async with Talk(radio, address, agreed, deadline_s=left_s) as proof:
-                    return _claim_of(await proof.converse(session.meet(agreed)))
+                    await talk.converse(session.pair(version, admin_ps, unlock_key))
             except (LinkError, ProtocolError, DeviceRefused) as error:
-                doubt: GatewayError = error
-            # A lock that forgot an unfinished pairing takes the next one.
+                broken: GatewayError | None = error
+            else:
+                broken = None
+            if talk.keys.admin_ps is not None:
+                agreed.append(talk.keys)
+            for keys in reversed(agreed):
+                progress(PairStage.SETTING_UP, "proving the lock's new key")
+                claim = await self._proved(radio, address, keys, until - loop.time())
+                if claim is not None:
+                    return claim
+            last = attempt == _ATTEMPTS or loop.time() >= until
+            if not agreed and broken is not None and (last or not isinstance(broken, LinkError)):
+                # The lock has agreed on nothing, so it is as it was.
+                if isinstance(broken, OutcomeUnknown):
+                    raise Unreachable(str(broken)) from broken
+                raise broken
+            if last:
+                break
         raise OutcomeUnknown(
-            f"could not tell whether {address} was paired: {doubt}; if it is not in pairing mode "
-            "any more, reset it with its button"
+            f"could not tell whether {address} was paired; if it does not say that it can be "
+            "paired, reset it with its button"
         )
+
+    async def _proved(
+        self, radio: GattRadio, address: str, keys: Keys, deadline_s: float
+    ) -> Claim | None:
+        """None where the lock does not know the keys, or where that cannot be told."""
+        try:
+            async with Talk(radio, address, keys, deadline_s=deadline_s) as talk:
+                return _claim_of(await talk.converse(session.meet(keys)))
+        except (LinkError, ProtocolError, DeviceRefused):
+            return None
 
     async def release(self, device: ClaimedDevice, radio: GattRadio, *, deadline_s: float) -> None:
         keys = keys_of(device.keys)

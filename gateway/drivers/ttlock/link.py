@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from gateway.drivers.numbering import Numbering
-from gateway.drivers.ttlock import commands, crypto, wire
+from gateway.drivers.ttlock import commands, crypto, mapping, wire
 from gateway.drivers.ttlock.commands import Answer, Command, Login, answer_of
 from gateway.drivers.ttlock.dialogue import (
     Await,
@@ -58,6 +58,8 @@ KEPT_S = 5.0
 """How long a listing is as good as a new one, on a link on which nothing was ordered since."""
 ASKED = 3
 """How often a question is asked. An order is given once."""
+
+_WRONG_TIME = (mapping.KEY_EXPIRED, mapping.KEY_NOT_YET_VALID)
 
 T = TypeVar("T")
 
@@ -275,20 +277,24 @@ class Talk:
         settled = self._settled
         if settled.login >= login:
             return
+        if login is Login.USER:
+            answer = await self._say(commands.check_user(self.keys))
+            if answer.error in _WRONG_TIME and self.keys.admin_ps is not None:
+                login = Login.ADMIN  # a lock that lost its time still knows its owner
+            else:
+                self._take_number(answer)
         if login is Login.ADMIN:
             if self.keys.admin_ps is None:
                 raise DeviceRefused(
                     f"could not manage {self._address}: the key we have may only open it",
                     Refusal.NOT_AUTHORISED,
                 )
-            await self._learn_number(commands.check_admin(self.keys))
+            self._take_number(await self._say(commands.check_admin(self.keys)))
             done(await self._say(commands.check_random()), f"log in at {self._address}")
-        else:
-            await self._learn_number(commands.check_user(self.keys))
         settled.login = login
 
-    async def _learn_number(self, command: Command) -> None:
-        answer = done(await self._say(command), f"log in at {self._address}")
+    def _take_number(self, answer: Answer) -> None:
+        done(answer, f"log in at {self._address}")
         self._settled.number = commands.number(answer.data, 0, 4, "the lock's number")
 
     def _open_link(self) -> GattLink:

@@ -63,10 +63,8 @@ _ERRORS: Final[Mapping[int, tuple[Refusal, str]]] = {
     0x25: (Refusal.INVALID, "the lock does not find this wireless network"),
     0x26: (Refusal.INVALID, "the password of the wireless network is wrong"),
 }
-CODE_EXISTS: Final = 0x14
-CODE_UNKNOWN: Final = 0x15
-CARD_UNKNOWN: Final = 0x18
-FINGERPRINT_UNKNOWN: Final = 0x1A
+KEY_EXPIRED: Final = 0x0E
+KEY_NOT_YET_VALID: Final = 0x11
 
 
 def refusal_of(error: int) -> Refusal:
