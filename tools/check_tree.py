@@ -19,6 +19,7 @@ TESTED_ELSEWHERE = {
     "gateway/__main__.py": ("tests/command_line.py", "one line; every command as a process"),
     "gateway/app.py": ("tests/house", "composes; run as a process with everything in it"),
     "gateway/cli/operate.py": ("tests/unit/cli/test_main.py", "its commands, as processes"),
+    "gateway/drivers/ttlock/dialogue.py": ("tests/unit/drivers/test_ttlock_codes.py", "small talk"),
     "gateway/domain/reconcile.py": ("tests/properties/test_reconcile.py", "rules are properties"),
     "gateway/local/commands.py": ("tests/contracts/test_local_api.py", "its part of the API"),
     "gateway/local/queries.py": ("tests/contracts/test_local_api.py", "what the API answers with"),

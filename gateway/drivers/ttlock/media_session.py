@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 OVER = Period(bytes((1, 1, 1, 0, 0)), bytes((1, 1, 1, 0, 1)))
 """A minute of the year 2001: a card with it is known to the lock and opens nothing."""
-PRESENT_S = 30.0
-"""How long somebody may take to hold up a card or lay on a finger once more."""
+PRESENT_S = 40.0
+"""How long somebody may take to hold up a card or lay on a finger once more; locks wait 30 s."""
 MOST_PAGES = 500
 _NAMES = {Medium.CARD: "card", Medium.FINGERPRINT: "fingerprint"}
 _STAGES = {
