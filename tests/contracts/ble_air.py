@@ -174,7 +174,8 @@ async def house(
         ]
         arguments.setdefault("clock", SystemClock(ClockTrust.TRUSTED))
         arguments.setdefault("backend", Backend())
-        radio = BleRadio(names, pace=FAST, patience=patience, rng=random.Random(1), **arguments)
+        arguments.setdefault("pace", FAST)
+        radio = BleRadio(names, patience=patience, rng=random.Random(1), **arguments)
         if watch:
             radio.watch(frozenset(parrot.address for parrot in parrots))
         running = asyncio.create_task(radio.run(), name="bluetooth radio")
