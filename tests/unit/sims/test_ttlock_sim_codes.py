@@ -473,3 +473,33 @@ def test_days_of_the_week() -> None:
     assert phone.refused(0x70, b"\x02" + bytes([3, 0]) + tuesday) == 0x20
     assert phone.refused(0x70, b"\x02" + bytes([1, 6]) + FINGER + tuesday) == 0x1A
     assert phone.refused(0x70, b"\x02" + whose + bytes([2, 1, 0, 9, 0, 17, 0])) == 0x20
+
+
+@pytest.mark.parametrize(
+    ("entry", "opened"),
+    [
+        (bytes([2, 6, 7, 9, 0, 17, 0]), True),  # 6 July
+        (bytes([2, 7, 7, 9, 0, 17, 0]), False),
+        (bytes([2, 6, 8, 9, 0, 17, 0]), False),
+        (bytes([2, 6, 0, 9, 0, 17, 0]), True),
+        (bytes([1, 0, 0, 12, 1, 17, 0]), False),
+        (bytes([1, 0, 0, 9, 0, 12, 0]), False),
+        (bytes([1, 2, 0, 9, 0, 17, 0]), False),
+        (bytes([1, 0, 0, 0, 0, 0, 0]), True),
+    ],
+)
+def test_when_passage_is_on(entry: bytes, opened: bool) -> None:
+    bench = Bench()
+    manager(bench).do(0x66, b"\x02" + entry)
+    assert (bench.firmware.operating_mode.name == "PASSAGE") is opened
+
+
+def test_a_removal_that_is_cut_short_is_about_no_code() -> None:
+    bench = Bench()
+    phone = manager(bench)
+    bench.faults.arm("busy", on="remove_code", slot=1)
+    phone.do(0x03, add_code("482913"))
+    assert phone.refused(0x03, b"\x03\x03\x06482") == 0x17
+    assert bench.hits == []
+    assert phone.refused(0x03, remove("482913")) == 0x13
+    assert [hit[2] for hit in bench.hits] == [1]

@@ -227,3 +227,31 @@ def test_every_source_of_an_event_has_its_tail() -> None:
     assert bench.records == [15, 17, 21, 20, 59, 39, 40]
     tails = [entry.tail for entry in bench.skin.core.log.entries]
     assert [len(tail) for tail in tails] == [4, 4, 6, 6, 0, 4, 6]
+
+
+def test_models_differ_in_what_they_write() -> None:
+    bench = Bench(logs_auto_lock=True, logs_code_changes=False)
+    phone = manager(bench)
+    phone.do(0x03, add_code("482913", 1, FOREVER))
+    phone.do(0x36, bytes([2, 0, 5]))
+    bench.types("482913")
+    bench.time.advance(5)
+    assert bench.records == [4, 45]
+
+
+def test_a_card_on_a_frozen_lock() -> None:
+    bench = Bench()
+    bench.firmware.tokens.put(Source.CARD, 77, None)
+    manager(bench).do(0x61, bytes([2, 1]))
+    assert bench.firmware.reader.present(Source.CARD, 77).reason == "vacation"
+    assert bench.records == [15, 53]
+
+
+def test_a_code_taken_at_the_keypad_leaves_no_original_behind() -> None:
+    bench = Bench()
+    manager(bench).do(0x03, add_code("482913"))
+    bench.firmware.keypad.clear_by_hand(1)
+    bench.firmware.keypad.set_code_by_hand(1, "739201")
+    assert bench.state["original_codes"] == {}
+    assert bench.records == [93, 6, 93]
+    assert bench.skin.core.log.entries[1].tail == text("482913") * 2
