@@ -21,7 +21,7 @@ from firmware_sims.ble.ttlock.frames import (
 
 KEY = bytes(range(0x10, 0x20))
 
-# From kind3r/ttlock-sdk-js, docs/Bad CRC quest.md: a request, and answers of a real lock whose
+# From kind3r/ttlock-sdk-js, "Bad CRC quest": a request, and answers of a real lock whose
 # checksums its author found wrong. The last is from kind3r/hass-addons #34, of another lock.
 APP_REQUEST = bytes.fromhex("7f5a0503010001000107aa10ade4c30cccffef87e7a4b85e76213d43fe0d0a")
 WRONG_ANSWER = bytes.fromhex("7f5a0503020001000154aa102d2f9276f7eea8794974e465f0e99e18090d0a")

@@ -1,6 +1,6 @@
 """TTLock frames, chunks and times, held against captured frames and an independent client.
 
-Origin of the vectors: captures of real locks in kind3r/ttlock-sdk-js (`docs/SDK-Analysis.md`, "Bad
+Origin of the vectors: captures of real locks in kind3r/ttlock-sdk-js ("SDK-Analysis", "Bad
 CRC quest", issue #5); times "by the client" are roquerodrigo/ttlock-ble 0.1.11's, from PyPI.
 """
 

@@ -1,7 +1,7 @@
 """Frames, chunks and times of the TTLock V3 protocol: bytes, and nothing that decides.
 
-Sources: kind3r/ttlock-sdk-js `src/api/CommandEnvelope.ts`, `docs/SDK-Analysis.md` and `docs/Bad CRC
-quest.md`; roquerodrigo/ttlock-ble `protocol/frame.py`, `commands/encoding.py`. Not here: what the
+Sources: kind3r/ttlock-sdk-js `src/api/CommandEnvelope.ts`, its "SDK-Analysis" and "Bad CRC
+quest"; roquerodrigo/ttlock-ble `protocol/frame.py`, `commands/encoding.py`. Not here: what the
 payload of a command holds (commands, media, settings, records) and its encryption (crypto).
 
     7F 5A | type version scene group2 organisation2 | command | AA | n | payload | CRC | 0D 0A

@@ -1,9 +1,9 @@
 """Claiming a TTLock, proving who one is, giving it up: commands 45, 19, 56, 57, 55, 41, 30, 52.
 
-Here: keys and sessions. Not here: what may be done then. Sequence of claiming from kind3r/ttlock-
-sdk-js, docs/SDK-Analysis.md. Assumed: a claim counts from 57 on, and a connection that ends before
-leaves the lock in setting mode; a wrong sum is answered with "no permission"; an administrator who
-shows a higher lockFlagPos raises the lock's.
+Here: keys and sessions. Not here: what may be done then. The sequence of claiming is that of "SDK-
+Analysis" among the documents of kind3r/ttlock-sdk-js. Assumed: a claim counts from 57 on, and a
+connection that ends before leaves the lock in setting mode; a wrong sum is answered with "no
+permission"; an administrator who shows a higher lockFlagPos raises the lock's.
 """
 
 from __future__ import annotations
