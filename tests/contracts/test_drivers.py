@@ -1,16 +1,16 @@
 """One suite over every driver: what `drivers.api` promises, held by the lock's own truth.
 
-Every kind of lock (simulated firmware behind the real radio, and the virtual one) over several
-kinds of air. What the driver says is compared with what the lock really holds and what happens
-when somebody types the code, never with what the gateway believes.
+Every kind of lock (simulated firmware behind the real Zigbee radio or an air of Bluetooth, and the
+virtual one) over several kinds of air. What the driver says is compared with what the lock really
+holds and what happens when somebody types the code, never with what the gateway believes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -18,7 +18,7 @@ import pytest_asyncio
 
 from gateway.domain.actions import Confirmed, Refused, Unconfirmed
 from gateway.domain.devices import Evidence, LockSchedule, WeekDay, YearDay
-from gateway.domain.instant import DAY, HOUR, ClockTrust, Instant, to_datetime
+from gateway.domain.instant import DAY, HOUR, MINUTE, ClockTrust, Instant, to_datetime
 from gateway.domain.secret import Secret
 from gateway.drivers.api import (
     ClockKeeper,
@@ -43,6 +43,7 @@ from gateway.errors import (
 )
 from gateway.kit.clock import SystemClock
 from gateway.radios.api import ClusterCommandReceived
+from tests.contracts.gatt_doors import DOORS, GattDoor
 from tests.contracts.zigbee_house import ZONE, House, house, ieee
 
 if TYPE_CHECKING:
@@ -87,8 +88,11 @@ NODES: tuple[dict[str, Any], ...] = (
     },
 )
 SIMULATED = tuple(node["name"] for node in NODES)
-LOCKS = ("virtual", *SIMULATED)
+CLAIMED = tuple(DOORS)
+LOCKS = ("virtual", *CLAIMED, *SIMULATED)
 KEEPS_WINDOWS = ("virtual", "yale")
+KEEPS_A_STRETCH = (*KEEPS_WINDOWS, *CLAIMED)
+SLEEPY = ("sleepy", *CLAIMED)
 
 
 def on(*names: str) -> pytest.MarkDecorator:
@@ -146,6 +150,8 @@ class Case:
     door: Door
     capabilities: Capabilities
     home: House
+    gatt: GattDoor | None = None
+    """Set for a lock over Bluetooth; its door is the same object."""
 
     @property
     def slot(self) -> int:
@@ -154,10 +160,34 @@ class Case:
 
     @property
     def keeps_windows(self) -> bool:
-        return self.name in KEEPS_WINDOWS
+        return self.name in KEEPS_A_STRETCH
 
-    def arm(self, fault: str, on: str, **more: object) -> Awaitable[Any]:
-        return self.home.door.call("arm", device=self.name, fault=fault, on=on, **more)
+    async def arm(self, fault: str, on: str, *, count: int) -> None:
+        if self.gatt is not None:
+            self.gatt.arm(fault, on, count)
+        else:
+            await self.home.door.call("arm", device=self.name, fault=fault, on=on, count=count)
+
+    async def go_away(self) -> None:
+        if self.gatt is not None:
+            self.gatt.go_away()
+        else:
+            await self.home.door.call("out_of_range", device=self.name)
+
+    async def received(self, command: str) -> int:
+        """How often the lock was told that."""
+        if self.gatt is not None:
+            return self.gatt.received(command)
+        state = await self.home.state(self.name)
+        return int(state["commands_received"].get(command, 0))
+
+    async def unlocked(self) -> bool | None:
+        """By the lock's own truth; None where it has no bolt."""
+        if self.gatt is not None:
+            return self.gatt.unlocked()
+        if isinstance(self.door, SimulatedDoor):
+            return bool((await self.home.state(self.name))["bolt"] == "unlocked")
+        return None
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -170,11 +200,11 @@ async def home(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]
 
 @pytest_asyncio.fixture(params=LOCKS, loop_scope="module")
 async def case(
-    request: pytest.FixtureRequest, home: House, met: dict[str, Capabilities]
+    request: pytest.FixtureRequest, home: House, met: dict[str, Case]
 ) -> AsyncIterator[Case]:
     """A lock that has been met, with empty memory and a right clock."""
     found = await meet(request.param, home, met.get(request.param))
-    met[request.param] = found.capabilities
+    met[request.param] = found
     if isinstance(found.driver, ClockKeeper):
         await found.driver.set_clock(CLOCK.now(), deadline_s=DEADLINE_S)
     home.events.clear()
@@ -183,19 +213,28 @@ async def case(
         await home.door.call("disarm", device=found.name)
         await home.door.call("in_range", device=found.name)
         await home.door.call("clear_codes", device=found.name)
+    if found.gatt is not None:
+        found.gatt.recover()
 
 
 @pytest.fixture(scope="module")
-def met() -> dict[str, Capabilities]:
+def met() -> dict[str, Case]:
     """What the interviews found, as the gateway's store keeps it."""
     return {}
 
 
-async def meet(name: str, home: House, known: Capabilities | None = None) -> Case:
+async def meet(name: str, home: House, before: Case | None = None) -> Case:
+    known = before.capabilities if before is not None else None
+    if name in CLAIMED:
+        door = before.gatt if before is not None and before.gatt is not None else None
+        door = door or DOORS[name](CLOCK)
+        lock = cast("LockDriver", door.driver)
+        can = known or await lock.interview(deadline_s=DEADLINE_S)
+        return Case(name, lock, door, can, home, door)
     if name == "virtual":
-        lock = VirtualLock(ZONE)
-        capabilities = await lock.interview(deadline_s=1)
-        return Case(name, lock, VirtualDoor(lock), capabilities, home)
+        virtual = VirtualLock(ZONE)
+        capabilities = await virtual.interview(deadline_s=1)
+        return Case(name, virtual, VirtualDoor(virtual), capabilities, home)
     address = next(node["ieee"] for node in NODES if node["name"] == name)
     driver = driver_for(home.node(address), home.radio, ZONE)
     assert isinstance(driver, ZclLock)
@@ -207,8 +246,8 @@ async def meet(name: str, home: House, known: Capabilities | None = None) -> Cas
 
 
 def around_now(hours_before: int = 1, hours_after: int = 1) -> YearDay:
-    """In whole seconds, as a lock keeps them."""
-    now = CLOCK.now() // 1000 * 1000
+    """In whole minutes, as every lock can keep them."""
+    now = CLOCK.now() // MINUTE * MINUTE
     return YearDay(Instant(now - hours_before * HOUR), Instant(now + hours_after * HOUR))
 
 
@@ -229,11 +268,11 @@ async def test_capabilities_as_data_agree_with_protocols_as_code(case: Case) -> 
     assert (said.can_remotely_unlock is not None) is latch
     assert (said.can_remotely_lock is not None) is latch
     assert (said.has_clock is not None) is isinstance(driver, ClockKeeper)
-    assert said.sleepy is (case.name == "sleepy")
+    assert said.sleepy is (case.name in SLEEPY)
 
 
 async def test_an_interview_can_be_repeated(case: Case) -> None:
-    assert (await meet(case.name, case.home)).capabilities == case.capabilities
+    assert await case.driver.interview(deadline_s=DEADLINE_S) == case.capabilities
 
 
 async def test_the_highest_slot_exists(case: Case) -> None:
@@ -302,7 +341,7 @@ async def test_a_wrong_length_is_refused_by_name(case: Case, digits: str) -> Non
 # ── windows ─────────────────────────────────────────────────────────────────────────────────
 
 
-@on(*KEEPS_WINDOWS)
+@on(*KEEPS_A_STRETCH)
 async def test_a_window_that_the_lock_keeps(case: Case) -> None:
     window = around_now()
     result = await write(case, "583920", window)
@@ -375,14 +414,12 @@ async def test_a_lock_without_windows_says_so_before_anything_is_written(case: C
 
 async def test_the_bolt_follows(case: Case) -> None:
     assert isinstance(await case.driver.unlock(deadline_s=DEADLINE_S), Confirmed)
-    if isinstance(case.door, SimulatedDoor):
-        assert (await case.home.state(case.name))["bolt"] == "unlocked"
+    assert await case.unlocked() in {True, None}
     assert isinstance(await case.driver.lock(deadline_s=DEADLINE_S), Confirmed)
-    if isinstance(case.door, SimulatedDoor):
-        assert (await case.home.state(case.name))["bolt"] == "locked"
+    assert await case.unlocked() in {False, None}
 
 
-@on("yale", "kwikset", "sleepy")
+@on("yale", "kwikset", "sleepy", *CLAIMED)
 async def test_the_door_is_told_when_asked(case: Case) -> None:
     gauge = case.driver
     assert isinstance(gauge, Gauge)
@@ -394,12 +431,14 @@ async def test_the_door_is_told_when_asked(case: Case) -> None:
     assert found.battery_percent is None or 0 < found.battery_percent <= 100
 
 
-@on("virtual", "yale", "sleepy")
+@on("virtual", "yale", "sleepy", *CLAIMED)
 async def test_a_clock_is_read_within_its_bound_and_set(case: Case) -> None:
     driver = case.driver
     assert isinstance(driver, ClockKeeper)
     if isinstance(case.door, SimulatedDoor):
         await case.home.door.call("clock", device=case.name, offset_s=-600.0)
+    elif case.gatt is not None:
+        case.gatt.skew(-600.0)
     elif isinstance(driver, VirtualLock):
         driver.skew(-600_000)
     read = await driver.read_clock(CLOCK.now(), deadline_s=DEADLINE_S)
@@ -411,6 +450,8 @@ async def test_a_clock_is_read_within_its_bound_and_set(case: Case) -> None:
         truth = await case.home.door.call("clock", device=case.name)
         assert abs(truth["error_s"]) <= 1.5
         assert truth["standard_offset_s"] == 3600
+    if case.gatt is not None:
+        assert abs(case.gatt.clock_error_s()) <= 1.5
 
 
 # ── air and faults, where there are any ─────────────────────────────────────────────────────
@@ -420,12 +461,27 @@ AIRS = {
     "twice": {"duplicate": 0.5},
     "lossy": {"loss": 0.1},
 }
+GATT_AIRS = {
+    "delayed": {"latency_s": 0.03, "jitter_s": 0.02},
+    "twice": {"refuse": 0.3},
+    "lossy": {"drop": 0.03},
+}
+"""Within a link of Bluetooth nothing comes twice; attempts and links fail instead."""
 
 
 @pytest_asyncio.fixture(params=AIRS, loop_scope="module")
 async def air(request: pytest.FixtureRequest, case: Case) -> AsyncIterator[str]:
     """Turns bad when the lock has been met."""
     home = case.home
+    if case.gatt is not None:
+        weather = case.gatt.air.weather
+        good = replace(weather)
+        for name, value in GATT_AIRS[request.param].items():
+            setattr(weather, name, value)
+        yield request.param
+        for field in fields(weather):
+            setattr(weather, field.name, getattr(good, field.name))
+        return
     paths = (home.world.network.air.down, home.world.network.air.up)
     before = [(path, name, getattr(path, name)) for path in paths for name in AIRS[request.param]]
     for path in paths:
@@ -436,7 +492,7 @@ async def air(request: pytest.FixtureRequest, case: Case) -> AsyncIterator[str]:
         setattr(path, name, value)
 
 
-@pytest.mark.parametrize("case", ["yale", "danalock"], indirect=True)
+@on("yale", "danalock", *CLAIMED)
 async def test_through_bad_air_the_end_is_right_and_the_way_is_safe(case: Case, air: str) -> None:
     """As the scheduler does it: after a doubt, read; then go on."""
     window = around_now(hours_before=48, hours_after=-24)
@@ -466,7 +522,7 @@ async def test_through_bad_air_the_end_is_right_and_the_way_is_safe(case: Case, 
     assert await case.door.holds() == {}
 
 
-@on("yale", "kwikset")
+@on("yale", "kwikset", *CLAIMED)
 async def test_applied_but_the_answer_is_lost(case: Case) -> None:
     await case.arm("applied-but-answer-lost", "set_pin_code", count=1)
     with pytest.raises(OutcomeUnknown):
@@ -475,7 +531,7 @@ async def test_applied_but_the_answer_is_lost(case: Case) -> None:
     assert found.use is SlotUse.ENABLED
 
 
-@on("yale", "kwikset")
+@on("yale", "kwikset", *CLAIMED)
 async def test_acknowledged_but_not_applied_is_never_confirmed(case: Case) -> None:
     await case.arm("acknowledged-but-not-applied", "set_pin_code", count=1)
     result = await write(case, "583920")
@@ -503,7 +559,7 @@ async def test_a_lost_answer_in_the_middle_leaves_no_open_code(case: Case) -> No
     assert await case.door.holds() == {}
 
 
-@on("yale", "kwikset")
+@on("yale", "kwikset", *CLAIMED)
 @pytest.mark.parametrize(
     ("fault", "refusal"),
     [
@@ -527,10 +583,10 @@ async def test_masked_digits_are_not_taken_for_digits(case: Case) -> None:
     assert (result.reading.use, result.reading.digits) == (SlotUse.ENABLED, None)
 
 
-@on("yale", "sleepy")
+@on("yale", "sleepy", *CLAIMED)
 async def test_out_of_range_nothing_is_changed_and_that_is_known(case: Case) -> None:
     await write(case, "583920")
-    await case.home.door.call("out_of_range", device=case.name)
+    await case.go_away()
     for doing in (
         case.driver.read_slot(case.slot, deadline_s=0.6),
         case.driver.program(5, Secret("111333"), (), deadline_s=0.6),
@@ -541,14 +597,13 @@ async def test_out_of_range_nothing_is_changed_and_that_is_known(case: Case) -> 
     assert await case.door.holds() == {case.slot: "583920"}
 
 
-@on(*SIMULATED)
+@on(*SIMULATED, *CLAIMED)
 async def test_an_unlock_is_sent_once_whatever_happens(case: Case) -> None:
-    before = (await case.home.state(case.name))["commands_received"].get("unlock_door", 0)
+    before = await case.received("unlock_door")
     await case.arm("applied-but-answer-lost", "unlock_door", count=1)
     with pytest.raises((OutcomeUnknown, PeerProtocolError)):
         await case.driver.unlock(deadline_s=1.0)
-    after = (await case.home.state(case.name))["commands_received"]["unlock_door"]
-    assert after == before + 1
+    assert await case.received("unlock_door") == before + 1
 
 
 @on(*SIMULATED)

@@ -74,10 +74,11 @@ class LockHouse:
         *,
         seed: int = 1,
         claimed: bool = True,
+        start: float = START,
         overrides: dict[str, Any] | None = None,
         **skin: Any,
     ) -> None:
-        self.air = GattAir(random.Random(seed), start=START)
+        self.air = GattAir(random.Random(seed), start=start)
         time = self.air.timebase
         quiet = {"drift_ppm": 0.0, "auto_relock_s": 0, "wrong_code_limit": 0, **(overrides or {})}
         self.firmware = LockFirmware(profiles.load(profile).with_overrides(quiet), time)
