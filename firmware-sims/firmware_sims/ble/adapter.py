@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from bumble import hci
 from bumble.core import BaseBumbleError, ProtocolError
 from bumble.device import (
-    Advertisement,
     Connection,
     ConnectionParametersPreferences,
     Device,
     DeviceConfiguration,
 )
-from bumble.host import Host
 
 from firmware_sims.ble.adverts import decode
 from firmware_sims.ble.ending import abandon
+from firmware_sims.ble.quiet import QuietHost
 from firmware_sims.ble.stream import AddressError, open_line
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from firmware_sims.ble.stream import HciLine
 
 _T = TypeVar("_T")
+_Report = hci.HCI_LE_Advertising_Report_Event.Report
+_Type = hci.HCI_LE_Advertising_Report_Event.EventType
 
 COMMAND_TIMEOUT_S = 2.0
 """As the kernel's (include/net/bluetooth/hci.h: HCI_CMD_TIMEOUT)."""
@@ -58,6 +60,27 @@ class AdapterSilentError(AdapterError):
     """The adapter is there and does not answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One advertising event; `peer` is the address as the controller wants it."""
+
+    address: str
+    peer: hci.Address
+    rssi: int
+    said: Said
+
+
+class _ListeningDevice(Device):
+    """bumble's device, which hands reports on as they are: its own way parses each three times."""
+
+    def __init__(self, reported: Callable[[_Report], None], **arguments: Any) -> None:
+        self._reported = reported
+        super().__init__(**arguments)
+
+    def on_advertising_report(self, report: _Report) -> None:
+        self._reported(report)
+
+
 class Adapter:
     """One adapter in this process. `opened` as long as its controller is at hand and answers."""
 
@@ -65,7 +88,9 @@ class Adapter:
         self.address = address
         self.names: dict[str, str] = {}
         self.ended: WeakKeyDictionary[Connection, int] = WeakKeyDictionary()
-        self.scanning: Callable[[Advertisement, Said], None] | None = None
+        self.scanning: Callable[[Heard], None] | None = None
+        self._active = True
+        self._waiting: dict[hci.Address, bytes] = {}
         self._opening = asyncio.Lock()
         self._connecting = asyncio.Lock()
         self._line: HciLine | None = None
@@ -93,10 +118,15 @@ class Adapter:
                 raise AdapterGoneError(f"there is no adapter at {self.address}: {cause}") from cause
             self._line_lost = lost
             config = DeviceConfiguration(
-                name="", gap_service_enabled=False, gatt_service_enabled=False
+                name="",
+                gap_service_enabled=False,
+                gatt_service_enabled=False,
+                # Else a paired device would be looked for by a scan of bumble's own.
+                address_resolution_offload=True,
             )
-            device = Device(config=config, host=Host(self._line.source, self._line.sink))
-            device.on(Device.EVENT_ADVERTISEMENT, self._heard)
+            device = _ListeningDevice(
+                self._reported, config=config, host=QuietHost(self._line.source, self._line.sink)
+            )
             device.on(Device.EVENT_CONNECTION, self._connected)
             start = asyncio.ensure_future(device.power_on())
             try:
@@ -172,9 +202,11 @@ class Adapter:
 
     # ---- the scan
 
-    async def start_scan(self, heard: Callable[[Advertisement, Said], None], active: bool) -> None:
+    async def start_scan(self, heard: Callable[[Heard], None], active: bool) -> None:
         """One at a time."""
         device = self._at_hand()
+        self._waiting.clear()
+        self._active = active
         self.scanning = heard
         try:
             await self.command(device.start_scanning(legacy=True, active=active))
@@ -186,13 +218,25 @@ class Adapter:
         self.scanning = None
         await self.command(self._at_hand().stop_scanning(legacy=True))
 
-    def _heard(self, advertisement: Advertisement) -> None:
-        said = decode(bytes(advertisement.data))
-        address = advertisement.address.to_string(with_type_qualifier=False)
+    def _reported(self, report: _Report) -> None:
+        """An advertisement waits for its scan response, which the controller tells next."""
+        if report.event_type == _Type.SCAN_RSP:
+            said = self._waiting.pop(report.address, None)
+            if said is not None:
+                self._heard(report, said + report.data)
+            return
+        if self._active and report.event_type in (_Type.ADV_IND, _Type.ADV_SCAN_IND):
+            self._waiting[report.address] = report.data
+        else:
+            self._heard(report, report.data)
+
+    def _heard(self, report: _Report, data: bytes) -> None:
+        said = decode(data)
+        address = report.address.to_string(with_type_qualifier=False)
         if said.name:
             self.names[address] = said.name
         if self.scanning is not None:
-            self.scanning(advertisement, said)
+            self.scanning(Heard(address, report.address, report.rssi, said))
 
     # ---- links
 

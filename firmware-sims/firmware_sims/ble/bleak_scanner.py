@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bleak.backends.scanner import AdvertisementDataCallback
-    from bumble.device import Advertisement
 
-    from firmware_sims.ble.adverts import Said
+    from firmware_sims.ble.adapter import Heard
 
 
 class Scanner(BaseBleakScanner):
@@ -60,10 +59,10 @@ class Scanner(BaseBleakScanner):
         except AdapterError as cause:
             raise translated(cause) from cause
 
-    def _heard(self, advertisement: Advertisement, said: Said) -> None:
+    def _heard(self, heard: Heard) -> None:
+        said, address = heard.said, heard.address
         if not self.is_allowed_uuid(said.service_uuids):
             return
-        address = advertisement.address.to_string(with_type_qualifier=False)
         name = self._adapter.names.get(address)
         data = AdvertisementData(
             local_name=name,
@@ -71,14 +70,14 @@ class Scanner(BaseBleakScanner):
             service_data=said.service_data,
             service_uuids=said.service_uuids,
             tx_power=said.tx_power,
-            rssi=advertisement.rssi,
+            rssi=heard.rssi,
             platform_data=(),
         )
         device = self.create_or_update_device(
             address,
             address,
             name or address.replace(":", "-"),
-            {"source": self._adapter.address, "address": advertisement.address},
+            {"source": self._adapter.address, "address": heard.peer},
             data,
         )
         self.call_detection_callbacks(device, data)

@@ -170,19 +170,10 @@ class VirtualController(Controller):
             if advert.connectable and pending.peer_address == advert.address:
                 self.create_le_connection(advert.address)
         elif self.le_scan_enable:
-            self._report(advert.kind, advert.address, advert.data, rssi)
+            reports = [_report(advert.kind, advert.address, advert.data, rssi)]
             if advert.scannable and self.le_scan_type:
-                self._report(_Type.SCAN_RSP, advert.address, advert.scan_response, rssi)
-
-    def _report(self, kind: int, address: hci.Address, data: bytes, rssi: int) -> None:
-        report = hci.HCI_LE_Advertising_Report_Event.Report(
-            event_type=kind,
-            address_type=address.address_type,
-            address=address,
-            data=data,
-            rssi=rssi,
-        )
-        self.send_hci_packet(hci.HCI_LE_Advertising_Report_Event([report]))
+                reports.append(_report(_Type.SCAN_RSP, advert.address, advert.scan_response, rssi))
+            self.send_hci_packet(hci.HCI_LE_Advertising_Report_Event(reports))
 
     # ---- links
 
@@ -264,13 +255,22 @@ class VirtualController(Controller):
 
     # ---- the host
 
+    # Without bumble's debug lines, as in `quiet`.
+
     def on_packet(self, packet: bytes) -> None:
-        if not self.hung:
-            super().on_packet(packet)
+        if self.hung:
+            return
+        parsed = hci.HCI_Packet.from_bytes(packet)
+        if isinstance(parsed, hci.HCI_AclDataPacket):
+            self.on_hci_acl_data_packet(parsed)
+        elif isinstance(parsed, hci.HCI_Command):
+            self.on_hci_command_packet(parsed)
+        else:
+            self.on_hci_packet(parsed)
 
     def send_hci_packet(self, packet: hci.HCI_Packet) -> None:
-        if not self.hung:
-            super().send_hci_packet(packet)
+        if self.hci_sink is not None and not self.hung:
+            asyncio.get_running_loop().call_soon(self.hci_sink.on_packet, bytes(packet))
 
     def hang(self) -> None:
         """Crash: no command is answered, nothing is sent or heard any more."""
@@ -346,3 +346,11 @@ class VirtualController(Controller):
             )
         else:
             super().on_hci_disconnect_command(command)
+
+
+def _report(
+    kind: int, address: hci.Address, data: bytes, rssi: int
+) -> hci.HCI_LE_Advertising_Report_Event.Report:
+    return hci.HCI_LE_Advertising_Report_Event.Report(
+        event_type=kind, address_type=address.address_type, address=address, data=data, rssi=rssi
+    )

@@ -19,11 +19,11 @@ from bumble.core import UUID, BaseBumbleError
 from bumble.device import AdvertisingType, Connection, Device, DeviceConfiguration
 from bumble.device import LegacyAdvertiser as HostAdvertiser
 from bumble.gatt import Characteristic, CharacteristicValue, Service
-from bumble.host import Host
 
 from firmware_sims.ble.adverts import encode
 from firmware_sims.ble.ending import abandon
 from firmware_sims.ble.peripheral import AttError
+from firmware_sims.ble.quiet import QuietHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,7 @@ class CarriedPeripheral:
             address=hci.Address(peripheral.address, hci.Address.RANDOM_DEVICE_ADDRESS),
             gatt_service_enabled=False,
         )
-        self._device = Device(config=config, host=Host(source, sink))
+        self._device = Device(config=config, host=QuietHost(source, sink))
         self._device.gatt_server.max_mtu = mtu
         for service in peripheral.services:
             characteristics = [self._characteristic(spec) for spec in service.characteristics]
