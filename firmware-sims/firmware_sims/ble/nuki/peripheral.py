@@ -62,7 +62,7 @@ class NukiPeripheral:
         self._speaker: bytes | None = None
         self._idle: Timer | None = None
         self._used_at = self._time.now()
-        self._shown: Advertising | None = None
+        self._shown = self.advertising
         core.push = self._push
         core.news = self.refresh
         core.firmware.power_lost = self._power_lost
