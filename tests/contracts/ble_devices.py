@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bleak.backends.device import BLEDevice
     from bleak.backends.scanner import AdvertisementData
 
+    from firmware_sims.ble.peripheral import Peripheral
     from firmware_sims.ble.spec import BleAirSpec
 
 DEADLINE_S = 60.0
@@ -148,7 +149,7 @@ class House:
 
 @asynccontextmanager
 async def house(
-    *echoes: Echo, air: BleAirSpec | None = None, adapters: int = 1, slots: int = 8
+    *devices: Peripheral, air: BleAirSpec | None = None, adapters: int = 1, slots: int = 8
 ) -> AsyncIterator[House]:
     """An air with open adapters and these devices, named "1", "2" and so on."""
     async with Hub(Air(air)) as hub:
@@ -156,8 +157,8 @@ async def house(
         backend = Backend()
         for adapter in addresses:
             await backend.open(adapter)
-        for number, echo in enumerate(echoes, 1):
-            await hub.add_device(str(number), echo)
+        for number, device in enumerate(devices, 1):
+            await hub.add_device(str(number), device)
         try:
             yield House(hub, backend, addresses)
         finally:
