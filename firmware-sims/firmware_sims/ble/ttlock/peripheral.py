@@ -23,7 +23,7 @@ from firmware_sims.faults import LINK, Fault
 from firmware_sims.firmware.model import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from firmware_sims.ble.peripheral import Advertising, Line
     from firmware_sims.ble.ttlock.core import Core
@@ -78,7 +78,7 @@ class TTLockPeripheral:
         self._core, self._queue, self._faults = core, queue, faults
         self._time = core.firmware.timebase
         self.address = core.address
-        self.services = SERVICES
+        self.services: Sequence[ServiceSpec] = SERVICES
         self.advertising_changed: Callable[[], None] = lambda: None
         self._line: Line | None = None
         self._reassembler = Reassembler()
