@@ -252,6 +252,7 @@ def paired(bench: Bench, **arguments: Any) -> Key:
     phone = Phone(bench)
     key = phone.pair(**arguments)
     phone.disconnect()
+    bench.time.advance(0)
     return key
 
 

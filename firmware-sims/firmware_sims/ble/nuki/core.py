@@ -168,7 +168,8 @@ class Core:
 
     def _tell(self) -> None:
         self._telling = False
-        self.push(states.message(self))
+        if self.motor.talk is None:
+            self.push(states.message(self))
 
     # ---- what ends
 
