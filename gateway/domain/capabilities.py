@@ -26,11 +26,16 @@ class CodeLimits:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleSupport:
-    """Windows that the lock itself can keep. Counts are per user; 0 means the kind is missing."""
+    """Windows that the lock itself can keep. Counts are per user; 0 means the kind is missing.
+
+    `granularity_s`: how often the lock looks. `edge_s`: edges of a year-day entry are whole
+    multiples of it; one between is rounded inwards before it is planned, or it never reads as asked.
+    """
 
     week_day: int = 0
     year_day: int = 0
     granularity_s: int = 60
+    edge_s: int = 1
 
 
 @dataclass(frozen=True, slots=True)

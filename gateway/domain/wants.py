@@ -259,8 +259,10 @@ def _expressed(device: Device, window: Window) -> tuple[LockSchedule, ...]:
         case Always():
             return ()
         case Timed(opens_at, closes_at):
-            # Locks count whole seconds; rounded inwards, so that what is read back compares.
-            first, last = -(-opens_at // SECOND) * SECOND, closes_at // SECOND * SECOND
+            # Locks count whole seconds or minutes; rounded inwards, so that what is read back
+            # compares.
+            step = max(1, support.edge_s) * SECOND
+            first, last = -(-opens_at // step) * step, closes_at // step * step
             if not support.year_day or first >= last:
                 return ()
             return (YearDay(Instant(first), Instant(last)),)

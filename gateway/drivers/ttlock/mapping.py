@@ -203,7 +203,7 @@ def capabilities_of(features: Features, *, manages: bool) -> Capabilities:
             max_length=MAX_DIGITS,
             reads_back_digits=True,
         ),
-        schedules=ScheduleSupport(year_day=1, granularity_s=60),
+        schedules=ScheduleSupport(year_day=1, granularity_s=60, edge_s=60),
     )
 
 

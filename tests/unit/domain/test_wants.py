@@ -10,7 +10,7 @@ from gateway.domain.capabilities import Capabilities, CodeLimits, ScheduleSuppor
 from gateway.domain.devices import Device, LockClock, WeekDay, YearDay
 from gateway.domain.grants import DesiredGrant, Enforcement, GrantState
 from gateway.domain.ids import CredentialId, DeviceId
-from gateway.domain.instant import DAY, HOUR, ClockTrust, Instant, after, from_rfc3339
+from gateway.domain.instant import DAY, HOUR, MINUTE, ClockTrust, Instant, after, from_rfc3339
 from gateway.domain.secret import DigitsFacts, KeyedHash
 from gateway.domain.wants import Moment, Policy, enforces_windows, want_of
 from gateway.domain.windows import Always, Recurring, Timed, Weekly
@@ -56,6 +56,17 @@ def test_a_timed_window_is_kept_on_whole_seconds_inwards() -> None:
     assert want.present
     assert want.schedules == (YearDay(Instant(NOW + 1000), Instant(NOW + HOUR)),)
     assert (want.opens, want.closes) == (Enforcement.ON_LOCK, Enforcement.ON_LOCK)
+
+
+def test_on_whole_minutes_where_the_lock_keeps_no_others() -> None:
+    minutes = replace(KEEPER.capabilities, schedules=ScheduleSupport(year_day=1, edge_s=60))
+    lock = replace(KEEPER, capabilities=minutes)
+    minute = Instant(NOW // MINUTE * MINUTE)
+    window = Timed(Instant(minute + 1), Instant(minute + HOUR + 59_999))
+    want = want_of(lock, replace(GRANT, window=window), Moment(NOW), POLICY, None)
+    assert want.schedules == (YearDay(Instant(minute + MINUTE), Instant(minute + HOUR)),)
+    moment = Timed(Instant(minute + 1), Instant(minute + MINUTE + 1))
+    assert not want_of(lock, replace(GRANT, window=moment), Moment(NOW), POLICY, None).schedules
 
 
 @pytest.mark.parametrize(
