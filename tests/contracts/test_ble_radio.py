@@ -24,7 +24,7 @@ from gateway.errors import (
     Unreachable,
 )
 from gateway.kit.clock import ManualClock, SystemClock, settle
-from gateway.radios.api import Advertised, Heard, RadioStatus, StateChanged
+from gateway.radios.api import Advertised, Heard, RadioState, RadioStatus, StateChanged
 from gateway.radios.ble import BleRadio, Budget, Patience
 from tests.contracts.ble_air import (
     BARRED,
@@ -433,12 +433,40 @@ class TestLosing:
                 home.air.set_in_range(address(1), False)
                 with pytest.raises(OutcomeUnknown, match="no answer in time"):
                     await link.write(WRITE, b"x", response=True, deadline_s=0.05)
+                assert not link.connected
                 with pytest.raises(Unreachable):
                     await link.read(READ, deadline_s=5)
                 home.air.set_in_range(address(1), True)
             async with home.radio.connect(address(1), deadline_s=10) as again:
                 assert again is not link
                 assert await talk(again, b"anew") == b"anew"
+
+    async def test_an_operation_that_the_stack_forgets_ends_with_the_link(
+        self, tmp_path: Path
+    ) -> None:
+        class Forgetful(Client):
+            async def read_gatt_char(self, *_: Any, **__: Any) -> bytearray:
+                asked.set()
+                await asyncio.Event().wait()
+                raise AssertionError
+
+        class Stack(Backend):
+            def client(self, adapter: str) -> Mapping[str, Any]:
+                return {**super().client(adapter), "backend": Forgetful}
+
+        asked = asyncio.Event()
+        parrot = Parrot(1)
+        async with (
+            house(tmp_path, parrot, backend=Stack()) as home,
+            home.radio.connect(address(1), deadline_s=5) as link,
+        ):
+            asking = asyncio.create_task(link.read(READ, deadline_s=3600))
+            await asked.wait()
+            assert parrot.line is not None
+            parrot.line.disconnect()
+            async with asyncio.timeout(DEADLINE_S):
+                with pytest.raises(Unreachable, match="lost"):
+                    await asking
 
     async def test_a_cancelled_operation_makes_the_link_unusable(self, tmp_path: Path) -> None:
         async with (
@@ -454,8 +482,9 @@ class TestLosing:
             assert not link.connected
 
     async def test_out_of_range_never_heard_and_not_answering(self, tmp_path: Path) -> None:
+        """With one place, which a connect that fails must give back."""
         parrot = Parrot(1)
-        async with house(tmp_path, parrot) as home:
+        async with house(tmp_path, parrot, connections=1) as home:
             with pytest.raises(Unreachable, match="never heard"):
                 async with home.radio.connect(address(9), deadline_s=0.1):
                     pass
@@ -572,17 +601,53 @@ class TestAdapters:
         async with home.radio.connect(address(1), deadline_s=10) as link:
             return await talk(link, b"mended")
 
+    async def test_who_waits_for_an_adapter_that_goes_is_told_at_once(self, tmp_path: Path) -> None:
+        async def wait_for(home: House, whom: str) -> str:
+            with pytest.raises(RadioUnavailable) as failed:
+                async with home.radio.connect(whom, deadline_s=3600):
+                    pass
+            return str(failed.value)
+
+        async with house(tmp_path, Parrot(1), Parrot(2), connections=1) as home:
+            await home.until(lambda: len(home.radio.sightings()) == 2)
+            async with home.radio.connect(address(1), deadline_s=5):
+                for_a_place = asyncio.create_task(wait_for(home, address(2)))
+                to_hear = asyncio.create_task(wait_for(home, address(9)))
+                await settle()
+                home.fail(0, "vanish")
+                async with asyncio.timeout(DEADLINE_S):
+                    assert "went away" in await for_a_place
+                    assert "could not" in await to_hear
+
     async def test_an_adapter_that_hears_nothing_is_down_until_it_hears(
         self, tmp_path: Path
     ) -> None:
-        patience = Patience(silence_s=0.5, first_reset_apart_s=0.1)
-        async with house(tmp_path, Parrot(1), patience=patience) as home:
+        class Counting(Backend):
+            async def reset(self, adapter: str) -> bool:
+                resets.append(adapter)
+                if len(resets) == 2:
+                    again.set()
+                return await super().reset(adapter)
+
+        again = asyncio.Event()
+        resets: list[str] = []
+        states: list[RadioState] = []
+        patience = Patience(silence_s=0.5, first_reset_apart_s=0.1, first_word_s=0.1)
+        async with house(tmp_path, Parrot(1), patience=patience, backend=Counting()) as home:
             await home.until(lambda: home.radio.sightings())
+            home.radio.listen(
+                lambda event: (
+                    states.append(event.state) if isinstance(event, StateChanged) else None
+                )
+            )
             home.events.clear()
             home.air.set_in_range("hci0", False)
             await home.until(lambda: home.radio.state.status is RadioStatus.DOWN)
-            states = [e.state for e in home.events if isinstance(e, StateChanged)]
-            assert [state.status for state in states] == [RadioStatus.DEGRADED, RadioStatus.DOWN]
+            async with asyncio.timeout(DEADLINE_S):
+                await again.wait()
+            told = [state.status for state in states]
+            assert told == [RadioStatus.DEGRADED, RadioStatus.DOWN], "a scan alone proves nothing"
+            assert "a reset did not help" in home.radio.state.reason
             assert all("although 1 device is expected" in state.reason for state in states)
             home.air.set_in_range("hci0", True)
             await home.up()
@@ -602,6 +667,7 @@ class TestAdapters:
                 await talk(link, b"near")
             home.fail(1, "vanish")
             await home.until(lambda: home.radio.state.status is RadioStatus.DEGRADED)
+            await home.until(lambda: self._heard_by(home) == {home.adapters[0]})
             async with home.radio.connect(address(1), deadline_s=10) as link:
                 assert self._connected_by(home) == ["hci0"]
                 assert await talk(link, b"far") == b"far"

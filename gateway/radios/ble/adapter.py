@@ -47,8 +47,6 @@ log = structlog.get_logger(__name__)
 STOP_SCAN_S = 5.0
 """An adapter that vanished may never answer."""
 RESET_S = 90.0
-FIRST_WORD_S = 20.0
-"""After silence: how long a new scan may take to prove that it hears."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +80,7 @@ class Adapter:
         self._ears = ears
         self._clock = clock
         self._watchdog = Watchdog(patience)
+        self._first_word_s = patience.first_word_s
         self._opened = False
         self._scanner: BleakScanner | None = None
         self._hears = asyncio.Event()
@@ -168,11 +167,11 @@ class Adapter:
 
     async def _hear_first_word(self) -> None:
         """It was deaf: only hearing something proves that it is not any more."""
-        await wait_or_sleep(self._hears, self._clock, FIRST_WORD_S)
+        await wait_or_sleep(self._hears, self._clock, self._first_word_s)
         if not self._hears.is_set():
-            raise RadioUnavailable(
-                self._silence() or f"Bluetooth adapter {self.name}: still nothing heard"
-            )
+            now = self._clock.monotonic()
+            complaint = self._watchdog.complaint(now, self._ears.expected())
+            raise RadioUnavailable(f"Bluetooth adapter {self.name}: {complaint}")
 
     async def _reset(self) -> None:
         done = False

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from bleak.exc import BleakCharacteristicNotFoundError, BleakGATTProtocolError
 from bleak_retry_connector import BleakClientWithServiceCache, establish_connection
 
-from gateway.errors import Unreachable
+from gateway.errors import RadioUnavailable, Unreachable
 from gateway.radios.ble.plain import LIBRARY_ERRORS, cause_of, connecting_errors, lost, refused
 
 if TYPE_CHECKING:
@@ -114,10 +114,11 @@ class Link:
                         gate=gate,
                         **arguments,
                     )
-        except Unreachable as error:
-            if self._lost is not None:
-                raise Unreachable(f"could not {what}: {self._lost}") from error
-            raise
+        except (Unreachable, RadioUnavailable) as error:
+            if self._lost is None:
+                raise
+            # Only the adapter ends a link that is not established yet: it went away.
+            raise RadioUnavailable(f"could not {what}: {self._lost}") from error
         finally:
             self._running.discard(limit)
         self._client = client

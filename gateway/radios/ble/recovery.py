@@ -16,10 +16,12 @@ class Patience:
     """Seconds. `silence_s`: devices advertise every few seconds; ninety is nobody's interval.
 
     `openings`: without a sign of life before the first reset; the first one, and one scan anew.
+    `first_word_s`: after silence, how long a new scan may take to prove that it hears.
     """
 
     silence_s: float = 90.0
     openings: int = 2
+    first_word_s: float = 20.0
     first_reset_apart_s: float = 60.0
     longest_reset_apart_s: float = 3600.0
 
@@ -51,6 +53,12 @@ class Watchdog:
             return None
         if self._since is None:
             self._since = self._alive_at
+        return self.complaint(now, expected)
+
+    def complaint(self, now: float, expected: int) -> str | None:
+        """The same, of an adapter that is `doubted`, however short the present scan is."""
+        if self._since is None:
+            return None
         devices = "1 device is" if expected == 1 else f"{expected} devices are"
         reset = ", and a reset did not help" if self._resets else ""
         return f"nothing heard for {_span(now - self._since)} although {devices} expected{reset}"
