@@ -77,6 +77,10 @@ def _parser() -> argparse.ArgumentParser:
             radio.add_argument(
                 "--adapters", type=Path, help="directory for unix sockets, one for each adapter"
             )
+        if name == "ble":
+            radio.add_argument(
+                "--join", metavar="DOOR", help="put the devices into the air of another process"
+            )
         radio.add_argument("--state", type=Path, help="directory that remembers everything")
         radio.add_argument("--seed", type=int, help="overrides the seed of the world file")
     return parser
@@ -113,11 +117,16 @@ async def _ble(spec: WorldSpec, options: argparse.Namespace) -> None:
 
     stopped = _until_signal()
     async with run_ble(
-        spec, control=options.control, state=options.state, sockets=options.adapters
+        spec,
+        control=options.control,
+        state=options.state,
+        sockets=options.adapters,
+        join=options.join,
     ) as running:
         ready = {
             "ready": True,
             "adapters": list(running.adapters.values()),
+            "door": running.door,
             "control": running.control,
         }
         print(json.dumps(ready), flush=True)

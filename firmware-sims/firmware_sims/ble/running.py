@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from firmware_sims.ble.adverts import RoomError, encode
 from firmware_sims.ble.air import Air
 from firmware_sims.ble.devices import BleLock
+from firmware_sims.ble.far import far_air
 from firmware_sims.ble.hub import Hub
 from firmware_sims.clock import LoopTimebase
 from firmware_sims.control.operations import Operations
@@ -31,17 +32,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RunningAir:
-    """`adapters` are the addresses a host's stack is given, by name; `control` the client's."""
+    """`adapters` are the addresses a host's stack is given, by name; `control` the client's.
+
+    `door` is where devices of other processes join; None, as `hub`, where these are the others.
+    """
 
     world: World
-    hub: Hub
+    hub: Hub | None
     adapters: Mapping[str, str]
     control: str
+    door: str | None = None
 
 
 @contextlib.asynccontextmanager
 async def on_air(
-    world: World, *, sockets: Path | None = None, host: str = "127.0.0.1"
+    world: World, *, sockets: Path | None = None
 ) -> AsyncIterator[tuple[Hub, dict[str, str]]]:
     """The adapters of a world, and its devices near them, until left.
 
@@ -51,9 +56,8 @@ async def on_air(
     async with Hub(Air(spec.ble_air, seed=spec.seed)) as hub:
         addresses = {}
         for adapter in spec.adapters:
-            listen = (host, 0) if sockets is None else sockets / f"{adapter.name}.sock"
             addresses[adapter.name] = await hub.add_adapter(
-                adapter.name, listen, slots=adapter.slots
+                adapter.name, _listen(sockets, adapter.name), slots=adapter.slots
             )
         for device in world.ble.values():
             try:
@@ -86,18 +90,33 @@ async def run_ble(
     control: Path | None = None,
     state: Path | None = None,
     timebase: Timebase | None = None,
+    join: str | None = None,
 ) -> AsyncIterator[RunningAir]:
     """Run the Bluetooth devices of a world until left.
 
     `control` is the path of the control socket, None for a loopback port; `state` the directory
     that remembers everything; `timebase` the devices' time, the host's when None. The air itself
-    runs on the loop's time.
+    runs on the loop's time. `join` is the door of the air of another process: the devices are
+    there then, and the adapters that this world names are not made.
     """
     world = World(replace(spec, nodes=()), timebase or LoopTimebase(), state)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(world.save)
-        hub, addresses = await stack.enter_async_context(on_air(world, sockets=sockets))
+        hub: Hub | None = None
+        addresses: dict[str, str] = {}
+        door = None
+        if join is not None:
+            await stack.enter_async_context(far_air(world, join, partial(_told, world)))
+        else:
+            near, addresses = await stack.enter_async_context(on_air(world, sockets=sockets))
+            door = await near.add_door("door", _listen(sockets, "door"))
+            hub = near
+        adapters = {} if hub is None else hub.adapters
         server = await stack.enter_async_context(
-            ControlServer(Operations(world, adapters=hub.adapters), world.journal, control)
+            ControlServer(Operations(world, adapters=adapters), world.journal, control)
         )
-        yield RunningAir(world, hub, addresses, server.address)
+        yield RunningAir(world, hub, addresses, server.address, door)
+
+
+def _listen(sockets: Path | None, name: str) -> tuple[str, int] | Path:
+    return ("127.0.0.1", 0) if sockets is None else sockets / f"{name}.sock"

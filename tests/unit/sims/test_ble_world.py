@@ -285,3 +285,39 @@ async def test_the_command_says_where_its_adapters_are_and_ends_well(tmp_path: P
             code = await process.wait()
     assert code == 0
     assert (tmp_path / "state" / "electricity.json").exists()
+
+
+async def test_devices_of_another_process_join_by_the_door(tmp_path: Path) -> None:
+    world = tmp_path / "world.toml"
+    world.write_text(
+        '[[ble]]\nname = "far"\nfamily = "bthome"\nmodel = "thermometer"\n'
+        'address = "A4:C1:38:00:00:09"\n[ble.settings]\ninterval_s = 0.1\n',
+        encoding="utf-8",
+    )
+    async with (
+        run_ble(parse_world({"ble": [METER]})) as running,
+        listening(running.adapters["hci0"]) as ears,
+    ):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-W", "error", "-m", "firmware_sims", "ble"),
+            *("--world", str(world), "--join", str(running.door)),
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(SIMS)},
+        )
+        assert process.stdout is not None
+        async with asyncio.timeout(DEADLINE_S):
+            ready = json.loads(await process.stdout.readline())
+        await ears.until(lambda: "A4:C1:38:00:00:09" in ears.heard)
+        async with ControlClient(ready["control"]) as door:
+            with pytest.raises(ControlError, match="known to the process of the air only"):
+                await door.call("rssi", device="far", dbm=-80)
+        process.kill()
+        async with asyncio.timeout(DEADLINE_S):
+            await process.wait()
+        await ears.until(lambda: METER["address"] in ears.heard)
+
+
+async def test_an_air_that_is_not_there_is_named() -> None:
+    with pytest.raises(WorldError, match=r"there is no air at tcp://127\.0\.0\.1:1"):
+        async with run_ble(parse_world({"ble": [METER]}), join="tcp://127.0.0.1:1"):
+            pass
