@@ -29,7 +29,7 @@ class ScheduleSupport:
     """Windows that the lock itself can keep. Counts are per user; 0 means the kind is missing.
 
     `granularity_s`: how often the lock looks. `edge_s`: edges of a year-day entry are whole
-    multiples of it; one between is rounded inwards before it is planned, or it never reads as asked.
+    multiples of it; others are rounded inwards before they are planned, or never read as asked.
     """
 
     week_day: int = 0

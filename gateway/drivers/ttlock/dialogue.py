@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.drivers.ttlock.commands import Answer, Command, Login
 from gateway.drivers.ttlock.mapping import refusal_of, why
-from gateway.errors import DeviceRefused
+from gateway.errors import DeviceRefused, OutcomeUnknown, RadioError, Unreachable
 
 if TYPE_CHECKING:
     from gateway.domain.secret import KeyedHash
@@ -102,6 +102,14 @@ def done(answer: Answer, doing: str) -> Answer:
     if answer.error is not None:
         raise DeviceRefused(f"could not {doing}: {why(answer.error)}", refusal_of(answer.error))
     return answer
+
+
+def since_an_order(rest: Dialogue[T]) -> Dialogue[T]:
+    """What comes after an order: that the link is gone no longer means that nothing was changed."""
+    try:
+        return (yield from rest)
+    except (Unreachable, RadioError) as error:
+        raise OutcomeUnknown(f"could not prove what the lock did: {error}") from error
 
 
 def numbering() -> Dialogue[Numbering]:

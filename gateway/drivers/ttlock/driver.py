@@ -28,7 +28,7 @@ from gateway.drivers.ttlock import (
 from gateway.drivers.ttlock.commands import Features, Login
 from gateway.drivers.ttlock.keys import keys_of
 from gateway.drivers.ttlock.link import Settled, Talk
-from gateway.errors import PeerProtocolError, Refusal
+from gateway.errors import OutcomeUnknown, PeerProtocolError, RadioError, Refusal, Unreachable
 from gateway.radios.api import Advertised
 
 if TYPE_CHECKING:
@@ -258,7 +258,10 @@ class TtLock(_Media):
             at = after(now, loop.time() - began)
             nearest = Instant(at + RESOLUTION_MS // 2)
             await talk.converse(session.set_clock(wire.date6(nearest, self._zone)))
-            return await self._timed(talk, now, began)
+            try:
+                return await self._timed(talk, now, began)
+            except (Unreachable, RadioError) as error:
+                raise OutcomeUnknown(f"could not prove the clock that was set: {error}") from error
 
     async def _timed(self, talk: Talk, now: Instant, began: float) -> LockClock:
         """Half of what the exchange took is the estimate of the way back, and its bound."""

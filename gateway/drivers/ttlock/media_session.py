@@ -14,7 +14,7 @@ from gateway.drivers import access
 from gateway.drivers.access import EnrolStage
 from gateway.drivers.ttlock import media
 from gateway.drivers.ttlock.commands import Period
-from gateway.drivers.ttlock.dialogue import Dialogue, ask, await_more, say
+from gateway.drivers.ttlock.dialogue import Dialogue, ask, await_more, say, since_an_order
 from gateway.drivers.ttlock.mapping import refusal_of
 from gateway.drivers.ttlock.media import Enrolling, ListedMedium, Medium
 from gateway.drivers.ttlock.schedules import medium_window, stretch_of
@@ -24,6 +24,7 @@ from gateway.errors import (
     OutcomeUnknown,
     PeerProtocolError,
     ProtocolError,
+    RadioError,
     Refusal,
 )
 
@@ -101,6 +102,8 @@ def add_card(
         outcome = yield from _proved(Medium.CARD, media.add_card(card, first), card, first)
         if not isinstance(outcome, Confirmed):
             return outcome
+        again = schedule(Medium.CARD, card, schedules, zone, weekly=weekly)
+        return (yield from since_an_order(again))
     return (yield from schedule(Medium.CARD, card, schedules, zone, weekly=weekly))
 
 
@@ -124,9 +127,13 @@ def schedule(
         return Refused(Refusal.INVALID)
     evidence = frozenset({Evidence.READ_BACK})
     if weekly:
-        refused = yield from _set_hours(medium, which, hours)
-        if refused is not None:
-            return refused
+        before = yield from _hours(medium, which)
+        if before is None or _spread(before) != _spread(hours):
+            refused = yield from _set_hours(medium, which, hours)
+            if refused is not None:
+                return refused
+            order = media.set_period(medium, which, period)
+            return (yield from since_an_order(_proved(medium, order, which, period)))
     if held.period != period:
         outcome = yield from _proved(medium, media.set_period(medium, which, period), which, period)
         if not isinstance(outcome, Confirmed):
@@ -156,7 +163,7 @@ def _proved(
         pass
     try:
         held = _held(medium, which, (yield from list_media(medium)))
-    except (LinkError, ProtocolError, DeviceRefused) as error:
+    except (LinkError, RadioError, ProtocolError, DeviceRefused) as error:
         if refusal is not None and refusal.definite:
             return Refused(refusal)
         raise OutcomeUnknown(
@@ -174,10 +181,7 @@ def _proved(
 def _set_hours(
     medium: Medium, which: Secret, wanted: tuple[WeekDay, ...]
 ) -> Dialogue[Outcome | None]:
-    """None when the lock has these hours and no others."""
-    held = yield from _hours(medium, which)
-    if held is not None and _spread(held) == _spread(wanted):
-        return None
+    """None when the lock has these hours and no others; it then opens at no time."""
     # Cleared hours would leave it open all day: what is in force is ended first.
     outcome = yield from _proved(medium, media.set_period(medium, which, OVER), which, OVER)
     if not isinstance(outcome, Confirmed):
@@ -188,13 +192,13 @@ def _set_hours(
     acknowledged = True
     for order in orders:
         try:
-            answer = yield from say(order)
+            answer = yield from since_an_order(say(order))
         except OutcomeUnknown:
             acknowledged = False
             continue
         if answer.error is not None:
             return Refused(refusal_of(answer.error))
-    held = yield from _hours(medium, which)
+    held = yield from since_an_order(_hours(medium, which))
     if held is None and acknowledged:
         return None  # this lock does not tell; its word is all there is
     if held is not None and _spread(held) == _spread(wanted):

@@ -16,7 +16,15 @@ from gateway.drivers.access import Setting, SettingKind
 from gateway.drivers.ttlock import commands, settings
 from gateway.drivers.ttlock.commands import VENDOR, Features, Info, Login
 from gateway.drivers.ttlock.crypto import FACTORY_KEY, KEY_SIZE
-from gateway.drivers.ttlock.dialogue import Become, Dialogue, HeardVersion, Prove, ask, say
+from gateway.drivers.ttlock.dialogue import (
+    Become,
+    Dialogue,
+    HeardVersion,
+    Prove,
+    ask,
+    say,
+    since_an_order,
+)
 from gateway.drivers.ttlock.keys import Keys
 from gateway.drivers.ttlock.mapping import measured_from, refusal_of, why
 from gateway.errors import (
@@ -161,6 +169,10 @@ def next_keys(keys: Keys) -> Keys:
     return replace(keys, flag_pos=keys.flag_pos + 1)
 
 
+def _prove(login: Login) -> Dialogue[None]:
+    yield Prove(login)
+
+
 def revoke(keys: Keys) -> Dialogue[Outcome]:
     """`keys` are already the next ones. Logging in with them afterwards is the proof."""
     order = commands.check_admin(keys, keys.flag_pos)
@@ -173,7 +185,7 @@ def revoke(keys: Keys) -> Dialogue[Outcome]:
         if answer.error is not None and refusal_of(answer.error).definite:
             return Refused(refusal_of(answer.error))
     yield Become(keys)
-    yield Prove(Login.ADMIN)
+    yield from since_an_order(_prove(Login.ADMIN))
     if heard:
         return Confirmed(frozenset({Evidence.ACKNOWLEDGED, Evidence.READ_BACK}))
     return FOUND
@@ -216,7 +228,7 @@ def write_setting(features: Features, name: str, value: SettingValue) -> Dialogu
         yield from _write_passages(value)
     else:
         yield from _told(settings.write(plan, value), name)
-    after = yield from read_setting(name, plan)
+    after = yield from since_an_order(read_setting(name, plan))
     same = _spread(after.value) == _spread(value)
     if not same:
         raise DeviceRefused(f"could not set {name}: it reads otherwise", Refusal.FAILED)
@@ -269,17 +281,22 @@ def _write_passages(wanted: tuple[WeekDay, ...]) -> Dialogue[None]:
     missing = {
         (day, hours.start_minute, hours.end_minute) for hours in wanted for day in hours.weekdays
     }
+    orders: list[Command] = []
     for passage in (yield from _passages()):
-        hours = passage.hours
-        held = (
-            {(day, hours.start_minute, hours.end_minute) for day in hours.weekdays}
-            if hours is not None
-            else set[tuple[int, int, int]]()
-        )
+        held = set(_days(passage))
         if held and held <= missing:
             missing -= held
         else:
-            yield from _told(settings.delete_passage(passage), "the passage mode")
+            orders.append(settings.delete_passage(passage))
     for day, start, end in sorted(missing):
-        hours = WeekDay(frozenset({day}), start, end)
-        yield from _told(settings.add_passage(day, hours), "the passage mode")
+        orders.append(settings.add_passage(day, WeekDay(frozenset({day}), start, end)))
+    for index, order in enumerate(orders):
+        told = _told(order, "the passage mode")
+        yield from since_an_order(told) if index else told
+
+
+def _days(passage: Passage) -> list[tuple[int, int, int]]:
+    hours = passage.hours
+    if hours is None:
+        return []
+    return [(day, hours.start_minute, hours.end_minute) for day in sorted(hours.weekdays)]

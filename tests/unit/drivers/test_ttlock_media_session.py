@@ -124,6 +124,21 @@ def test_a_lost_answer_is_resolved_by_listing(command: str) -> None:
     run(main())
 
 
+@pytest.mark.parametrize("command", ["add_card", "clear_days", "add_day", "set_card_window"])
+def test_out_of_range_in_the_middle_nobody_knows_and_it_opens_at_no_wrong_time(
+    command: str,
+) -> None:
+    async def main() -> None:
+        house = LockHouse()
+        house.gone_after(command)
+        tuesday = WeekDay(frozenset({2}), 0, 1439)
+        with pytest.raises(OutcomeUnknown):
+            await house.driver.add_card(CARD, (tuesday,), deadline_s=20)
+        assert not opens(house, CARD)
+
+    run(main())
+
+
 def test_what_was_only_said_is_not_confirmed() -> None:
     async def main() -> None:
         house = LockHouse()

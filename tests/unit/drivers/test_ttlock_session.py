@@ -124,6 +124,45 @@ def test_the_locks_own_codes() -> None:
     run(main())
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "command"),
+    [
+        ("sound", False, "set_audio"),
+        ("passage_mode", (WeekDay(WEEKDAYS, 540, 1020),), "add_passage"),
+        ("tamper", True, "set_switches"),
+    ],
+)
+def test_out_of_range_behind_an_order_nobody_knows_and_before_it_nothing_was_changed(
+    name: str, value: SettingValue, command: str
+) -> None:
+    async def main() -> None:
+        house = LockHouse()
+        house.gone_after(command)
+        with pytest.raises(OutcomeUnknown):
+            await house.driver.write_setting(name, value, deadline_s=20)
+        with pytest.raises(Unreachable):
+            await house.driver.write_setting(name, value, deadline_s=5)
+
+    run(main())
+
+
+def test_so_with_the_clock_and_with_revoking() -> None:
+    async def main() -> None:
+        house = LockHouse()
+        house.gone_after("set_clock")
+        with pytest.raises(OutcomeUnknown):
+            await house.driver.set_clock(house.now(), deadline_s=20)
+
+        async def keep(_keys: Secret) -> None: ...
+
+        house = LockHouse()
+        house.gone_after("login.admin")
+        with pytest.raises(OutcomeUnknown):
+            await house.driver.revoke_keys(keep, deadline_s=20)
+
+    run(main())
+
+
 # ── keys of others ──────────────────────────────────────────────────────────────────────────
 
 

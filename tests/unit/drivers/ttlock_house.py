@@ -124,6 +124,17 @@ class LockHouse:
     def arm(self, fault: str, on: str, **more: Any) -> None:
         self.faults.arm(fault, on=on, **more)
 
+    def gone_after(self, command: str) -> None:
+        """Out of range as soon as the lock has been told that; its answer is lost, too."""
+
+        def look(address: str, _data: bytes) -> bool:
+            if self.skin.queue.received[command]:
+                self.air.go_away(address)
+                return True
+            return False
+
+        self.air.spoil_notify = look
+
     def holds(self) -> set[str]:
         """Digits of guests' codes, by the lock's own memory."""
         users = self.firmware.users.users
