@@ -2,11 +2,11 @@
 
 Here: the conversation on the pairing characteristic, step by step, with its authenticators. Not
 here: the button (``core``) and what an authorisation may do. Steps from ronengr/pyNukiBT, nuki.py,
-and I-Connect/NukiBleEsp32, NukiBle.cpp.
+and I-Connect/NukiBleEsp32, NukiBle.cpp; what each authenticator covers from the example in the
+vendor's "Nuki Smart Lock API", against which the tests compute it.
 
-Assumed: what the authenticator of 0007 covers (both clients at hand take it unseen): the id, the
-lock's UUID, its new challenge and the client's; that what comes out of turn or with a wrong
-authenticator ends the conversation; that the mode ends with the first who is paired.
+Assumed: what comes out of turn or with a wrong authenticator ends the conversation; the mode ends
+with the first who is paired.
 """
 
 from __future__ import annotations
