@@ -54,7 +54,7 @@ class TtLockFamily:
 
     def recognise(self, advertisement: Advertisement) -> Recognised | None:
         told = mapping.told_by(advertisement)
-        if told is None:
+        if told is None or told.scene == mapping.REMOTE_CONTROL:
             return None
         if told.setting_mode:
             ownership, hint = Ownership.CLAIMABLE, "can be paired now"
@@ -66,8 +66,8 @@ class TtLockFamily:
             )
         return Recognised(
             self.name,
-            mapping.kind_of(told.scene),
-            advertisement.name.rpartition("_")[0] or f"V{told.version}",
+            "lock",
+            f"{advertisement.name.rpartition('_')[0]} {mapping.kind_of(told.scene)}".strip(),
             ownership,
             hint,
             told.battery_percent,

@@ -86,7 +86,7 @@ _SHORTEST = 15
 _NO_LOCKS = frozenset({b"\x12\x19", b"\xff\xff", b"\x34\x12"})
 """Locks in firmware update mode, and wristbands."""
 PARKING: Final = 7
-_REMOTE: Final = 0x0A
+REMOTE_CONTROL: Final = 0x0A
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,6 @@ _KINDS: Final[Mapping[int, str]] = {
     PARKING: "parking lock",
     8: "padlock",
     9: "lock cylinder",
-    _REMOTE: "remote control",
     0x0B: "safe lock",
 }
 

@@ -43,10 +43,17 @@ def test_recognised_by_what_it_advertises() -> None:
             assert heard is not None
             found = house.family.recognise(heard)
             assert found is not None
-            assert (found.family, found.kind, found.model) == ("ttlock", "door lock", "K5")
+            assert (found.family, found.kind, found.model) == ("ttlock", "lock", "K5 door lock")
             assert (found.ownership, found.battery_percent) == (ownership, 100)
             assert found.hint
             assert house.family.recognise(replace(heard, manufacturer_data={})) is None
+            block = heard.manufacturer_data[0x0305]
+            remote = {0x0305: b"\x0a" + block[1:]}
+            assert house.family.recognise(replace(heard, manufacturer_data=remote)) is None
+            padlock = {0x0305: b"\x08" + block[1:]}
+            other = house.family.recognise(replace(heard, name="", manufacturer_data=padlock))
+            assert other is not None
+            assert other.model == "padlock"
 
     run(main())
 
