@@ -6,10 +6,18 @@ from dataclasses import replace
 
 import pytest
 
+from firmware_sims.firmware.model import BoltState
 from gateway.domain.actions import Confirmed, Refused, Unconfirmed
 from gateway.domain.secret import Secret
 from gateway.drivers.ttlock.link import ANSWER_S, LINGER_S
-from gateway.errors import DeviceRefused, OutcomeUnknown, PeerProtocolError, Refusal, Unreachable
+from gateway.errors import (
+    DeviceRefused,
+    LinkError,
+    OutcomeUnknown,
+    PeerProtocolError,
+    Refusal,
+    Unreachable,
+)
 from tests.simulation.loop import run
 from tests.unit.drivers.ttlock_house import ADDRESS, DEADLINE_S, LockHouse
 
@@ -62,6 +70,45 @@ def test_the_bolt_is_moved_once_whatever_happens(what: str) -> None:
     run(main())
 
 
+@pytest.mark.parametrize(
+    ("packet", "error"), [(3, Unreachable), (4, Unreachable), (5, OutcomeUnknown)]
+)
+def test_a_link_that_breaks_at_a_packet_of_an_unlock(packet: int, error: type[LinkError]) -> None:
+    """Three packets to log in, two to unlock: without the last one the lock has no command."""
+
+    async def main() -> None:
+        house = LockHouse()
+        house.air.weather.refuse = 0.0
+        packets = 0
+
+        def look(_address: str, _data: bytes) -> bool:
+            nonlocal packets
+            packets += 1
+            house.air.weather.drop = 1.0 if packets >= packet else 0.0
+            return False
+
+        house.air.spoil_write = look
+        with pytest.raises(error) as caught:
+            await house.driver.unlock(deadline_s=20)
+        assert type(caught.value) is error
+        assert not house.unlocked()
+
+    run(main())
+
+
+def test_what_was_said_before_a_question_is_no_answer_to_it() -> None:
+    async def main() -> None:
+        house = LockHouse()
+        await house.driver.program(3, CODE, (), deadline_s=DEADLINE_S)
+        assert house.air.connected(ADDRESS)
+        house.opens("583920")  # the lock tells of it at once, over the link that lingers
+        house.firmware.bolt.state = BoltState.LOCKED
+        await house.air.pass_time(0.1)
+        assert (await house.driver.measure(deadline_s=DEADLINE_S)).locked is True
+
+    run(main())
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_in_bad_air_an_unlock_says_the_truth_and_comes_once(seed: int) -> None:
     async def main() -> None:
@@ -69,7 +116,7 @@ def test_in_bad_air_an_unlock_says_the_truth_and_comes_once(seed: int) -> None:
         weather = house.air.weather
         weather.latency_s, weather.loss, weather.drop, weather.refuse = 0.03, 0.1, 0.05, 0.2
         for _ in range(10):
-            house.firmware.bolt.state = type(house.firmware.bolt.state).LOCKED
+            house.firmware.bolt.state = BoltState.LOCKED
             before = received(house).get("unlock", 0)
             try:
                 outcome = await house.driver.unlock(deadline_s=20)

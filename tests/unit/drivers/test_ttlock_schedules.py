@@ -49,6 +49,22 @@ def test_what_is_kept_is_never_longer_than_asked(start_s: int, length_s: int) ->
     assert asked.closes_at - MINUTE <= window.closes_at <= asked.closes_at + told_twice
 
 
+@given(st.integers(FROM * 1000, UNTIL * 1000), st.integers(1, 40 * 86_400_000))
+def test_where_no_wall_time_happens_twice_it_is_within_what_was_asked(
+    start_ms: int, length_ms: int
+) -> None:
+    asked = YearDay(Instant(start_ms), Instant(start_ms + length_ms))
+    period = period_of(asked, UTC)
+    kept = None if period is None else stretch_of(period, UTC)
+    if kept is None:
+        assert length_ms < 2 * MINUTE
+        return
+    (window,) = kept
+    assert isinstance(window, YearDay)
+    assert asked.opens_at <= window.opens_at < asked.opens_at + MINUTE
+    assert asked.closes_at - MINUTE < window.closes_at <= asked.closes_at
+
+
 def test_each_edge_has_its_own_offset() -> None:
     window = YearDay(at(2026, 10, 24, 12), at(2026, 10, 25, 12))
     period = period_of(window, BERLIN)
