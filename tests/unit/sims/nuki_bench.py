@@ -135,6 +135,8 @@ class Phone:
     def __init__(self, bench: Bench, key: Key | None = None, *, pin: int = PIN) -> None:
         self.bench, self.key, self.pin = bench, key, pin
         self.open = True
+        self.deaf = False
+        """Keeps what it hears as it came, and reads nothing."""
         self.raw: list[bytes] = []
         self.heard: list[Message] = []
         bench.peripheral.connected(self)
@@ -144,6 +146,8 @@ class Phone:
     def notify(self, characteristic: str, data: bytes) -> None:
         assert self.open
         self.raw.append(data)
+        if self.deaf:
+            return
         sealed = characteristic == USDIO and len(data) > 30
         if sealed and self.key is not None:
             envelope = frames.envelope(data)

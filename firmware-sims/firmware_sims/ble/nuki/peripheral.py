@@ -22,7 +22,7 @@ from firmware_sims.ble.peripheral import AttError, CharacteristicSpec, ServiceSp
 from firmware_sims.faults import LINK, Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from firmware_sims.ble.nuki.core import Core
     from firmware_sims.ble.nuki.frames import Message
@@ -54,7 +54,7 @@ class NukiPeripheral:
         self._core, self._queue, self._faults = core, queue, faults
         self._time = core.firmware.timebase
         self.address = core.address
-        self.services = _services(ultra=core.facts.ultra)
+        self.services: Sequence[ServiceSpec] = _services(ultra=core.facts.ultra)
         self._pairing_uuid = self.services[0].characteristics[0].uuid
         self.advertising_changed: Callable[[], None] = lambda: None
         self._line: Line | None = None
