@@ -196,7 +196,8 @@ def test_what_the_lock_says_unasked_is_no_answer() -> None:
         await house.driver.program(3, CODE, (), deadline_s=DEADLINE_S)
         house.air.spoil_write = type_a_code
         for _ in range(3):
-            assert (await house.driver.measure(deadline_s=DEADLINE_S)).battery_percent == 100
+            found = await house.driver.measure(deadline_s=DEADLINE_S)
+            assert (found.locked, found.battery_percent) == (False, 100)
             await house.air.pass_time(10)
         assert (await house.driver.read_slot(3, deadline_s=DEADLINE_S)).digits == CODE
 
