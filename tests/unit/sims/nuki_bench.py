@@ -84,6 +84,10 @@ class Bench:
         elif fault is Fault.STUCK_JAM:
             self.firmware.bolt.unjam()
 
+    def on_air(self) -> bool:
+        """Whether it has told the air that it advertises."""
+        return self.seen[-1] is not None
+
     def _advertised(self) -> None:
         self.seen.append(self.peripheral.advertising)
 
@@ -93,8 +97,7 @@ class Bench:
         assert advertising is not None
         return advertising
 
-    @property
-    def news(self) -> bool:
+    def has_news(self) -> bool:
         """Whether the beacon says that the state has changed."""
         return bool(self.advertising.manufacturer_data[APPLE][-1] & 1)
 

@@ -122,8 +122,14 @@ def test_a_code_set_by_hand_gets_an_id() -> None:
     bench = Bench()
     phone = owner(bench)
     bench.firmware.keypad.set_code_by_hand(7, "482913")
+    assert bench.state["codes"]["1"]["code"] == "482913"
     (entry,) = listing(phone)
-    assert entry[2:6] == u32(482913)
+    assert entry[:6] == u16(1) + u32(482913)
+    bench.firmware.keypad.clear_by_hand(7)
+    assert bench.state["codes"] == {}
+    bench.firmware.keypad.set_code_by_hand(7, "482914")
+    (entry,) = listing(phone)
+    assert entry[:6] == u16(2) + u32(482914)
 
 
 def test_without_a_keypad_there_are_no_codes() -> None:

@@ -52,13 +52,13 @@ def test_it_is_an_ibeacon_with_its_id_and_odd_until_its_state_is_read() -> None:
     assert said[18:22].hex() == "721a2b3c"
     assert len(said) == 23
     assert bench.advertising.name == "Nuki_721A2B3C"
-    assert bench.news
+    assert bench.has_news()
     phone = owner(bench)
     phone.states()
     phone.disconnect()
-    assert not bench.news
+    assert not bench.has_news()
     bench.firmware.keypad.one_touch()
-    assert bench.news
+    assert bench.has_news()
 
 
 @pytest.mark.parametrize("what", ["open", "battery", "thumb", "config"])
@@ -67,7 +67,7 @@ def test_what_changes_its_state_is_news(what: str) -> None:
     phone = owner(bench)
     phone.states()
     phone.disconnect()
-    assert not bench.news
+    assert not bench.has_news()
     match what:
         case "open":
             bench.firmware.bolt.move_door(is_open=True)
@@ -77,20 +77,20 @@ def test_what_changes_its_state_is_news(what: str) -> None:
             bench.firmware.turn_thumb(bench.firmware.bolt.state)
         case "config":
             bench.act("lose_calibration")
-    assert bench.news
+    assert bench.has_news()
 
 
 def test_it_is_silent_while_connected_and_without_power() -> None:
     bench = Bench()
     phone = Phone(bench)
     assert bench.peripheral.advertising is None
-    assert bench.seen[-1] is None
+    assert not bench.on_air()
     phone.disconnect()
-    assert bench.seen[-1] is not None
+    assert bench.on_air()
     bench.faults.arm("dead")
-    assert bench.seen[-1] is None
+    assert not bench.on_air()
     bench.faults.disarm()
-    assert bench.seen[-1] is not None
+    assert bench.on_air()
 
 
 def test_in_pairing_mode_it_says_so_and_only_for_a_while() -> None:

@@ -54,6 +54,8 @@ class Chronicle:
             payload[1:3] = bytes([LockState.UNLOCKED, Trigger.MANUAL])
             core.push(Message(Op.STATES, bytes(payload)))
             return
+        if event.kind is Kind.CODE_ADDED and event.source is Source.KEYPAD and event.slot:
+            core.codes.by_hand(event.slot)
         if event.kind in _BY_HAND:
             motor.moved(Trigger.MANUAL)
         elif event.kind is Kind.AUTO_LOCKED:

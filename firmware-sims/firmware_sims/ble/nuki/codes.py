@@ -78,10 +78,15 @@ class Codes:
         return self._last
 
     def adopt(self, slot: int) -> Code:
-        """What is known of a slot; one that was programmed by hand gets its entry now."""
+        """What is known of a slot, from now on if nothing was."""
         if slot not in self.held:
             self.held[slot] = Code(self.next_id(), "", self._core.now())
         return self.held[slot]
+
+    def by_hand(self, slot: int) -> None:
+        """The installer has programmed a slot that was empty."""
+        self.held.pop(slot, None)
+        self.adopt(slot)
 
     def used(self, slot: int) -> Code:
         """Somebody came in with it."""

@@ -9,19 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from firmware_sims.ble.nuki import crypto, settings, states
-from firmware_sims.ble.nuki.authorizations import NOBODY, Authorizations
+from firmware_sims.ble.nuki.authorizations import NOBODY, Authorization, Authorizations
 from firmware_sims.ble.nuki.codes import Codes
 from firmware_sims.ble.nuki.guard import Guard
 from firmware_sims.ble.nuki.motor import Motor
 from firmware_sims.ble.nuki.oplog import Log
 from firmware_sims.ble.nuki.talk import Talk
+from firmware_sims.ble.nuki.words import Client
 from firmware_sims.clock import LOCK_EPOCH, ZoneRules
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
-    from firmware_sims.ble.nuki.authorizations import Authorization
     from firmware_sims.ble.nuki.facts import Facts
     from firmware_sims.ble.nuki.frames import Message
     from firmware_sims.ble.nuki.words import LogType
@@ -72,6 +72,10 @@ class Core:
         if facts.clock == "local":
             firmware.clock.zone = self._fixed_zone()
         firmware.permits = self._permits
+        if facts.auth_key:
+            auth_id, key = facts.auth_id.to_bytes(4, "little"), bytes.fromhex(facts.auth_key)
+            before = Authorization(auth_id, key, Client.APP, "before", self.now())
+            self.authorizations.put(before)
 
     # ---- time
 

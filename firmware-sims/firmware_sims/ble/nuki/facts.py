@@ -65,6 +65,9 @@ class Facts:
     keypad: bool = True
     nonces_survive_link: bool = True
     """A challenge belongs to an authorisation and not to a connection (API: error 22)."""
+    # A lock that somebody has paired with before the rehearsal: his id, and the shared key in hex.
+    auth_id: int = 1
+    auth_key: str = field(default="", repr=False)
 
     @classmethod
     def of(cls, table: Mapping[str, Any]) -> Facts:
@@ -89,8 +92,14 @@ class Facts:
             raise SettingsError('clock must be "local" or "utc"')
         if not 0 <= self.security_pin < (10**6 if self.ultra else 10**4):
             raise SettingsError("security_pin has too many digits")
-        if not 0 <= self.nuki_id < 2**32:
-            raise SettingsError("nuki_id must fit into 32 bits")
+        if not 0 <= self.nuki_id < 2**32 or not 0 < self.auth_id < 2**32:
+            raise SettingsError("nuki_id and auth_id must fit into 32 bits")
+        try:
+            right = len(bytes.fromhex(self.auth_key)) in (0, 32)
+        except ValueError:
+            right = False
+        if not right:
+            raise SettingsError("auth_key must be 32 bytes in hex")
 
     @property
     def pin_size(self) -> int:
