@@ -6,6 +6,7 @@ import pytest
 
 from firmware_sims.ble.nuki.fields import Error, datetime7, u8, u16, u32
 from firmware_sims.faults import Fault
+from firmware_sims.firmware.model import Source
 from tests.unit.sims.nuki_bench import (
     ALWAYS,
     COMPLETE,
@@ -305,6 +306,25 @@ def test_the_log_can_be_switched_off_and_says_so() -> None:
     assert bench.records == [(1, "00"), (1, "01")]
     count, *_ = phone.do(0x31, u32(0) + u16(1) + u8(1) + u8(1))
     assert count.payload == bytes([1, 2, 0, 1, 1])
+
+
+def test_the_log_of_the_door_can_be_switched_off() -> None:
+    bench = Bench()
+    assert bench.act("switch_door_log") == {"enabled": False}
+    bench.firmware.bolt.move_door(is_open=True)
+    assert bench.act("switch_door_log") == {"enabled": True}
+    bench.firmware.bolt.move_door(is_open=False)
+    assert bench.records == [(7, "00"), (7, "01"), (6, "02")]
+
+
+def test_fingers_are_written_with_their_number() -> None:
+    bench = Bench()
+    bench.profile = bench.profile.with_overrides({"fingers": 5})
+    bench.make()
+    bench.firmware.tokens.put(Source.FINGER, 9, None)
+    assert bench.firmware.reader.present(Source.FINGER, 9).opened
+    assert not bench.firmware.reader.present(Source.FINGER, 8).opened
+    assert bench.records == [(5, "0102000900"), (5, "0102e10000")]
 
 
 # ---- faults

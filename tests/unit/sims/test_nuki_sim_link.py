@@ -257,7 +257,11 @@ def test_an_ultra_wants_the_pin_and_no_second_challenge() -> None:
 def test_a_stranger_is_not_authorised() -> None:
     bench = Bench()
     key = paired(bench)
-    for stranger in (Key(bytes(32), key.auth_id), Key(key.shared, u32(99))):
+    for stranger in (
+        Key(bytes(32), key.auth_id),
+        Key(key.shared, u32(99)),
+        Key(bytes(32), u32(99)),
+    ):
         phone = Phone(bench, stranger)
         phone.say(0x01, u16(0x0C))
         assert phone.heard[-1].payload[0] == Error.NOT_AUTHORIZED

@@ -111,6 +111,13 @@ class Authorizations:
         self._last += 1
         return self._last.to_bytes(4, "little")
 
+    def known(self, auth_id: bytes) -> Authorization:
+        """Whoever speaks; `Refused` (NOT_AUTHORIZED) when it is nobody, or nobody any more."""
+        found = self.held.get(auth_id)
+        if found is None:
+            raise Refused(Error.NOT_AUTHORIZED)
+        return found
+
     def of(self, auth_id: bytes) -> Authorization:
         """`Refused` (INVALID_AUTH_ID) when there is none."""
         found = self.held.get(auth_id)

@@ -45,6 +45,7 @@ class Chronicle:
         self._core = core
         core.firmware.listeners.append(self._happened)
         core.firmware.keypad.listeners.append(self._typed)
+        core.firmware.reader.listeners.append(self._presented)
 
     def _happened(self, event: FirmwareEvent) -> None:
         core, motor = self._core, self._core.motor
@@ -68,7 +69,7 @@ class Chronicle:
             motor.note(Action.LOCK, Trigger.SYSTEM, Completion.SUCCESS)
             data = keypad_data(Action.LOCK, KeypadSource.ARROW, Completion.SUCCESS)
             core.write(LogType.KEYPAD, data)
-        elif event.kind is Kind.UNLOCKED and event.source is Source.KEYPAD:
+        elif event.kind is Kind.UNLOCKED and event.source is not Source.RADIO:
             motor.moved(Trigger.SYSTEM)
             motor.note(Action.UNLOCK, Trigger.SYSTEM, Completion.SUCCESS)
         elif event.kind in (Kind.DOOR_OPENED, Kind.DOOR_CLOSED):
@@ -99,3 +100,12 @@ class Chronicle:
             completion = Completion.MOTOR_BLOCKED
         data = keypad_data(Action.UNLOCK, KeypadSource.CODE, completion, code_id)
         core.write_as(LogType.KEYPAD, data, NOBODY, name)
+
+    def _presented(self, of: Source, number: int, result: KeypadResult) -> None:
+        """A finger on a keypad that reads them; how one is learned is not public."""
+        if of is not Source.FINGER:
+            return
+        done = Completion.SUCCESS if result.opened else Completion.INVALID_FINGER
+        known = (of, number) in self._core.firmware.tokens.held
+        data = keypad_data(Action.UNLOCK, KeypadSource.FINGER, done, number if known else 0)
+        self._core.write(LogType.KEYPAD, data)

@@ -92,9 +92,7 @@ def understand(
 
 def _speaker(core: Core, auth_id: bytes) -> Authorization:
     """Who asks; he may have been removed while the command waited."""
-    auth = core.authorizations.held.get(auth_id)
-    if auth is None:
-        raise Refused(Error.NOT_AUTHORIZED)
+    auth = core.authorizations.known(auth_id)
     if not auth.enabled:
         raise Refused(Error.DISABLED)
     return auth

@@ -162,17 +162,16 @@ class NukiPeripheral:
         self.refresh()
 
     def _take(self, raw: bytes) -> None:
-        core, auth_id = self._core, b""
+        core = self._core
         try:
             sealed = frames.envelope(raw)
-            auth = core.authorizations.held.get(sealed.auth_id)
-            message = frames.unseal(auth.key if auth is not None else bytes(32), sealed)
+            auth = core.authorizations.known(sealed.auth_id)
+            message = frames.unseal(auth.key, sealed)
         except Refused as refused:
             self._send_raw(USDIO, [frames.plain(error(refused.error, 0))], LINK, None)
             return
-        auth_id = sealed.auth_id
-        self._speaker = auth_id
-        line, key = self._line, core.authorizations.held[auth_id].key
+        auth_id = self._speaker = auth.auth_id
+        line, key = self._line, auth.key
         name, slot = LINK, None
 
         def respond(packed: bytes) -> None:

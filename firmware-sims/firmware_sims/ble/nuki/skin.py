@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from firmware_sims.ble.nuki.chronicle import Chronicle
 from firmware_sims.ble.nuki.core import Core
 from firmware_sims.ble.nuki.facts import Facts
-from firmware_sims.ble.nuki.fields import EPOCH
+from firmware_sims.ble.nuki.fields import EPOCH, u8
 from firmware_sims.ble.nuki.oplog import action_data
 from firmware_sims.ble.nuki.peripheral import NukiPeripheral
 from firmware_sims.ble.nuki.words import Action, Completion, LogType, Trigger
@@ -53,6 +53,7 @@ class NukiSkin:
             "break_clutch": lambda: self._clutch(broken=True),
             "mend_clutch": lambda: self._clutch(broken=False),
             "lose_calibration": self._lose_calibration,
+            "switch_door_log": self._switch_door_log,
         }
 
     def _hold_button(self) -> dict[str, bool]:
@@ -71,6 +72,13 @@ class NukiSkin:
         """It was taken off the door and put back."""
         self.core.motor.calibrated = False
         self.core.state_changed()
+
+    def _switch_door_log(self) -> dict[str, bool]:
+        """The owner's app; its command is not public."""
+        log = self.core.log
+        log.door_enabled = not log.door_enabled
+        self.core.write(LogType.DOOR_LOGGING, u8(log.door_enabled))
+        return {"enabled": log.door_enabled}
 
     def _reboot(self) -> None:
         self.core.power_lost()

@@ -115,6 +115,7 @@ class Completion(IntEnum):
     MOTOR_POWER_FAILURE = 7
     INCOMPLETE = 8
     INVALID_CODE = 0xE0
+    INVALID_FINGER = 0xE1
     OTHER_ERROR = 0xFE
 
 
