@@ -56,6 +56,15 @@ def test_a_code_is_added_listed_typed_and_removed() -> None:
     assert bench.types("482913") == "unknown_code"
 
 
+def test_a_code_that_opens_nothing_was_not_used() -> None:
+    bench = Bench()
+    phone = owner(bench)
+    added(phone, 482913, terms(START, END))
+    assert bench.types("482913") == "outside_schedule"
+    (entry,) = listing(phone)
+    assert (entry[34:41], entry[41:43]) == (bytes(7), u16(0))
+
+
 def test_an_id_is_never_given_again() -> None:
     bench = Bench()
     phone = owner(bench)

@@ -90,6 +90,33 @@ def test_lock_n_go_locks_by_itself(action: int) -> None:
     assert actions == [f"{action:02x}000000", "02030000"]
 
 
+def test_what_comes_after_lock_n_go_decides() -> None:
+    bench = Bench(idle_disconnect_s=100)
+    phone = owner(bench)
+    phone.act(LOCK_N_GO)
+    bench.time.advance(2)
+    phone.act(UNLOCK)
+    bench.time.advance(30)
+    assert bolt(bench) is BoltState.UNLOCKED
+    phone.act(LOCK_N_GO)
+    bench.time.advance(2)
+    bench.firmware.turn_thumb(BoltState.LOCKED)
+    bench.firmware.turn_thumb(BoltState.UNLOCKED)
+    bench.time.advance(30)
+    assert bolt(bench) is BoltState.UNLOCKED
+    assert phone.states()[14] == 0
+
+
+def test_auto_lock_can_be_switched_off() -> None:
+    bench = Bench()
+    phone = owner(bench)
+    bench.skin.core.config.change({"auto_lock_enabled": 1, "auto_lock_timeout": 30})
+    bench.skin.core.config.change({"auto_lock_enabled": 0})
+    phone.act(UNLOCK)
+    bench.time.advance(600)
+    assert bolt(bench) is BoltState.UNLOCKED
+
+
 def test_one_action_at_a_time() -> None:
     bench = Bench()
     phone = owner(bench)

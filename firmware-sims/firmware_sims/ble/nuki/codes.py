@@ -156,7 +156,6 @@ def _add(core: Core, _auth: Authorization, reader: Reader) -> list[Message]:
     slot = core.firmware.users.free_slot()
     if slot is None:
         raise Refused(Error.TOO_MANY_ENTRIES)
-    core.codes.held.pop(slot, None)
     entry = Code(core.codes.next_id(), name, core.now(), terms=terms)
     _write(core, slot, code, entry, enabled=True)
     return _id_message(core, entry.code_id, entry.created_s)
