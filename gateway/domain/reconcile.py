@@ -9,7 +9,8 @@ Rules kept here, each of them a property in `tests/properties/test_reconcile.py`
 - unmanaged slots are never named in a write; a slot is used only once called empty;
 - nothing leaves a code valid outside its window, beyond the stated lead;
 - a code and its schedules are written so often a day, and what is wrong meanwhile does not stay;
-- an erase outranks a program; a grant whose window is open is never evicted;
+- an erase outranks a program, unless that ends what opens wrongly as well;
+- a grant whose window is open is never evicted;
 - an opaque slot is read before anything is written to it for the same grant;
 - a satisfied world plans nothing, and performing plans on a perfect lock reaches that world.
 """
@@ -50,7 +51,13 @@ if TYPE_CHECKING:
     from gateway.domain.spans import SpanCache
 
 
-from gateway.domain.restraint import BUDGET_SPENT, goes_on_at, must_go, reason_to_wait
+from gateway.domain.restraint import (
+    BUDGET_SPENT,
+    goes_on_at,
+    must_go,
+    opens_wrongly,
+    reason_to_wait,
+)
 from gateway.domain.rivals import over_capacity, usable, without_conflicts
 from gateway.domain.wants import Moment, Policy, Want, kinds, want_of
 
@@ -204,13 +211,15 @@ def _keep(
     facts = want.grant.digits
     assert facts is not None  # noqa: S101 - told by the caller
     due = want.span.opens_at
-    urgent = Priority.PROGRAM if want.urgent else Priority.READ_BACK
     grant = want.grant
+    wrong = opens_wrongly(want, slot, moment)
+    urgent = Priority.PROGRAM if want.urgent else Priority.READ_BACK
     match slot.content:
         case Opaque(OpaqueReason.MASKED | OpaqueReason.DISABLED):
             _write(draft, device, want, slot, moment, policy)
         case Opaque():
-            draft.add(ReadSlot(slot.number, grant.credential_id, urgent), due)
+            reading = Priority.ERASE if wrong else urgent
+            draft.add(ReadSlot(slot.number, grant.credential_id, reading), due)
             draft.say(want, GrantState.UNCONFIRMED, "answer_missing", slot)
         case Known(hash=found) if found != facts.hash:
             _write(draft, device, want, slot, moment, policy, reason="digits_changed")
@@ -219,7 +228,8 @@ def _keep(
                 if (waits := reason_to_wait(device, want, slot, policy)) is not None:
                     _wait(draft, want, slot, moment, policy, waits)
                     return
-                draft.add(Reschedule(slot.number, grant.credential_id, want.schedules), due)
+                pace = Priority.ERASE if wrong else Priority.PROGRAM
+                draft.add(Reschedule(slot.number, grant.credential_id, want.schedules, pace), due)
                 draft.say(want, GrantState.PROGRAMMING, "window_changed", slot)
             else:
                 # Locks do not turn a living user of one kind into one of another.
@@ -268,11 +278,13 @@ def _write(
     if (waits := reason_to_wait(device, want, slot, policy)) is not None:
         _wait(draft, want, slot, moment, policy, waits)
         return
+    wrong = slot is not None and opens_wrongly(want, slot, moment)
     action = Program(
         slot.number if slot else number,
         grant.credential_id,
         want.schedules,
         overwrite=slot is not None,
+        priority=Priority.ERASE if wrong else Priority.PROGRAM,
     )
     draft.add(action, want.span.opens_at)
     doubtful = slot is not None and isinstance(slot.content, Opaque)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from gateway.domain.devices import (
     PURGED_AT_LOCK,
     Device,
+    Evidence,
     Known,
     LockSchedule,
     Opaque,
@@ -61,6 +62,15 @@ def must_go(want: Want, slot: Slot, moment: Moment) -> bool:
     if want.urgent or moment.trust is ClockTrust.UNTRUSTED:
         return False
     return not within(slot.schedules, want.schedules)
+
+
+def opens_wrongly(want: Want, slot: Slot, moment: Moment) -> bool:
+    """The same, of a code that can be put right: then it is as urgent as an erase.
+
+    A first write into an empty slot that is in doubt leaves nothing that opens too early: a code
+    lies disabled until its schedules are there.
+    """
+    return Evidence.ASSUMED not in slot.evidence and must_go(want, slot, moment)
 
 
 def within(inner: tuple[LockSchedule, ...], outer: tuple[LockSchedule, ...]) -> bool:

@@ -33,6 +33,7 @@ from gateway.errors import (
 from gateway.scheduler.policy import MOMENTARY_DEADLINE_S
 from gateway.store import desired, devices, events, journal, meta, reported
 from gateway.store.journal import CommandState
+from gateway.store.rules import REVOKED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -351,9 +352,7 @@ def _revoke(tx: Tx, row: CommandRow, now: Instant) -> Result:
     revision, meant = tx.one(meta.revision()) or 0, row.body.get("version")
     if isinstance(meant, int) and (tx.one(desired.version_of(credential_id)) or 0) > meant:
         return {"outcome": "refused", "reason": "superseded"}
-    hit = desired.tombstone(
-        tx, Tombstone(credential_id, device_id), revision, now, reason="revoked"
-    )
+    hit = desired.tombstone(tx, Tombstone(credential_id, device_id), revision, now, reason=REVOKED)
     if not hit:
         return {"outcome": "refused", "reason": "unknown_credential"}
     return {"outcome": "confirmed", "grants": len(hit)}
@@ -365,7 +364,7 @@ def _revoke_subject(tx: Tx, row: CommandRow, now: Instant) -> Result:
     grants = 0
     for credential_id in tx.all(desired.credentials_of_subject(subject)):
         grants += len(
-            desired.tombstone(tx, Tombstone(credential_id), revision, now, reason="revoked")
+            desired.tombstone(tx, Tombstone(credential_id), revision, now, reason=REVOKED)
         )
     return {"outcome": "confirmed", "grants": grants}
 

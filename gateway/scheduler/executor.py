@@ -29,6 +29,7 @@ from gateway.domain.actions import (
     Write,
 )
 from gateway.domain.devices import Device, Evidence
+from gateway.domain.grants import GrantState
 from gateway.domain.ids import GrantId
 from gateway.drivers.api import (
     ClockKeeper,
@@ -329,7 +330,9 @@ class Executor:
         try:
             await self._store.submit(lambda tx: record.reading(tx, order, reading, now))
         except (StoreFull, StoreBusy):
-            if order.action.priority is Priority.ERASE:
+            # A code that stays may be right by now, which only the record can tell.
+            leaves = order.verdict is not None and order.verdict.state is GrantState.ERASING
+            if leaves and order.action.priority is Priority.ERASE:
                 await self._erase_unrecorded(order, driver, reading, deadline_s)
             raise
         return READ

@@ -22,7 +22,10 @@ from gateway.store.rules import (
     DEVICE_DROPPED,
     ON_LOCK,
     RENEWED,
+    REVOKED,
     REWANTED,
+    TOMBSTONE,
+    bury_revoked,
     destroy_digits,
     drop,
     insert,
@@ -125,7 +128,7 @@ def upsert_credential(
 
 
 def tombstone(
-    tx: Tx, stone: Tombstone, revision: int, now: Instant, reason: str = "tombstone"
+    tx: Tx, stone: Tombstone, revision: int, now: Instant, reason: str = TOMBSTONE
 ) -> list[GrantId]:
     """Let a credential go, from one device or from all; the grants that this newly removed."""
     condition = "credential_id = :credential_id"
@@ -139,6 +142,8 @@ def tombstone(
         "change": tx.next_change(),
     }
     gone = drop(tx, condition, params)
+    if reason == TOMBSTONE:
+        bury_revoked(tx, condition, params)
     _name(tx, stone.credential_id, revision)
     for grant_id in gone:
         tx.touch(f"device:{grant_id.device_id}")
@@ -149,16 +154,21 @@ def tombstone(
 
 
 def forget(tx: Tx, before: Instant) -> int:
-    """Delete credentials whose every grant was removed and is off its lock since `before`."""
+    """Delete credentials whose every grant was removed and is off its lock since `before`.
+
+    What a command revoked stays while the cloud's schedule may list it: forgotten, it would be
+    taken for a new code.
+    """
     ids = [
         row[0]
         for row in tx.execute(
             "SELECT credential_id FROM credentials c WHERE sealed IS NULL"
             " AND NOT EXISTS (SELECT 1 FROM slots WHERE owner = c.credential_id)"
             " AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.credential_id = c.credential_id"
-            " AND (g.removed IS NULL OR g.state <> 'erased' OR g.since >= ?))"
+            " AND (g.removed IS NULL OR g.state <> 'erased' OR g.since >= ? OR (g.removed = ?"
+            " AND c.orphaned = 0 AND c.origin NOT IN ('local', 'probe'))))"
             " ORDER BY credential_id",
-            (before,),
+            (before, REVOKED),
         )
     ]
     tx.executemany("DELETE FROM grants WHERE credential_id = ?", [(i,) for i in ids])

@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 DEVICE_DROPPED = "device_dropped"
 """Why a grant is to go whose credential no longer lists the device."""
 
+TOMBSTONE = "tombstone"
+"""Why a grant is to go that the schedule took back."""
+
+REVOKED = "revoked"
+"""Why a grant is to go that a command took back: no schedule brings it again unchanged, and the
+cloud's may list it still. Once the schedule itself says that it is gone, it is a `TOMBSTONE`."""
+
 ON_LOCK = (
     "EXISTS (SELECT 1 FROM slots s WHERE s.device_id = g.device_id AND s.owner = g.credential_id)"
 )
@@ -61,6 +68,15 @@ def drop(tx: Tx, condition: str, params: dict[str, Value]) -> list[GrantId]:
     return sorted(GrantId(row[0], row[1]) for row in rows)
 
 
+def bury_revoked(tx: Tx, condition: str, params: dict[str, Value]) -> None:
+    """The schedule names no more what a command had revoked: nothing need remember it for ever."""
+    tx.execute(
+        "UPDATE grants AS g SET removed = :tombstone"  # noqa: S608 - constant text
+        f" WHERE removed = :revoked AND ({condition})",
+        {**params, "tombstone": TOMBSTONE, "revoked": REVOKED},
+    )
+
+
 def unshow(tx: Tx, params: dict[str, Value]) -> None:
     """Who was given other digits by this change is not shown as having a working code: what is
     proven on the lock is the former one. Parameters: now, change.
@@ -82,6 +98,8 @@ def mark_orphans(tx: Tx, revision: int) -> int:
 
     Absence never revokes. Credentials made on site were never in a snapshot and are left out.
     """
+    unnamed = "credential_id IN (SELECT credential_id FROM credentials WHERE revision < :revision)"
+    bury_revoked(tx, unnamed, {"revision": revision})
     marked = tx.execute(  # any order: all get the same mark
         "UPDATE credentials SET orphaned = 1"
         " WHERE revision < ? AND orphaned = 0 AND origin NOT IN (?, ?)"

@@ -17,6 +17,8 @@ from gateway.store.rules import (
     DEVICE_DROPPED,
     RENEWED,
     REWANTED,
+    TOMBSTONE,
+    bury_revoked,
     destroy_digits,
     drop,
     insert,
@@ -183,7 +185,8 @@ def apply_staged(tx: Tx, revision: int, now: Instant) -> AppliedSnapshot:
     }
     _merge_grants(tx, params)
     removed = drop(tx, f"NOT {_LISTED} AND {_TAKEN}", {**params, "reason": DEVICE_DROPPED})
-    removed += drop(tx, f"{_STONED} AND {_TOMBSTONED}", {**params, "reason": "tombstone"})
+    removed += drop(tx, f"{_STONED} AND {_TOMBSTONED}", {**params, "reason": TOMBSTONE})
+    bury_revoked(tx, f"{_STONED} AND {_TOMBSTONED}", params)
     unshow(tx, params)
     for credential_id in sorted({grant_id.credential_id for grant_id in removed} | nowhere):
         destroy_digits(tx, credential_id)

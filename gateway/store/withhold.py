@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from gateway.domain.schedule import GrantLine
 from gateway.store import codec, meta
+from gateway.store.rules import REVOKED
 from gateway.store.tx import Select, Tx
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
 HELD = "held_removals"
 """Key in `meta`."""
-
-REVOKED = "revoked"
-"""Why a grant is to go that a command took back: no schedule brings it again unchanged."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.domain.actions import Erase, Program, Reschedule
+from gateway.domain.actions import Erase, Priority, Program, ReadSlot, Reschedule
 from gateway.domain.capabilities import Capabilities, CodeLimits, ScheduleSupport
 from gateway.domain.devices import (
     Device,
     Empty,
+    Evidence,
     Known,
     LockClock,
     LockSchedule,
@@ -33,6 +34,7 @@ from gateway.domain.windows import Timed
 NOW = Instant(1_790_000_000_000)
 POLICY = Policy()
 WHOSE = CredentialId("c")
+MORNINGS = WeekDay(frozenset({1, 2}), 480, 600)
 DIGITS, OLD = Known(KeyedHash("h")), Known(KeyedHash("old"))
 
 
@@ -49,13 +51,15 @@ def decide(
     content: SlotContent = DIGITS,
     paused: str | None = None,
     trust: ClockTrust = ClockTrust.TRUSTED,
+    evidence: frozenset[Evidence] = frozenset(),
 ) -> Plan:
     """Wanted from `first` to `last`, hours from now; on the lock behind `held`."""
+    owner = None if content == Empty() else WHOSE
     device = Device(
         DeviceId("dev_1"),
         Capabilities(codes=CodeLimits(1), schedules=ScheduleSupport(2, 2), has_clock=True),
         zone="Europe/Berlin",
-        slots={1: Slot(1, content, None if content == Empty() else WHOSE, held, observed_at=NOW)},
+        slots={1: Slot(1, content, owner, held, evidence, NOW)},
         clock=LockClock(0, 100, NOW, True),
         schedules_proven=True,
         repair_paused=paused,
@@ -107,10 +111,39 @@ def test_what_would_open_outside_its_window_does_not_stay(held: tuple[LockSchedu
     assert (verdict.state, verdict.reason) == (GrantState.ERASING, "write_budget_spent")
 
 
+@pytest.mark.parametrize("held", [(MORNINGS,), (), (hours(9, 12),)])
+def test_what_opens_outside_its_window_is_put_right_like_an_erase(
+    held: tuple[LockSchedule, ...],
+) -> None:
+    """Written ahead it could wait; a door that opens to somebody too early cannot."""
+    (action,) = decide(10, 12, held, writes=0).actions
+    assert isinstance(action, Program | Reschedule)
+    assert action.priority is Priority.ERASE
+    in_doubt = decide(10, 12, held, writes=0, content=Opaque(OpaqueReason.IN_FLIGHT))
+    assert in_doubt.actions == (ReadSlot(1, WHOSE, Priority.ERASE),)
+
+
+def test_what_only_opens_too_seldom_is_put_right_in_its_time() -> None:
+    (action,) = decide(10, 12, (hours(11, 12),), writes=0).actions
+    assert action == Reschedule(1, WHOSE, (hours(10, 12),))
+    (action,) = decide(-1, 12, (hours(-1, 13),), writes=0).actions
+    assert action.priority is Priority.PROGRAM, "whoever it serves is to get in, and it is closed"
+    first = decide(
+        10,
+        12,
+        (),
+        writes=1,
+        content=Opaque(OpaqueReason.IN_FLIGHT),
+        evidence=frozenset({Evidence.ASSUMED}),
+    )
+    assert first.actions == (ReadSlot(1, WHOSE),), "a first write leaves nothing that opens"
+
+
 def test_digits_that_were_replaced_do_not_stay() -> None:
     right = (hours(-1, 2),)
     assert decide(10, 12, (hours(10, 12),), content=OLD).actions == (Erase(1, WHOSE),)
-    assert decide(-1, 2, right, content=OLD).actions == (Program(1, WHOSE, right, overwrite=True),)
+    renewed = Program(1, WHOSE, right, overwrite=True, priority=Priority.ERASE)
+    assert decide(-1, 2, right, content=OLD).actions == (renewed,)
     assert decide(-1, 2, right, content=OLD, paused="asked").actions == (Erase(1, WHOSE),)
 
 
@@ -136,9 +169,6 @@ def test_an_erased_code_waits_for_its_time() -> None:
     erased = decide(10, 12, (), content=Empty())
     assert erased.actions == ()
     assert erased.verdicts[0].reason == "write_budget_spent"
-
-
-MORNINGS = WeekDay(frozenset({1, 2}), 480, 600)
 
 
 @pytest.mark.parametrize(

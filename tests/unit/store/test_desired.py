@@ -14,7 +14,7 @@ from gateway.domain.instant import DAY, Instant
 from gateway.domain.schedule import CredentialSpec, GrantLine, Tombstone
 from gateway.domain.secret import Secret
 from gateway.domain.windows import Always
-from gateway.store import desired, reported
+from gateway.store import desired, reported, rules, withhold
 from gateway.store.keyring import credential_context
 from tests.unit.store.build import CANARY, FRONT, NOW, SIDE, TODAY, spec
 
@@ -46,6 +46,18 @@ class Cloud:
     async def bury(self, stone: Tombstone, now: Instant = LATER) -> list[GrantId]:
         self.revision += 1
         return await self.store.submit(lambda tx: desired.tombstone(tx, stone, self.revision, now))
+
+    async def revoke(self) -> None:
+        """By a command; the schedule says nothing of it yet."""
+        stone = Tombstone(GUEST)
+        await self.store.submit(
+            lambda tx: desired.tombstone(tx, stone, self.revision, LATER, rules.REVOKED)
+        )
+
+    async def forget(self) -> int:
+        """Everything that may be, long afterwards."""
+        far = Instant(NOW + 90 * DAY)
+        return await self.store.submit(lambda tx: desired.forget(tx, far))
 
     async def wanted(self, day: int = TODAY) -> list[DesiredGrant]:
         return await self.store.fetch(desired.desired_for(FRONT, day))
@@ -320,3 +332,39 @@ async def test_only_what_is_long_gone_is_forgotten(cloud: Cloud) -> None:
     assert await cloud.store.submit(lambda tx: desired.forget(tx, far)) == 1
     rows = await cloud.store.fetch(reported.all_grants())
     assert [row.credential_id for row in rows] == ["kept"]
+
+
+async def test_what_a_command_revoked_is_remembered_while_the_schedule_may_list_it(
+    cloud: Cloud,
+) -> None:
+    """Forgotten, it would be a new code at the next snapshot."""
+    await cloud.order(spec("guest"))
+    await cloud.revoke()
+    assert await cloud.forget() == 0
+    await cloud.bury(Tombstone(GUEST))
+    assert await cloud.forget() == 1
+
+
+@pytest.mark.parametrize("listed", [True, False])
+async def test_a_snapshot_says_whether_the_cloud_still_lists_what_was_revoked(
+    cloud: Cloud, listed: bool
+) -> None:
+    await cloud.order(spec("guest"))
+    await cloud.revoke()
+    cloud.revision += 1
+    wanted = [spec("guest")] if listed else []
+
+    def snapshot(tx: Tx) -> None:
+        desired.stage_chunk(tx, cloud.keyring, cloud.revision, 1, wanted, [])
+        withhold.unstage_grants(tx, cloud.revision, [("guest", FRONT)])
+        desired.apply_staged(tx, cloud.revision, LATER)
+
+    await cloud.store.submit(snapshot)
+    assert (await cloud.row()).removed is not None
+    assert await cloud.forget() == (0 if listed else 1)
+
+
+async def test_what_was_revoked_on_site_is_in_no_schedule(cloud: Cloud) -> None:
+    await cloud.order(spec("guest", origin=Origin.LOCAL))
+    await cloud.revoke()
+    assert await cloud.forget() == 1
