@@ -1,56 +1,41 @@
-"""Devices that are claimed on site: recognised in the air, paired, kept by their keys, given back.
+"""Devices that were claimed on site: met by their keys, silent and back, found again, given back.
 
 Beside `fleet`, which holds every member, these and those of a mesh. Here: what is different about
-a device that belongs to whoever holds its keys. Not here: any family's protocol.
+a device that belongs to whoever holds its keys. Not here: how it becomes ours (`claiming`), any
+family's protocol.
 """
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import replace
+import contextlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.ids import DeviceId
-from gateway.drivers.claims import (
-    Claim,
-    ClaimedDevice,
-    ClaimOrder,
-    Family,
-    Found,
-    Ownership,
-    PairProgress,
-    PairStage,
-    Recognised,
-)
-from gateway.errors import GatewayError, RadioUnavailable, RequestError, StoreUnreadable
+from gateway.drivers.claims import Claim
+from gateway.errors import GatewayError, RequestError, StoreUnreadable
+from gateway.scheduler.claiming import RELEASE_DEADLINE_S, Claiming
 from gateway.scheduler.members import SPEAKING, Member
 from gateway.store import claimed as kept
-from gateway.store import devices, events
-from gateway.store.identities import Keepsake
+from gateway.store import devices
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Mapping
+    from collections.abc import AsyncGenerator, Mapping
 
-    from gateway.domain.capabilities import Capabilities
     from gateway.drivers.api import Driver
+    from gateway.drivers.claims import ClaimedDevice, ClaimOrder, Family, Found, PairProgress
     from gateway.kit.clock import Clock
-    from gateway.radios.gatt import GattRadio, Sighting
+    from gateway.radios.gatt import GattRadio
     from gateway.scheduler.members import Members
     from gateway.store.database import Store
     from gateway.store.devices import DeviceRow
     from gateway.store.identities import Identities, Identity
     from gateway.store.keyring import Keyring
-    from gateway.store.tx import Tx
 
 log = structlog.get_logger()
 
-CLAIM_DEADLINE_S = 60.0
-INTERVIEW_DEADLINE_S = 30.0
-INTERVIEW_TRIES = 3
-RELEASE_DEADLINE_S = 30.0
 RECOVER_PAUSE_S = 60.0
 SILENT_S = 900.0
 """A device that has not advertised for so long is offline."""
@@ -75,31 +60,60 @@ class Claimed:
         self._clock = clock
         self.radio = radio
         self._families = families
-        self._zone = zone
         self._identities = identities
-        self._pairing: set[str] = set()
+        self._claiming = Claiming(store, keyring, clock, radio, families, zone, identities)
+        self._keyless: set[DeviceId] = set()
 
-    async def driver(self, row: DeviceRow) -> Driver | None:
+    def keyless(self) -> frozenset[DeviceId]:
+        """Devices of ours that nobody can speak to any more: their keys are lost."""
+        return frozenset(self._keyless)
+
+    def forgotten(self, device_id: DeviceId) -> None:
+        """It is no device of ours any more."""
+        self._keyless.discard(device_id)
+
+    async def _driver(self, row: DeviceRow) -> Driver | None:
         """Who speaks for a device of ours; None, said aloud, when its keys cannot be had."""
-        family = self._families.get(row.driver)
-        sealed = await self._store.fetch_one(kept.keys_of(row.device_id))
-        if family is None or sealed is None:
-            log.error("nobody can speak to a device: no driver or no keys", device=row.device_id)
-            return None
         try:
-            keys = self._keyring.unseal(sealed, context=kept.keys_context(row.device_id))
-        except StoreUnreadable as error:
+            family, device = await self._keys(row)
+            driver = family.driver(device, self.radio)
+        except (RequestError, ValueError) as error:
             log.error("nobody can speak to a device", device=row.device_id, cause=str(error))
+            self._keyless.add(row.device_id)
             return None
-        numbers = kept.StoredNumbers(self._store, self._keyring, row.device_id)
-        device = ClaimedDevice(row.address, row.manufacturer, row.model, keys, numbers, self._zone)
-        driver = family.driver(device, self.radio)
         driver.restore(row.capabilities)
         return driver
 
+    async def _keys(self, row: DeviceRow) -> tuple[Family, ClaimedDevice]:
+        """From the database, else from the file beside it. RequestError: they are lost."""
+        family = self._families.get(row.driver)
+        if family is None:
+            raise RequestError(
+                f"could not speak to {row.name}: no driver {row.driver} in this version",
+                "no_driver",
+            )
+        at_rest = [await self._store.fetch_one(kept.keys_of(row.device_id))]
+        at_rest += [
+            bytes.fromhex(identity.keepsake.sealed)
+            for identity in self._identities.entrusted(self.radio.name)
+            if identity.device_id == row.device_id and identity.keepsake is not None
+        ]
+        for sealed in at_rest:
+            if sealed is None:
+                continue
+            with contextlib.suppress(StoreUnreadable):
+                keys = self._keyring.unseal(sealed, context=kept.keys_context(row.device_id))
+                claim = Claim(row.manufacturer, row.model, keys)
+                return family, self._claiming.device(row.device_id, row.address, claim)
+        raise RequestError(
+            f"could not speak to {row.name}: its keys are lost; reset it at the device, remove it"
+            " with --force and pair it again",
+            "keys_lost",
+        )
+
     async def meet(self, row: DeviceRow, members: Members) -> None:
         """Make a device of ours a member, and listen to it."""
-        driver = await self.driver(row)
+        driver = await self._driver(row)
         members.enlist(Member(DeviceId(row.device_id), self.radio, row.address, driver, met=True))
         self._listen_to(members)
 
@@ -110,228 +124,85 @@ class Claimed:
         """Until cancelled: who falls silent is offline; who was claimed and got lost is met."""
         since = self._clock.monotonic()
         recover_at = since
-        while True:
-            now = self._clock.monotonic()
-            if now >= recover_at:
-                recover_at = now + RECOVER_PAUSE_S
-                await self._recover(members)
-            self._listen_to(members)
-            if self.radio.state.status in SPEAKING:
-                heard = {s.last.address: s.last.heard_at for s in self.radio.sightings()}
-                for member in members.of(self.radio):
-                    if now - max(heard.get(member.address, since), since) < SILENT_S:
-                        member.left = False
-                    else:
-                        member.heard_at = float("-inf")
-                        members.gone(member, "not_heard")
+        try:
+            while True:
+                now = self._clock.monotonic()
+                if now >= recover_at:
+                    recover_at = now + RECOVER_PAUSE_S
+                    await self._recover(members)
+                self._listen_to(members)
+                if self.radio.state.status in SPEAKING:
+                    self._note_silence(members, since)
+                else:
+                    since = self._clock.monotonic()
+                await self._clock.sleep(WATCH_S)
+        finally:
+            await self._claiming.stop()
+
+    def _note_silence(self, members: Members, since: float) -> None:
+        """`since`: from when on the radio could have heard them."""
+        now = self._clock.monotonic()
+        heard = {s.last.address: s.last.heard_at for s in self.radio.sightings()}
+        for member in members.of(self.radio):
+            if now - max(heard.get(member.address, since), since) < SILENT_S:
+                member.left = False
             else:
-                since = now
-            await self._clock.sleep(WATCH_S)
+                member.heard_at = float("-inf")
+                members.gone(member, "not_heard")
+
+    # ── becoming ours, and ceasing to be ────────────────────────────────────────────────
 
     async def found(self) -> list[Found]:
         """Everything in range, strongest first."""
-        rows = await self._store.fetch(devices.all_devices())
-        ours = {row.address: row for row in rows if row.radio == self.radio.name}
-        found = []
-        for sighting in self.radio.sightings():
-            row = ours.get(sighting.last.address)
-            found.append(
-                Found(
-                    sighting,
-                    self._recognise(sighting),
-                    row.device_id if row else None,
-                    row.name if row else None,
-                )
-            )
-        return sorted(found, key=lambda item: (-item.sighting.rssi_dbm, item.sighting.last.address))
+        return await self._claiming.found()
 
-    def _recognise(self, sighting: Sighting) -> Recognised | None:
-        for family in self._families.values():
-            recognised = family.recognise(sighting.last)
-            if recognised is not None:
-                return recognised
-        return None
-
-    # ── claiming ────────────────────────────────────────────────────────────────────────
-
-    async def pair(
+    def pair(
         self, order: ClaimOrder, name: str | None, members: Members
     ) -> AsyncGenerator[PairProgress]:
-        """Progress until the device is ours and stored; `READY` carries its id in `detail`.
+        """As `Claiming.pair`; it is a member when `READY` comes."""
+        return self._claiming.pair(order, name, partial(self._meet_new, members))
 
-        Raises `RequestError`, `RadioUnavailable`, `DeviceRefused`, and what a link raises.
-        """
-        if self.radio.state.status not in SPEAKING:
-            raise RadioUnavailable(f"could not pair: {self.radio.state.reason}")
-        family = await self._claimable(order)
-        if order.address in self._pairing:
-            raise RequestError(f"could not pair {order.address}: it is being paired", "busy")
-        self._pairing.add(order.address)
-        steps: asyncio.Queue[PairProgress | None] = asyncio.Queue()
-
-        def tell(stage: PairStage, detail: str = "") -> None:
-            steps.put_nowait(PairProgress(stage, detail))
-
-        work = asyncio.create_task(
-            self._claim(family, order, name, tell, members), name=f"pair {order.address}"
-        )
-        work.add_done_callback(lambda _: steps.put_nowait(None))
-        try:
-            while (step := await steps.get()) is not None:
-                yield step
-            yield PairProgress(PairStage.READY, await work)
-        finally:
-            # A caller who goes away does not leave a device half claimed: it is seen through.
-            if not work.done():
-                await asyncio.wait([work], timeout=CLAIM_DEADLINE_S)
-                work.cancel()
-            self._pairing.discard(order.address)
-
-    async def _claimable(self, order: ClaimOrder) -> Family:
-        address = order.address
-        row = await self._store.fetch_one(devices.device_at(self.radio.name, address))
-        if row is not None:
-            raise RequestError(f"could not pair {address}: it is ours already, as {row.name}")
-        sighting = next((s for s in self.radio.sightings() if s.last.address == address), None)
-        if sighting is None:
-            raise RequestError(
-                f"could not pair {address}: it is not heard; wake it up and come nearer",
-                "not_heard",
-            )
-        for family in self._families.values():
-            recognised = family.recognise(sighting.last)
-            if recognised is not None:
-                if recognised.ownership is Ownership.CLAIMED and order.secret is None:
-                    raise RequestError(
-                        f"could not pair {address}: it belongs to somebody; {recognised.hint}",
-                        "claimed_by_others",
-                    )
-                return family
-        raise RequestError(
-            f"could not pair {address}: it is of no kind that this gateway speaks", "unsupported"
-        )
-
-    async def _claim(
-        self,
-        family: Family,
-        order: ClaimOrder,
-        name: str | None,
-        tell: Callable[[PairStage, str], None],
-        members: Members,
-    ) -> DeviceId:
-        claim = await family.claim(self.radio, order, tell, deadline_s=CLAIM_DEADLINE_S)
-        name = name or f"{claim.model} {order.address[-5:]}"
-        # From here on only these keys open it: they are on the disk before another word is said.
-        device_id = self._identities.give(self.radio.name, order.address, claim.model, name)
-        sealed = self._keyring.seal(claim.keys, context=kept.keys_context(device_id))
-        self._identities.entrust(
-            device_id, Keepsake(family.name, claim.manufacturer, sealed.hex(), claim.sleepy)
-        )
-        tell(PairStage.SETTING_UP, "asking what it can do")
-        await self._settle(family, order.address, device_id, name, claim, sealed)
-        await self._meet_new(device_id, members)
-        return device_id
-
-    async def _meet_new(self, device_id: DeviceId, members: Members) -> None:
+    async def _meet_new(self, members: Members, device_id: DeviceId) -> None:
         for row in await self._store.fetch(devices.device(device_id)):
             await self.meet(row, members)
             members.joined(device_id)
 
-    async def _settle(
-        self,
-        family: Family,
-        address: str,
-        device_id: DeviceId,
-        name: str,
-        claim: Claim,
-        sealed: bytes,
-        *,
-        recovering: bool = False,
-    ) -> None:
-        """Interview, and store what is known."""
-        numbers = kept.StoredNumbers(self._store, self._keyring, device_id)
-        device = ClaimedDevice(
-            address, claim.manufacturer, claim.model, claim.keys, numbers, self._zone
-        )
-        driver = family.driver(device, self.radio)
-        capabilities = await self._interview(driver)
-        capabilities = replace(capabilities, sleepy=claim.sleepy)
-        now, trust = self._clock.now(), self._clock.trust
-
-        def write(tx: Tx) -> None:
-            devices.add_device(
-                tx,
-                device_id=device_id,
-                radio=self.radio.name,
-                address=address,
-                driver=family.name,
-                kind=driver.info.kind,
-                manufacturer=claim.manufacturer,
-                model=claim.model,
-                name=name,
-                capabilities=capabilities,
-                quirks=tuple(driver.info.quirks),
-                joined_at=now,
-            )
-            kept.put_keys(tx, device_id, sealed)
-            devices.update_device(
-                tx, device_id, reachable=True, reachable_since=now, recovering=recovering
-            )
-            body: dict[str, Value] = {
-                "manufacturer": claim.manufacturer,
-                "model": claim.model,
-                "name": name,
-            }
-            events.append(tx, Fact(EventType.DEVICE_JOINED, now, device_id, body=body), trust)
-
-        await self._store.submit(write)
-        log.info("a device was claimed", device=device_id, model=claim.model)
-
-    async def _interview(self, driver: Driver) -> Capabilities:
-        for _ in range(INTERVIEW_TRIES - 1):
-            try:
-                return await driver.interview(deadline_s=INTERVIEW_DEADLINE_S)
-            except GatewayError as error:
-                log.info("an interview failed", cause=str(error))
-                await self._clock.sleep(1.0)
-        return await driver.interview(deadline_s=INTERVIEW_DEADLINE_S)
-
-    # ── giving back, finding again ──────────────────────────────────────────────────────
-
     async def release(self, row: DeviceRow) -> None:
-        """Have the device forget us. Raises what speaking to it raises: then it keeps our keys."""
-        family = self._families.get(row.driver)
-        sealed = await self._store.fetch_one(kept.keys_of(row.device_id))
-        if family is None or sealed is None:
-            return
-        keys = self._keyring.unseal(sealed, context=kept.keys_context(row.device_id))
-        numbers = kept.StoredNumbers(self._store, self._keyring, row.device_id)
-        device = ClaimedDevice(row.address, row.manufacturer, row.model, keys, numbers, self._zone)
+        """Have the device forget us. Raises what speaking to it raises: then it keeps our keys.
+
+        RequestError: the keys with which to ask it are lost.
+        """
+        family, device = await self._keys(row)
         await family.release(device, self.radio, deadline_s=RELEASE_DEADLINE_S)
 
     async def _recover(self, members: Members) -> None:
         """Settle what was claimed and is not in the database: it was lost, or the power went."""
-        rows = await self._store.fetch(devices.all_devices())
-        known = {row.device_id for row in rows}
         for identity in self._identities.entrusted(self.radio.name):
-            lost = identity.device_id not in known and identity.address not in self._pairing
-            if lost and await self._settled_again(identity):
-                await self._meet_new(DeviceId(identity.device_id), members)
+            try:
+                await self._settle_again(identity, members)
+            except GatewayError as error:
+                log.warning(
+                    "a claimed device is not set up", device=identity.device_id, cause=str(error)
+                )
+            except Exception:
+                # What is wrong with one keeps no other from being found silent or again.
+                log.exception("a claimed device is not set up", device=identity.device_id)
 
-    async def _settled_again(self, identity: Identity) -> bool:
-        keepsake = identity.keepsake
-        family = self._families.get(keepsake.driver) if keepsake else None
-        if keepsake is None or family is None:
-            return False
+    async def _settle_again(self, identity: Identity, members: Members) -> None:
         device_id = DeviceId(identity.device_id)
-        sealed = bytes.fromhex(keepsake.sealed)
-        try:
-            keys = self._keyring.unseal(sealed, context=kept.keys_context(device_id))
-            claim = Claim(keepsake.manufacturer, identity.model, keys, keepsake.sleepy)
-            await self._settle(
-                family, identity.address, device_id, identity.name, claim, sealed, recovering=True
-            )
-        except GatewayError as error:
-            log.warning("a claimed device is not settled", device=device_id, cause=str(error))
-            return False
-        return True
+        row = await self._store.fetch_one(devices.device(device_id))
+        if row is not None and row.removed_at is not None:
+            self._identities.forget(device_id)  # it could not be when it was removed
+        family = self._families.get(identity.keepsake.driver) if identity.keepsake else None
+        busy = row is not None or self._claiming.under_way(identity.address)
+        if busy or family is None or identity.keepsake is None:
+            return
+        keepsake = identity.keepsake
+        keys = self._keyring.unseal(
+            bytes.fromhex(keepsake.sealed), context=kept.keys_context(device_id)
+        )
+        claim = Claim(keepsake.manufacturer, identity.model, keys, keepsake.sleepy)
+        await self._claiming.settle(
+            family, identity.address, device_id, identity.name, claim, recovering=True
+        )
+        await self._meet_new(members, device_id)

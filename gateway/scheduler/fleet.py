@@ -374,20 +374,35 @@ class Fleet:
         """
         row = await self._store.fetch_one(devices.device(device_id))
         if self._claimed is not None and row is not None and row.radio == self._claimed.radio.name:
-            try:
-                await self._claimed.release(row)
-            except GatewayError as error:
-                if not force:
-                    raise RequestError(str(error), "not_released") from error
-                log.warning("a device keeps our keys", device=device_id, cause=str(error))
-        self._identities.forget(device_id)
+            await self._release(self._claimed, row, force=force)
         member = self._members.drop(device_id)
-        if member is None:
-            return
-        self._members.left(device_id)
-        for mesh in self.radios:
-            if mesh is member.radio:
-                await mesh.forget(member.address)
+        try:
+            if member is not None:
+                self._members.left(device_id)
+                for mesh in self.radios:
+                    if mesh is member.radio:
+                        await mesh.forget(member.address)
+        finally:
+            self._identities.forget(device_id)
+
+    async def _release(self, claimed: Claimed, row: DeviceRow, *, force: bool) -> None:
+        device_id = DeviceId(row.device_id)
+        member = self._members.at(claimed.radio, row.address)
+        if member is not None:
+            member.leaving = True
+        try:
+            await claimed.release(row)
+        except GatewayError as error:
+            if not force:
+                if member is not None:
+                    member.leaving = False
+                raise RequestError(str(error), "not_released") from error
+            log.warning("a device keeps our keys", device=device_id, cause=str(error))
+        claimed.forgotten(device_id)
+
+    def keyless(self) -> frozenset[DeviceId]:
+        """Members that nobody can speak to any more: their keys are lost."""
+        return self._claimed.keyless() if self._claimed is not None else frozenset()
 
 
 def doubt_slots(tx: Tx, device_id: DeviceId, now: Instant) -> None:

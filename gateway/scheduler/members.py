@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 HEARD_AGAIN_S = 60.0
 """An advertisement hurries what waits for a device no more often: it may not answer."""
-SAID_AGAIN_S = 600.0
-"""What a device advertises over and over is passed on when it is new, and this often."""
+SAID_AGAIN_S = 60.0
+"""What a device advertises over and over is passed on when it is new, and this often: "there is
+news in my log" said before and after a reading is the same word for another thing."""
 SPEAKING = {RadioStatus.UP, RadioStatus.DEGRADED}
 
 
@@ -47,6 +48,8 @@ class Member:
     """It was ready before in this life, so that being ready again means that it joined again."""
     left: bool = False
     """It left by itself or fell silent, which is told once."""
+    leaving: bool = False
+    """It is being given back: that it belongs to nobody then is no news."""
     heard_at: float = float("-inf")
     """Monotonic; when an advertisement was last passed on as being heard."""
     told: tuple[Measured, float] | None = None
@@ -160,7 +163,7 @@ class Members:
                 self.rang(member, happening)
 
     def _advertised(self, member: Member | None, event: Advertised) -> None:
-        if member is None or member.driver is None:
+        if member is None or member.driver is None or member.leaving:
             return
         now = self._clock.monotonic()
         if now - member.heard_at >= HEARD_AGAIN_S:

@@ -7,7 +7,7 @@ find the same doors under the same names; everything else about a lock can be as
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -59,21 +59,27 @@ class Identities:
         identity = self._known.get((radio, address))
         return identity if identity is not None and identity.model == model else None
 
-    def give(self, radio: str, address: str, model: str, name: str) -> DeviceId:
-        """A new id, on the disk before it is returned. StoreFull."""
+    def check(self) -> None:
+        """StoreFull where nothing could be kept: asked before what cannot be undone."""
+        self._keep(self._known)
+
+    def give(
+        self,
+        radio: str,
+        address: str,
+        model: str,
+        name: str,
+        seal: Callable[[DeviceId], Keepsake] | None = None,
+    ) -> DeviceId:
+        """A new id, on the disk before it is returned. StoreFull.
+
+        `seal` tells what else to keep under it, in the same writing: without what only we have
+        somebody must go to the door.
+        """
         device_id = self._new_id()
-        given = Identity(device_id, radio, address, model, name)
+        given = Identity(device_id, radio, address, model, name, seal(device_id) if seal else None)
         self._keep(self._known | {(radio, address): given})
         return device_id
-
-    def entrust(self, device_id: DeviceId, keepsake: Keepsake) -> None:
-        """Keep what only we have: without it somebody must go to the door. StoreFull."""
-        self._keep(
-            {
-                key: replace(x, keepsake=keepsake) if x.device_id == device_id else x
-                for key, x in self._known.items()
-            }
-        )
 
     def entrusted(self, radio: str) -> list[Identity]:
         """The claimed devices of a radio."""

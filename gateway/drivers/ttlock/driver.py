@@ -63,12 +63,9 @@ class _Speaks:
         self._keys = keys_of(device.keys)
         self._house = codes.House(self._zone, device.numbers.hash_of)
         self._settled = Settled()
-        self._told: Measured | None = None
         self._suspected = False
 
     def _talk(self, deadline_s: float) -> Talk:
-        # Whatever was told of the lock before, it may stand otherwise after this.
-        self._told = None
         return Talk(
             self._radio,
             self._device.address,
@@ -168,7 +165,6 @@ class TtLock(_Media):
         return self._capabilities
 
     def translate(self, event: RadioEvent) -> Sequence[DeviceEvent]:
-        """Advertisements come by the second: what they say is told when it is another thing."""
         if not isinstance(event, Advertised) or event.address != self._device.address:
             return ()
         told = mapping.told_by(event.advertisement)
@@ -178,11 +174,7 @@ class TtLock(_Media):
             known, self._suspected = self._suspected, True
             return () if known else mapping.WAS_RESET
         self._suspected = False
-        measured = mapping.measured_by(told)
-        if measured == self._told:
-            return ()
-        self._told = measured
-        return (measured,)
+        return (mapping.measured_by(told),)
 
     # ── codes ───────────────────────────────────────────────────────────────────────────────
 
