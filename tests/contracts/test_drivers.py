@@ -25,6 +25,7 @@ from gateway.drivers.api import (
     CredentialStore,
     Driver,
     Gauge,
+    Inventory,
     Latch,
     SlotChange,
     SlotChanged,
@@ -301,6 +302,18 @@ async def test_a_code_is_written_opens_is_read_and_erased(case: Case) -> None:
     assert isinstance(erased.outcome, Confirmed)
     assert await case.door.holds() == {}
     assert not await case.door.opens("583920")
+
+
+async def test_an_inventory_tells_of_every_slot_that_is_taken(case: Case) -> None:
+    if not isinstance(case.driver, Inventory):
+        return
+    assert await case.driver.read_slots(deadline_s=DEADLINE_S) == []
+    await write(case, "583920")
+    await write(case, "719204", slot=case.slot + 1)
+    for number in (case.slot, case.slot + 1):
+        one = await case.driver.read_slot(number, deadline_s=DEADLINE_S)
+        assert one in await case.driver.read_slots(deadline_s=DEADLINE_S)
+    assert len(await case.driver.read_slots(deadline_s=DEADLINE_S)) == 2
 
 
 async def test_an_empty_slot_reads_empty_and_erases_gladly(case: Case) -> None:

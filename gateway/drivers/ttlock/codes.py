@@ -34,7 +34,7 @@ from gateway.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import tzinfo
 
     from gateway.domain.secret import KeyedHash, Secret
@@ -97,6 +97,12 @@ def list_codes(house: House, *, again: bool = True) -> Dialogue[Listing]:
 def read_slot(house: House, slot: int) -> Dialogue[SlotReading]:
     listing = yield from list_codes(house, again=False)
     return _reading(house, slot, listing)
+
+
+def read_slots(house: House) -> Dialogue[Sequence[SlotReading]]:
+    """Every slot that is taken."""
+    listing = yield from list_codes(house)
+    return [_reading(house, slot, listing) for slot in sorted(listing.codes)]
 
 
 def program(
