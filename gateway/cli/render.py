@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from gateway.cli.measures import measured
 from gateway.domain.instant import Instant, from_rfc3339
 from gateway.local.walltime import clock_time, duration, relative, short_time
 
@@ -72,7 +73,11 @@ def status(document: Document) -> RenderableType:
     if not document["radios"]:
         facts.add_row("radio", Text("none configured", style="yellow"))
     facts.add_row("schedule", f"revision {document['schedule']['revision']}")
-    facts.add_row("locks", _counts(document["devices"], ("reachable", "unreachable", "unknown")))
+    all_devices, sensors = document["devices"], document["sensors"]
+    locks = {key: count - sensors[key] for key, count in all_devices.items()}
+    facts.add_row("locks", _counts(locks, _STANDINGS))
+    if sensors["total"]:
+        facts.add_row("sensors", _counts(sensors, _STANDINGS))
     facts.add_row("codes", _states(document["codes"]["by_state"]))
     facts.add_row("events", _events_waiting(document["events"]))
     parts: list[RenderableType] = [facts]
@@ -116,6 +121,9 @@ def _radio(radio: Mapping[str, Any]) -> Text:
     style = {"up": "green", "opening": "yellow"}.get(radio["status"], "bold red")
     reason = f"  {radio['reason']}" if radio["reason"] else ""
     return Text.assemble(f"{radio['name']}  ", (radio["status"], style), reason)
+
+
+_STANDINGS = ("reachable", "unreachable", "unknown")
 
 
 def _counts(counts: Mapping[str, int], keys: Iterable[str]) -> Text:
@@ -182,6 +190,8 @@ def _link(item: Mapping[str, Any], now: Instant, zone: str) -> Text:
 
 
 def _bolt(item: Mapping[str, Any]) -> Text:
+    if item["kind"] != "lock":
+        return Text("none", style="dim")
     if item["jammed"]:
         return Text("jammed", style="bold red")
     if item["locked"] is None:
@@ -208,7 +218,8 @@ def device(document: Document) -> RenderableType:
     facts.add_row("link", _link(item, now, zone))
     if item["last_heard_at"]:
         facts.add_row("last heard", relative(from_rfc3339(item["last_heard_at"]), now))
-    facts.add_row("bolt", _bolt(item))
+    if item["kind"] == "lock":
+        facts.add_row("bolt", _bolt(item))
     facts.add_row("battery", _battery(item))
     if item["clock"]:
         clock = item["clock"]
@@ -218,14 +229,18 @@ def device(document: Document) -> RenderableType:
             f"{duration(abs(clock['error_ms']))} {ahead}, read "
             f"{relative(from_rfc3339(clock['read_at']), now)}",
         )
-    keeps = "yes, proven" if item["schedules_proven"] else "not proven: kept by the gateway"
-    facts.add_row("keeps windows", keeps)
-    slots = item["slots"]
-    facts.add_row(
-        "slots",
-        f"{slots['total']}: {slots['managed']} managed, {slots['unmanaged']} set by others, "
-        f"{slots['free']} free, {slots['unread']} not read",
-    )
+    for reading in item["readings"]:
+        when = relative(from_rfc3339(reading["at"]), now)
+        facts.add_row(reading["quantity"].replace("_", " "), f"{measured(reading)}  {when}")
+    if item["kind"] == "lock":
+        keeps = "yes, proven" if item["schedules_proven"] else "not proven: kept by the gateway"
+        facts.add_row("keeps windows", keeps)
+        slots = item["slots"]
+        facts.add_row(
+            "slots",
+            f"{slots['total']}: {slots['managed']} managed, {slots['unmanaged']} set by others, "
+            f"{slots['free']} free, {slots['unread']} not read",
+        )
     if item["quirks"]:
         facts.add_row("quirks", ", ".join(item["quirks"]))
     for flag, text in _FLAGS:

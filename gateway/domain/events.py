@@ -28,6 +28,7 @@ class EventType(Enum):
     TAMPER = "tamper.detected"
     BATTERY_LOW = "battery.low"
     BATTERY_REPLACED = "battery.replaced"
+    METER_RESET_SUSPECTED = "meter.reset_suspected"
     DEVICE_JOINED = "device.joined"
     DEVICE_REMOVED = "device.removed"
     DEVICE_ONLINE = "device.online"

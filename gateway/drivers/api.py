@@ -97,7 +97,32 @@ class Measured:
     """The lock's own log holds records that nobody has read."""
 
 
-DeviceEvent = Happening | SlotChanged | Measured
+class Nature(Enum):
+    """What a quantity's next value may be."""
+
+    LEVEL = "level"
+    """Anything: power, temperature."""
+    COUNTER = "counter"
+    """Never less: energy, water."""
+    STATE = "state"
+    """1 or 0: open, moving."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One quantity as a meter or sensor told it, in whole base units.
+
+    `unit` is `Wh`, `ml`, `mW`, `mV`, `mA`, `centi_celsius` (0.01 °C) and the like; empty for a
+    state and for a plain number.
+    """
+
+    quantity: str
+    value: int
+    unit: str
+    nature: Nature = Nature.LEVEL
+
+
+DeviceEvent = Happening | SlotChanged | Measured | Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +134,8 @@ class DriverInfo:
     model: str
     kind: str = "lock"
     quirks: Sequence[str] = field(default_factory=tuple)
+    seldom_heard: bool = False
+    """It speaks only when something happened, so that its silence says nothing."""
 
 
 class Driver(Protocol):

@@ -28,7 +28,7 @@ from gateway.local.queries import Code, Named
 from gateway.local.resolve import resolve
 from gateway.local.server import CALLER, MAX_BODY, RequestRefused, body_of, middleware
 from gateway.local.timedesk import TimeDesk
-from gateway.store import desired, devices, events, meta, reported
+from gateway.store import desired, devices, events, meta, readings, reported
 from gateway.store.keyring import credential_context
 
 if TYPE_CHECKING:
@@ -137,6 +137,7 @@ class LocalApi:
                 "radios": documents.radios(radios),
                 "schedule": {"revision": revision[0], "hash": digest[0]},
                 "devices": documents.device_counts(rows),
+                "sensors": documents.device_counts(row for row in rows if row.kind != "lock"),
                 "codes": documents.code_counts(counts),
                 "events": {
                     "head": head[0],
@@ -159,15 +160,17 @@ class LocalApi:
     async def _device(self, request: web.Request) -> web.Response:
         request[CALLER].needs(Role.STATUS, "show a device")
         row = await self._find_device(request.match_info["device"])
-        counts, slots, grants = await self._store.snapshot(
+        counts, slots, grants, told = await self._store.snapshot(
             queries.code_counts(),
             reported.slots_for(row.device_id),
             reported.grants_for(row.device_id),
+            readings.of_device(row.device_id),
         )
         document = documents.device(row, counts)
         document["capabilities"] = documents.capabilities(row)
         document["slots"] = documents.slot_counts(row, slots)
         document["slots"]["listed"] = [documents.slot(slot) for slot in slots]
+        document["readings"] = documents.readings(told)
         present = frozenset(GrantState) - queries.OVER
         return await self._listing({**self._head(), "device": document}, grants, present)
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gateway.local.queries import Code, StateCount
     from gateway.radios.api import JoinProgress, RadioState
     from gateway.store.devices import DeviceRow
+    from gateway.store.readings import ReadingRow
     from gateway.store.reported import GrantRow
 
 Document = dict[str, Any]
@@ -125,6 +126,13 @@ def capabilities(row: DeviceRow) -> Document:
     if row.capabilities.codes is not None:
         document["codes"]["reserved_slots"] = sorted(row.capabilities.codes.reserved_slots)
     return document
+
+
+def readings(rows: Iterable[ReadingRow]) -> list[Document]:
+    return [
+        {"quantity": row.quantity, "value": row.value, "unit": row.unit, "at": time(row.at)}
+        for row in rows
+    ]
 
 
 def slot_counts(row: DeviceRow, slots: Iterable[Slot]) -> Document:

@@ -24,8 +24,17 @@ from gateway.domain.grants import Origin
 from gateway.domain.ids import CredentialId, DeviceId, GrantId
 from gateway.domain.instant import Instant
 from gateway.domain.schedule import Tombstone
-from gateway.drivers.api import DeviceEvent, Happening, Measured, SlotChange, SlotChanged
+from gateway.drivers.api import (
+    DeviceEvent,
+    Happening,
+    Measured,
+    Reading,
+    SlotChange,
+    SlotChanged,
+)
 from gateway.errors import StoreClosed, StoreError
+from gateway.kit.tasks import wait_or_sleep
+from gateway.scheduler import meters
 from gateway.scheduler.fleet import doubt_slots
 from gateway.store import desired, devices, events, history, meta, reported
 
@@ -62,19 +71,24 @@ class Doorbell:
         self._store = store
         self._clock = clock
         self._waiting: list[tuple[DeviceId, DeviceEvent, Instant]] = []
+        self._meters = meters.Meters(clock)
         self._wake = asyncio.Event()
 
     def ring(self, device_id: DeviceId, event: DeviceEvent) -> None:
         """Called on the loop; returns at once."""
-        self._waiting.append((device_id, event, self._clock.now()))
+        at = self._clock.now()
+        if not isinstance(event, Reading) or self._meters.passes(device_id, event, at):
+            self._waiting.append((device_id, event, at))
         self._wake.set()
 
     async def run(self) -> None:
         refused = False
         while True:
-            await self._wake.wait()
+            await wait_or_sleep(self._wake, self._clock, self._meters.wait_s())
             self._wake.clear()
-            batch, self._waiting = self._waiting, []
+            batch, self._waiting = self._waiting + self._meters.due(), []
+            if not batch:
+                continue
             try:
                 await self._store.submit(lambda tx, batch=batch: self._write(tx, batch))  # type: ignore[misc]
             except StoreClosed:
@@ -123,6 +137,10 @@ class Doorbell:
                     self._slot_changed(tx, device_id, event, at)
                 case Measured():
                     self._measured(tx, device_id, event, at)
+                case Reading():
+                    row = tx.one(devices.device(device_id))
+                    if row is not None and row.removed_at is None:
+                        meters.write(tx, device_id, event, at, self._clock.trust)
 
     def _tell(
         self,

@@ -7,9 +7,10 @@ goes out at once; what follows within the gap goes together.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
-from gateway.store import devices, meta, reported
+from gateway.store import devices, meta, readings, reported
 from gateway.sync import telling
 from gateway.sync.backoff import Patience
 from gateway.sync.reports import DeviceModel, GrantModel, Reported
@@ -18,9 +19,11 @@ from gateway.sync.signals import Signal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from gateway.domain.ids import DeviceId
     from gateway.kit.clock import Clock
     from gateway.store.database import Store
     from gateway.store.devices import DeviceRow
+    from gateway.store.readings import ReadingRow
     from gateway.store.reported import GrantRow
     from gateway.store.tx import Tx
     from gateway.sync.connection import Connection
@@ -82,15 +85,18 @@ class ReportSender:
 
     async def _report(self, connection: Connection, since: int, *, whole: bool) -> bool:
         """Whether there was anything to say."""
-        (change,), device_rows, grant_rows = await self._store.snapshot(
+        (change,), device_rows, grant_rows, told = await self._store.snapshot(
             meta.change(),
             devices.devices_changed_since(since),
             reported.grants_changed_since(since),
+            readings.of_changed_devices(since),
         )
         if not (whole or device_rows or grant_rows):
             return False
         # Thousands of grants take most of a second: beside the loop.
-        chunks = await asyncio.to_thread(lambda: list(_chunks(device_rows, grant_rows))) or [[]]
+        chunks = await asyncio.to_thread(
+            lambda: list(_chunks(device_rows, grant_rows, told)) or [[]]
+        )
         for number, chunk in enumerate(chunks, start=1):
             message = Reported(
                 epoch=self._epoch,
@@ -115,8 +121,16 @@ def set_reported(tx: Tx, through: int) -> bool:
     return True
 
 
-def _chunks(device_rows: list[DeviceRow], grant_rows: list[GrantRow]) -> Iterator[list[Item]]:
-    items: list[Item] = [*map(telling.device, device_rows), *map(telling.grant, grant_rows)]
+def _chunks(
+    device_rows: list[DeviceRow], grant_rows: list[GrantRow], told: list[ReadingRow]
+) -> Iterator[list[Item]]:
+    by_device: dict[DeviceId, list[ReadingRow]] = defaultdict(list)
+    for reading in told:
+        by_device[reading.device_id].append(reading)
+    items: list[Item] = [
+        *(telling.device(row, by_device.get(row.device_id, ())) for row in device_rows),
+        *map(telling.grant, grant_rows),
+    ]
     chunk: list[Item] = []
     size = 0
     for item in items:

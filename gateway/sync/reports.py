@@ -117,6 +117,15 @@ class GrantModel(Lenient):
     last_used_at: Time | None = None
 
 
+class ReadingModel(Lenient):
+    """What a meter or sensor told last of one quantity, in whole base units."""
+
+    quantity: str
+    value: int
+    unit: str
+    at: Time
+
+
 class DeviceModel(Lenient):
     device_id: str
     name: str
@@ -137,6 +146,7 @@ class DeviceModel(Lenient):
     clock_error_ms: int | None = None
     clock_bound_ms: int | None = None
     problems: tuple[str, ...] = ()
+    readings: tuple[ReadingModel, ...] = ()
 
 
 class Reported(Message):

@@ -6,15 +6,24 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
 from gateway.domain.schedule import schedule_hash
-from gateway.sync.reports import CommandResult, DeviceModel, EventModel, GrantModel
+from gateway.sync.reports import (
+    CommandResult,
+    DeviceModel,
+    EventModel,
+    GrantModel,
+    ReadingModel,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pydantic import BaseModel
 
     from gateway.domain.capabilities import Capabilities
     from gateway.store.devices import DeviceRow
     from gateway.store.events import EventRow
     from gateway.store.journal import CommandRow
+    from gateway.store.readings import ReadingRow
     from gateway.store.reported import GrantRow
 
 EMPTY_HASH: Final = schedule_hash(())
@@ -64,7 +73,8 @@ def grant(row: GrantRow) -> GrantModel:
     )
 
 
-def device(row: DeviceRow) -> DeviceModel:
+def device(row: DeviceRow, readings: Iterable[ReadingRow] = ()) -> DeviceModel:
+    """`readings`: this device's."""
     return DeviceModel(
         device_id=row.device_id,
         name=row.name,
@@ -85,6 +95,10 @@ def device(row: DeviceRow) -> DeviceModel:
         clock_error_ms=row.clock_error_ms,
         clock_bound_ms=row.clock_bound_ms,
         problems=_problems(row),
+        readings=tuple(
+            ReadingModel(quantity=one.quantity, value=one.value, unit=one.unit, at=one.at)
+            for one in readings
+        ),
     )
 
 

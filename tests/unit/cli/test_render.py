@@ -107,9 +107,37 @@ def test_nothing_to_show_is_said() -> None:
     assert "no device" in shown(render.plan({**HEAD, "devices": []}))
 
 
+def meter(**changes: Any) -> dict[str, Any]:
+    """As `GET /v1/devices/{device}` has a meter that was never more than heard."""
+    return device(
+        kind="meter", name="Main meter", driver="bthome", radio="bluetooth", address="a",
+        last_heard_at=None, locked=None, clock=None, schedules_proven=False, quirks=[],
+        well_known_key=False, simulated=False, repair_paused=None, joined_at=NOW,
+        slots={"total": 0, "managed": 0, "unmanaged": 0, "free": 0, "unread": 0}, **changes,
+    )  # fmt: skip
+
+
+def test_a_meter_shows_what_it_measures_and_nothing_of_a_lock() -> None:
+    told = [
+        {"quantity": "energy", "value": 12345, "unit": "Wh", "at": NOW},
+        {"quantity": "temperature", "value": -525, "unit": "centi_celsius", "at": NOW},
+        {"quantity": "door", "value": 1, "unit": "", "at": NOW},
+        {"quantity": "co2", "value": 611, "unit": "ppm", "at": NOW},
+    ]
+    text = shown(render.device({**HEAD, "device": meter(readings=told), "codes": []}))
+    for words in ("12.345 kWh", "-5.25 °C", "door", "611 ppm"):
+        assert words in text
+    for words in ("bolt", "slots", "keeps windows"):
+        assert words not in text
+    listed = shown(render.devices({**HEAD, "devices": [meter(readings=told)]}))
+    assert "unlocked" not in listed
+    assert "?" not in listed
+
+
 def device(**changes: Any) -> dict[str, Any]:
     return {
-        "device_id": "dev_1", "name": "Front", "manufacturer": "Yale", "model": "YRD",
+        "device_id": "dev_1", "name": "Front", "kind": "lock",
+        "manufacturer": "Yale", "model": "YRD",
         "reachable": True, "reachable_since": NOW, "jammed": False, "locked": True,
         "battery_percent": 80, "battery_low": False, "codes": {"total": 3}, **changes,
     }  # fmt: skip

@@ -12,7 +12,7 @@ from gateway.domain.instant import ClockTrust
 from gateway.domain.schedule import CredentialSpec
 from gateway.domain.secret import Secret
 from gateway.domain.windows import Always
-from gateway.store import desired, devices, events, reported
+from gateway.store import desired, devices, events, readings, reported
 from gateway.store.keyring import Keyring
 from gateway.sync import telling
 from tests.unit.sync.conftest import NOW
@@ -90,3 +90,30 @@ async def test_a_device_with_its_standing(store: Store) -> None:
     assert constraints["schedules"]["year_day"] == 1
     assert told["problems"] == ["unreachable", "jammed", "battery_low", "repair_paused"]
     assert "address" not in told
+
+
+async def test_a_meter_is_told_with_what_it_read(store: Store) -> None:
+    meter, other = DeviceId("d1"), DeviceId("d2")
+
+    def write(tx: Tx) -> None:
+        for device_id in (meter, other):
+            devices.add_device(
+                tx, device_id, radio="bluetooth", address=device_id, driver="bthome",
+                kind="meter", name=device_id, capabilities=Capabilities(), joined_at=NOW,
+            )  # fmt: skip
+
+    await store.submit(write)
+    (since,) = {row.changed for row in await store.fetch(devices.all_devices())}
+    assert await store.fetch(readings.of_changed_devices(0)) == []
+    for value in (12345, 12346):
+        await store.submit(
+            lambda tx, value=value: readings.put(  # type: ignore[misc]  # bound early
+                tx, readings.ReadingRow(meter, "energy", value, "Wh", NOW)
+            )
+        )
+    (row,) = await store.fetch(devices.devices_changed_since(since))
+    told = await store.fetch(readings.of_changed_devices(since))
+    assert json.loads(telling.encode(telling.device(row, told)))["readings"] == [
+        {"quantity": "energy", "value": 12346, "unit": "Wh", "at": "2026-11-20T12:00:00.000Z"}
+    ]
+    assert row.device_id == meter
