@@ -76,6 +76,19 @@ def test_an_alarm_needs_a_lock_that_did_not_do_its_part(
     assert world.rules == found
 
 
+@pytest.mark.parametrize(("lie", "found"), [(2 * HOUR, []), (HOUR // 2, ["LATE"])])
+def test_an_alarm_by_a_clock_that_was_lied_to_says_not_when_it_was(
+    world: Building, lie: int, found: list[str]
+) -> None:
+    """It is dated within a time that came later, when nothing kept the gateway from its work."""
+    world.judge.time_proven(world.now, False, lie)
+    world.wait(MIN)
+    world.judge.time_proven(world.now, True)
+    world.wait(2 * HOUR)
+    world.judge.finish(world.now, alarm(START + HOUR + MIN))
+    assert world.rules == found
+
+
 def test_an_alarm_after_a_try_is_none_of_the_gateways_fault(world: Building) -> None:
     world.wait(HOUR + MIN)
     told = alarm(world.now)

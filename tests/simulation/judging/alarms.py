@@ -33,6 +33,8 @@ def alarms(promise: Promise, conditions: Conditions, violate: Violate, findings:
             frames = findings.frames.get(device)
             if frames is None or not conditions.good_throughout(device, due - promise.t_ms, at):
                 continue
+            if conditions.misdated(at):
+                continue  # what held at that time held at another than that of the alarm
             index = bisect_left(frames, due - ERROR_MS)
             if index == len(frames) or frames[index] >= at - ERROR_MS:
                 words = "an erase was told as overdue that was never tried"

@@ -114,6 +114,14 @@ class Conditions:
     def error_since(self, begin: int) -> int:
         return max(error for _, _, error in self._times[self._index(begin) :])
 
+    def misdated(self, at: int) -> bool:
+        """Whether a gateway that was lied to may have written `at` when it was another time."""
+        ends = [begin for begin, _, _ in self._times[1:]] + [EVER]
+        return any(
+            error and not proven and begin - error <= at <= end + error
+            for (begin, proven, error), end in zip(self._times, ends, strict=True)
+        )
+
     def proven_at(self, at: int) -> bool:
         return self._times[self._index(at)][1]
 
