@@ -144,7 +144,8 @@ class Claimed:
         now = self._clock.monotonic()
         heard = {s.last.address: s.last.heard_at for s in self.radio.sightings()}
         for member in members.of(self.radio):
-            if now - max(heard.get(member.address, since), since) < SILENT_S:
+            seldom = member.driver is not None and member.driver.info.seldom_heard
+            if seldom or now - max(heard.get(member.address, since), since) < SILENT_S:
                 member.left = False
             else:
                 member.heard_at = float("-inf")
