@@ -11,12 +11,17 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class CodeLimits:
-    """Constraints on `pin` credentials. Slots are numbered from 1 upwards, above the driver."""
+    """Constraints on `pin` credentials. Slots are numbered from 1 upwards, above the driver.
+
+    `forbidden_digits`: those that the keypad lacks. `forbidden_prefixes`: no code begins so.
+    """
 
     slots: int
     min_length: int = 4
     max_length: int = 8
     numeric_only: bool = True
+    forbidden_digits: str = ""
+    forbidden_prefixes: tuple[str, ...] = ()
     reserved_slots: frozenset[int] = frozenset()
     reads_back_digits: bool = False
     reads_back_occupancy: bool = True

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.domain.devices import YearDay
 from gateway.domain.instant import Instant
+from gateway.domain.pin_rules import objection
 from gateway.domain.secret import Secret, weakness_of
 
 if TYPE_CHECKING:
@@ -57,6 +58,6 @@ def draw_digits(limits: CodeLimits, below: Callable[[int], int]) -> Secret:
     """Fresh digits the lock takes and nobody guesses; `below(n)` is a secure 0 <= x < n."""
     length = min(max(6, limits.min_length), limits.max_length)
     while True:
-        digits = "".join(str(below(10)) for _ in range(length))
-        if weakness_of(digits) is None:
-            return Secret(digits)
+        digits = Secret("".join(str(below(10)) for _ in range(length)))
+        if weakness_of(digits.reveal()) is None and objection(digits, limits) is None:
+            return digits

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from gateway.domain.actions import Outcome
     from gateway.domain.devices import LockSchedule, WeekDay
+    from gateway.domain.instant import Instant
+    from gateway.drivers.api import WriteResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,63 @@ class SettingsKeeper(Protocol):
         """As it reads afterwards. `DeviceRefused`: `UNSUPPORTED` for a name that it does not have,
         `INVALID` for a value that it cannot take."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class KeyHolder:
+    """Somebody or something that the lock obeys: a phone, a bridge, a fob, a keypad.
+
+    `id` is the lock's own. `ours`: this gateway. `schedules` are None where our words do not have
+    them, empty for all times. `last_used_at` is by the lock's clock.
+    """
+
+    id: str
+    name: str
+    kind: str
+    enabled: bool
+    ours: bool
+    uses: int
+    last_used_at: Instant | None
+    schedules: tuple[LockSchedule, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChange:
+    """What of a key holder is to change; None is to stay as it is."""
+
+    name: str | None = None
+    enabled: bool | None = None
+    schedules: tuple[LockSchedule, ...] | None = None
+
+
+@runtime_checkable
+class KeyHolders(Protocol):
+    """Keeps a list of those whom it obeys. Our own place in it is not changed here (`INVALID`).
+
+    A change is proved by listing before it is told as confirmed.
+    """
+
+    async def list_keys(self, *, deadline_s: float) -> Sequence[KeyHolder]: ...
+
+    async def update_key(self, which: str, change: KeyChange, *, deadline_s: float) -> Outcome: ...
+
+    async def remove_key(self, which: str, *, deadline_s: float) -> Outcome:
+        """One that is not there is a success."""
+        ...
+
+
+@runtime_checkable
+class CodeSwitch(Protocol):
+    """Can switch a code off, so that it opens nothing, and on again with the limits it had."""
+
+    async def switch_code(self, slot: int, *, enabled: bool, deadline_s: float) -> WriteResult: ...
+
+
+@runtime_checkable
+class Unlatcher(Protocol):
+    """Can pull the latch too, so that the door springs open. Momentary, like `Latch`."""
+
+    async def unlatch(self, *, deadline_s: float) -> Outcome: ...
 
 
 KeepKeys = Callable[[Secret], Awaitable[None]]

@@ -63,9 +63,10 @@ def families(chance: random.Random, now: Callable[[], Instant]) -> Mapping[str, 
 
     Imported here, because they bring libraries that a site without Bluetooth has no use for.
     """
+    from gateway.drivers.nuki.family import NukiFamily
     from gateway.drivers.ttlock.family import TtLockFamily
 
-    known: tuple[Family, ...] = (TtLockFamily(chance, now),)
+    known: tuple[Family, ...] = (TtLockFamily(chance, now), NukiFamily(chance, now))
     return {family.name: family for family in known}
 
 

@@ -151,6 +151,7 @@ def encode_capabilities(capabilities: Capabilities) -> str:
     if capabilities.codes is not None:
         document["codes"] = _plain(capabilities.codes)
         document["codes"]["reserved_slots"] = sorted(capabilities.codes.reserved_slots)
+        document["codes"]["forbidden_prefixes"] = list(capabilities.codes.forbidden_prefixes)
     return dump(document)
 
 
@@ -162,10 +163,22 @@ def decode_capabilities(text: str) -> Capabilities:
     if codes is not None:
         codes = dict(codes)
         reserved = codes.pop("reserved_slots", [])
+        digits, prefixes = codes.pop("forbidden_digits", ""), codes.pop("forbidden_prefixes", [])
+        if not isinstance(digits, str) or not _are_texts(prefixes):
+            raise _damage("CodeLimits.forbidden_digits or forbidden_prefixes")
         _check(codes, CodeLimits)
-        codes = CodeLimits(**codes, reserved_slots=frozenset(_integers(reserved)))
+        codes = CodeLimits(
+            **codes,
+            forbidden_digits=digits,
+            forbidden_prefixes=tuple(prefixes),
+            reserved_slots=frozenset(_integers(reserved)),
+        )
     _check(schedules, ScheduleSupport)
     return Capabilities(**document, codes=codes, schedules=ScheduleSupport(**schedules))
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def _plain(value: Capabilities | CodeLimits | ScheduleSupport) -> Document:

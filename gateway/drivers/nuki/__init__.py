@@ -1,0 +1,1 @@
+"""Nuki smart locks over Bluetooth: pairing, codes of the keypad, log, authorisations."""

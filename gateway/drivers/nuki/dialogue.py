@@ -1,0 +1,98 @@
+"""Small talk with a Nuki as generators without I/O: what may be said, and single questions.
+
+A conversation yields what it wants and is sent the answer; failures of the link are thrown into it.
+Not here: challenge, PIN and the link (link), which come of themselves.
+
+What a conversation may rely on: a command that only asks is asked again over a new link while there
+is time; any other is said once and ends in its answer, in `Unreachable` (nothing was delivered) or
+in `OutcomeUnknown`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from gateway.drivers.nuki.commands import Answer, Command
+from gateway.drivers.nuki.mapping import refusal_of, why
+from gateway.errors import DeviceRefused
+
+if TYPE_CHECKING:
+    from gateway.domain.secret import KeyedHash
+    from gateway.drivers.nuki.keys import Keys
+    from gateway.drivers.numbering import Numbering
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """The next word about a command that was said: the motor answers twice."""
+
+    command: Command
+    within_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LoadNumbers:
+    """Which slot number each code goes by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Give:
+    """Write a slot number down."""
+
+    slot: int
+    code: KeyedHash
+    handle: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """What was kept on this link a moment ago, or None. Any order drops it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """For the next conversation on the same link."""
+
+    what: object
+
+
+@dataclass(frozen=True, slots=True)
+class Become:
+    """Speak with these keys from now on."""
+
+    keys: Keys
+
+
+Step = Command | Await | LoadNumbers | Give | Recall | Keep | Become
+T = TypeVar("T")
+Dialogue = Generator[Step, Any, T]
+
+
+def say(command: Command) -> Dialogue[Answer]:
+    """The answer, also when it is a refusal."""
+    answer: Answer = yield command
+    return answer
+
+
+def ask(command: Command, doing: str) -> Dialogue[Answer]:
+    """`DeviceRefused` for a refusal; `doing` is what could not be done, for people."""
+    answer = yield from say(command)
+    return done(answer, doing)
+
+
+def await_more(command: Command, within_s: float) -> Dialogue[Answer]:
+    answer: Answer = yield Await(command, within_s)
+    return answer
+
+
+def done(answer: Answer, doing: str) -> Answer:
+    if answer.error is not None:
+        raise DeviceRefused(f"could not {doing}: {why(answer.error)}", refusal_of(answer.error))
+    return answer
+
+
+def numbering() -> Dialogue[Numbering]:
+    known: Numbering = yield LoadNumbers()
+    return known
