@@ -280,8 +280,8 @@ def test_the_log_tells_who_came_in_and_who_did_not() -> None:
     entries = log(phone)
     assert [entry[4 + 7 + 4 + 32 :].hex() for entry in entries] == [
         "05" + "0200000000",  # the arrow of the keypad
-        "06" + "0200000000",
-        "06" + "0300000000",
+        "06" + "0100000000",
+        "06" + "0000000000",
         "05" + "010100" + u16(code_id).hex(),
         "05" + "0101e0" + u16(code_id).hex(),
     ]
@@ -323,7 +323,7 @@ def test_the_log_of_the_door_can_be_switched_off() -> None:
     bench.firmware.bolt.move_door(is_open=True)
     assert bench.act("switch_door_log") == {"enabled": True}
     bench.firmware.bolt.move_door(is_open=False)
-    assert bench.records == [(7, "00"), (7, "01"), (6, "02")]
+    assert bench.records == [(7, "00"), (7, "01"), (6, "01")]
 
 
 def test_fingers_are_written_with_their_number() -> None:

@@ -83,7 +83,8 @@ class Chronicle:
         core = self._core
         seen = states.door(core)
         if seen is not Door.UNAVAILABLE and core.log.door_enabled:
-            core.write(LogType.DOOR, u8(seen))
+            # Other numbers than in its states: NukiBleEsp32, NukiUtils.cpp, logLogEntry.
+            core.write(LogType.DOOR, u8(0 if seen is Door.OPENED else 1))
 
     def _typed(self, _code: str, result: KeypadResult) -> None:
         core = self._core
