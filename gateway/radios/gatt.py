@@ -82,6 +82,19 @@ class GattRadio(Radio, Protocol):
         """All devices heard lately, watched or not, in order of address."""
         ...
 
+    async def overhear(self, address: str, *, deadline_s: float) -> Advertisement:
+        """The next advertisement of that device, watched or not. Raises `Unreachable`."""
+        ...
+
+    def borrow(self, address: str, *, deadline_s: float) -> AbstractAsyncContextManager[object]:
+        """The device as the library below knows it, for a vendor's library that connects by itself.
+
+        As long as the context is held, its connection has a place here and nobody else speaks to
+        the device; who borrows must have hung up when leaving. Raises what `connect` raises before
+        it connects.
+        """
+        ...
+
     def connect(
         self, address: str, *, deadline_s: float, linger_s: float = 0.0
     ) -> AbstractAsyncContextManager[GattLink]:

@@ -6,9 +6,10 @@ Every test compares with what the simulated device counted and received.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from bleak import BleakClient
 from bleak.exc import BleakDBusError
 from structlog.testing import capture_logs
 
@@ -45,6 +46,8 @@ from tests.contracts.ble_air import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from bleak.backends.device import BLEDevice
 
     from gateway.radios.gatt import GattLink
 
@@ -700,3 +703,54 @@ class TestAdapters:
             for station in home.air.stations
             if station.name.startswith("hci") and station.le_connections
         )
+
+
+class TestLending:
+    async def test_the_next_word_of_a_device_is_overheard_watched_or_not(
+        self, tmp_path: Path
+    ) -> None:
+        async with house(tmp_path, Parrot(1), watch=False) as home:
+            for _ in range(2):
+                heard = await home.radio.overhear(address(1).lower(), deadline_s=DEADLINE_S)
+                assert (heard.address, heard.manufacturer_data) == (address(1), {0x0969: b"\x01"})
+            with pytest.raises(Unreachable, match="never heard"):
+                await home.radio.overhear(address(2), deadline_s=0.05)
+            first = asyncio.ensure_future(home.radio.overhear(address(1), deadline_s=DEADLINE_S))
+            await settle(2)
+            first.cancel()
+            assert (await home.radio.overhear(address(1), deadline_s=DEADLINE_S)).address
+            with pytest.raises(asyncio.CancelledError):
+                await first
+
+    async def test_a_lent_device_has_a_place_and_its_turn(self, tmp_path: Path) -> None:
+        parrots = Parrot(1), Parrot(2)
+        async with house(tmp_path, *parrots, connections=1) as home:
+            async with home.radio.connect(address(1), deadline_s=DEADLINE_S, linger_s=60):
+                pass
+            async with home.radio.borrow(address(1), deadline_s=DEADLINE_S) as lent:
+                await parrots[0].until(lambda: parrots[0].line is None)  # what lingered is closed
+                with pytest.raises(RadioBusy, match="another exchange"):
+                    async with home.radio.borrow(address(1), deadline_s=0.05):
+                        pass
+                with pytest.raises(RadioBusy, match="are in use"):
+                    async with home.radio.connect(address(2), deadline_s=0.05):
+                        pass
+                client = BleakClient(cast("BLEDevice", lent), backend=Client)
+                await client.connect()
+                assert parrots[0].connects == 2
+                await client.disconnect()
+            usage = home.radio.usage(address(1))
+            assert usage.connects == 2
+            async with home.radio.connect(address(2), deadline_s=DEADLINE_S) as link:
+                assert await talk(link, b"x") == b"x"
+
+    async def test_what_is_not_heard_is_not_lent(self, tmp_path: Path) -> None:
+        async with house(tmp_path, Parrot(1), connections=1) as home:
+            with pytest.raises(Unreachable, match="never heard"):
+                async with home.radio.borrow(address(9), deadline_s=0.05):
+                    pass
+            with pytest.raises(KeyError, match="an error of who borrowed"):
+                async with home.radio.borrow(address(1), deadline_s=DEADLINE_S):
+                    raise KeyError("an error of who borrowed")
+            async with home.radio.borrow(address(1), deadline_s=DEADLINE_S) as lent:
+                assert lent is not None

@@ -81,10 +81,11 @@ class Links:
         self._since: dict[Link, float] = {}
         self._lingering: dict[Link, asyncio.Task[None]] = {}
         self._incomplete: set[str] = set()
+        self._lent: dict[str, float] = {}
 
     def __contains__(self, address: str) -> bool:
-        """Whether there is a link to that device, or one is being made or ended."""
-        return address in self._links
+        """Whether there is a link to that device, or one is being made or ended, or lent."""
+        return address in self._links or address in self._lent
 
     @property
     def has_place(self) -> bool:
@@ -109,10 +110,7 @@ class Links:
     async def connect(self, device: BLEDevice, arguments: Mapping[str, Any], stage: Stage) -> Link:
         """Raises `Unreachable` or `RadioUnavailable`; the caller keeps the deadline."""
         address = stage.address
-        stage.waits_for_place(self._adapter, self._slots.number)
-        if not self._slots.free:
-            self._make_room()
-        await self._slots.take()
+        await self._take_place(stage)
         self._links[address] = link = Link(address, self._link_ended, self._alive)
         cached = address not in self._incomplete
         try:
@@ -123,6 +121,16 @@ class Links:
         self._incomplete.discard(address)
         self._since[link] = self._clock.monotonic()
         return link
+
+    async def lend(self, stage: Stage) -> None:
+        """A place for a connection that somebody else makes; goes back with `take_back`."""
+        await self._take_place(stage)
+        self._lent[stage.address] = self._clock.monotonic()
+
+    def take_back(self, address: str) -> None:
+        since = self._lent.pop(address)
+        self._slots.give_back()
+        self._ended(address, self._clock.monotonic() - since)
 
     def release(self, link: Link, linger_s: float) -> None:
         """Its holder is done with it."""
@@ -147,6 +155,12 @@ class Links:
         await asyncio.gather(*closing)
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────
+
+    async def _take_place(self, stage: Stage) -> None:
+        stage.waits_for_place(self._adapter, self._slots.number)
+        if not self._slots.free:
+            self._make_room()
+        await self._slots.take()
 
     @asynccontextmanager
     async def _turn(self, stage: Stage) -> AsyncIterator[None]:

@@ -7,6 +7,7 @@ the adapter that hears it best and has a place; another one is tried when that f
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
@@ -80,6 +81,7 @@ class BleRadio:
         self._ledger = Ledger(budget or Budget())
         self._turns: dict[str, tuple[asyncio.Lock, int]] = {}
         self._awaited: dict[str, asyncio.Event] = {}
+        self._overhearing: dict[str, list[asyncio.Future[Advertisement]]] = {}
         ears = Ears(self._heard, lambda: len(self._watched), self._state_changed, self._link_ended)
         below = backend or BlueZ()
         self._adapters = {
@@ -120,6 +122,24 @@ class BleRadio:
 
     def sightings(self) -> Sequence[Sighting]:
         return self._airwaves.sightings(self._clock.monotonic())
+
+    async def overhear(self, address: str, *, deadline_s: float) -> Advertisement:
+        address = address.upper()
+        heard: asyncio.Future[Advertisement] = asyncio.get_running_loop().create_future()
+        self._overhearing.setdefault(address, []).append(heard)
+        try:
+            async with asyncio.timeout(deadline_s):
+                return await heard
+        except TimeoutError as error:
+            silent_s = self._airwaves.silent_for(address, self._clock.monotonic())
+            since = "never heard" if silent_s is None else f"not heard for {silent_s:.0f} s"
+            raise Unreachable(f"could not hear {address}: {since}") from error
+        finally:
+            # Whoever was told is off the list already.
+            with contextlib.suppress(KeyError, ValueError):
+                self._overhearing[address].remove(heard)
+                if not self._overhearing[address]:
+                    del self._overhearing[address]
 
     def history(self, address: str) -> Sequence[Sample]:
         """The signal of one device lately, at each adapter, oldest first. `grade` names it."""
@@ -164,6 +184,37 @@ class BleRadio:
                 turn.release()
         finally:
             self._turn_over(address)
+
+    @asynccontextmanager
+    async def borrow(self, address: str, *, deadline_s: float) -> AsyncIterator[object]:
+        address = address.upper()
+        stage = Stage(address)
+        turn = self._turn(address)
+        try:
+            try:
+                async with asyncio.timeout(deadline_s):
+                    await turn.acquire()
+                    try:
+                        adapter, device = await self._lend(address, stage)
+                    except BaseException:
+                        turn.release()
+                        raise
+            except TimeoutError as error:
+                raise stage.error from error
+            try:
+                yield device
+            finally:
+                adapter.links.take_back(address)
+                turn.release()
+        finally:
+            self._turn_over(address)
+
+    async def _lend(self, address: str, stage: Stage) -> tuple[Adapter, BLEDevice]:
+        for adapter in self._adapters.values():
+            await adapter.links.settled(address)
+        adapter, device = (await self._reachable(address, stage))[0]
+        await adapter.links.lend(stage)
+        return adapter, device
 
     async def _link(self, address: str, stage: Stage) -> tuple[Adapter, Link]:
         for adapter in self._adapters.values():
@@ -217,6 +268,9 @@ class BleRadio:
     def _heard(self, advertisement: Advertisement, device: BLEDevice) -> None:
         address = advertisement.address
         self._airwaves.heard(advertisement, device)
+        for waiting in self._overhearing.pop(address, ()):
+            if not waiting.done():
+                waiting.set_result(advertisement)
         awaited = self._awaited.get(address)
         if awaited is not None:
             awaited.set()
