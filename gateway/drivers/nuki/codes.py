@@ -99,9 +99,9 @@ def read_slot(house: House, slot: int) -> Dialogue[SlotReading]:
     return _reading(house, slot, listing)
 
 
-def read_slots(house: House) -> Dialogue[tuple[SlotReading, ...]]:
+def read_slots(house: House) -> Dialogue[list[SlotReading]]:
     listing = yield from list_codes(house)
-    return tuple(_reading(house, slot, listing) for slot in sorted(listing.codes))
+    return [_reading(house, slot, listing) for slot in sorted(listing.codes)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 from firmware_sims import profiles
 from firmware_sims.ble import nuki
+from firmware_sims.ble.nuki.authorizations import Authorization
+from firmware_sims.ble.nuki.words import Client
 from firmware_sims.clock import ZoneRules
 from firmware_sims.faults import Faults
 from firmware_sims.firmware.lock import LockFirmware
 from gateway.domain.instant import Instant
 from gateway.domain.secret import Secret
 from gateway.drivers.claims import ClaimedDevice, ClaimOrder, PairStage
-from gateway.drivers.nuki.family import NukiFamily
+from gateway.drivers.nuki.family import NAME, NukiFamily
+from gateway.drivers.nuki.keys import Keys
 from gateway.radios.api import Advertised
 from tests.gatt_air import GattAir
 from tests.unit.drivers.ttlock_house import MemoryNumbers
@@ -35,6 +38,7 @@ START = 1_783_332_000.0
 DEADLINE_S = 60.0
 SMART_LOCK = "nuki-smartlock-3"
 ULTRA = "nuki-ultra"
+SHARED = bytes(range(32))
 PIN = {SMART_LOCK: "4711", ULTRA: "482913"}
 
 
@@ -90,6 +94,18 @@ class NukiHouse:
         )
         self.keys = claim.keys
         self.driver = self.family.driver(self.device(claim.keys), self.air)
+        return self.driver
+
+    def let_in(self) -> NukiLock:
+        """As if it had been paired with long ago."""
+        core = self.skin.core
+        auth_id = core.authorizations.next_id()
+        core.authorizations.held[auth_id] = Authorization(
+            auth_id, SHARED, Client.BRIDGE, NAME, core.now(), 1
+        )
+        ultra = self.profile == ULTRA
+        self.keys = Keys(SHARED, auth_id, 1, ultra, int(PIN[self.profile])).to_secret()
+        self.driver = self.family.driver(self.device(self.keys), self.air)
         return self.driver
 
     async def pair(self) -> NukiLock:
