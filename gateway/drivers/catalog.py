@@ -63,10 +63,15 @@ def families(chance: random.Random, now: Callable[[], Instant]) -> Mapping[str, 
 
     Imported here, because they bring libraries that a site without Bluetooth has no use for.
     """
+    from gateway.drivers.bthome.family import BtHomeFamily
     from gateway.drivers.nuki.family import NukiFamily
     from gateway.drivers.ttlock.family import TtLockFamily
 
-    known: tuple[Family, ...] = (TtLockFamily(chance, now), NukiFamily(chance, now))
+    known: tuple[Family, ...] = (
+        TtLockFamily(chance, now),
+        NukiFamily(chance, now),
+        BtHomeFamily(),
+    )
     return {family.name: family for family in known}
 
 
