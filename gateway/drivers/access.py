@@ -36,6 +36,21 @@ class Medium:
     schedules: tuple[LockSchedule, ...] | None = ()
 
 
+class MediumKind(Enum):
+    CARD = "card"
+    FINGER = "finger"
+
+
+def medium_text(kind: MediumKind, number: Secret) -> Secret:
+    """What a medium is hashed by, so that it is known again without its number being kept.
+
+    Leading zeros do not count: people and locks write them differently.
+    """
+    digits = number.reveal()
+    bare = digits.lstrip("0") or "0"
+    return Secret(f"{kind.value} {bare}")
+
+
 class EnrolStage(Enum):
     WAITING = "waiting"
     """Hold the card to the lock, or lay the finger on."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gateway.domain.capabilities import Capabilities
     from gateway.domain.devices import LockClock, LockSchedule
     from gateway.domain.instant import Instant
-    from gateway.domain.secret import Secret
+    from gateway.domain.secret import KeyedHash, Secret
     from gateway.radios.api import RadioEvent
 
 
@@ -68,6 +68,8 @@ class Happening:
     """Read from the lock's memory: it happened at `device_time`, not when it was read."""
     schedule_refused: bool = False
     """A valid code was refused for its schedule: proof that this lock enforces schedules."""
+    medium: KeyedHash | None = None
+    """Which card or finger it was: the hash of `drivers.access.medium_text`."""
 
 
 class SlotChange(Enum):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.domain.secret import Secret
+from gateway.drivers.access import MediumKind
 from gateway.drivers.ttlock.commands import UNREAD, answer_of
 from gateway.drivers.ttlock.records import Log, LogPage, log_page_of, read_log
 from gateway.errors import PeerProtocolError
@@ -46,7 +48,28 @@ def test_a_page_as_the_client_reads_it() -> None:
     assert added.code == used.code
     assert added.other is None
     assert app.code is card.code is None
+    assert card.medium == (MediumKind.CARD, Secret(str(0x00C0FFEE)))
+    assert used.medium is app.medium is None
     assert wrong.code is wrong.other is None, "what somebody tried in vain goes no further"
+
+
+@pytest.mark.parametrize(
+    ("type_", "tail", "medium"),
+    [
+        (Log.CARD_UNLOCK, "0123456789abcdef", (MediumKind.CARD, "81985529216486895")),
+        (Log.CARD_LOCK, "00c0ffeeffffffff", (MediumKind.CARD, "12648430")),
+        (Log.FINGERPRINT_UNLOCK, "000000000539", (MediumKind.FINGER, "1337")),
+        (Log.FINGERPRINT_UNLOCK, "00000539", None),
+        (Log.CARD_UNLOCK, "c0ffee", None),
+        (Log.CARD_FAILED, "00c0ffee", None),
+    ],
+)
+def test_whose_card_or_finger(type_: Log, tail: str, medium: tuple[MediumKind, str] | None) -> None:
+    record = f"{type_:02x}1a07060c040561{tail}"
+    text = f"{len(record) // 2:02x}{record}"
+    (found,) = page(f"2501{2 + len(text) // 2:04x}0011{text}").records
+    assert found.medium == (None if medium is None else (medium[0], Secret(medium[1])))
+    assert tail.lstrip("0") not in repr(found)
 
 
 def test_the_end() -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gateway.domain.secret import Secret
+from gateway.drivers.access import medium_text
 from gateway.drivers.api import DeviceEvent, LogRead
 from gateway.drivers.ttlock import mapping, records
 from gateway.drivers.ttlock.codes import House, list_codes
@@ -204,7 +205,11 @@ def _told(house: House, new: Sequence[Record]) -> Dialogue[Sequence[DeviceEvent]
     events: list[DeviceEvent] = []
     for record in new:
         events += mapping.told_in(
-            record, lambda digits: known.slot_of(house.hash_of(digits)), house.zone, emptied=emptied
+            record,
+            lambda digits: known.slot_of(house.hash_of(digits)),
+            house.zone,
+            emptied=emptied,
+            medium=house.hash_of(medium_text(*record.medium)) if record.medium else None,
         )
     if new:
         battery = mapping.battery_in(new[-1])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import tzinfo
 
-    from gateway.domain.secret import Secret
+    from gateway.domain.secret import KeyedHash, Secret
     from gateway.drivers.ttlock.commands import Features, Status
     from gateway.drivers.ttlock.records import Record
     from gateway.radios.api import Advertisement
@@ -327,12 +327,14 @@ def told_in(
     zone: tzinfo,
     *,
     emptied: bool,
+    medium: KeyedHash | None = None,
 ) -> Sequence[DeviceEvent]:
     """What a record means; nothing for those of `_MEANS_NOTHING` and those without a name.
 
     A change of codes is old when the log is read, and the slot may have been written since: it is
     told as one over the air, which makes the house read the slot. "All codes were cleared" is
-    told as done at the door only when the lock holds none now (`emptied`).
+    told as done at the door only when the lock holds none now (`emptied`). `medium`: the card or
+    finger, known again.
     """
     slot = None if record.code is None else slot_of(record.code)
     if slot is None and record.other is not None:
@@ -358,6 +360,7 @@ def told_in(
             from_log=True,
             # A code of ours that the lock refused by its own clock: it keeps windows.
             schedule_refused=record.type == Log.CODE_EXPIRED and slot is not None,
+            medium=medium,
         ),
     )
 

@@ -3,7 +3,7 @@
 Sources: roquerodrigo/ttlock-ble `commands/operate_log.py`, `commands/log_record.py` and
 `constants/log_operate.py`; kind3r/ttlock-sdk-js `src/api/Commands/OperationLogCommand.ts`.
 What a record means to the house is in `mapping`. Digits that somebody tried in vain stop here: they
-are often those of another door, or of a bank card.
+are often those of another door, or of a bank card; so do the numbers of cards nobody knows.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from gateway.domain.secret import Secret
+from gateway.drivers.access import MediumKind
 from gateway.drivers.ttlock.commands import UNREAD, Command, Login, number, take_digits, u16
 from gateway.drivers.ttlock.wire import Code
 from gateway.errors import PeerProtocolError
@@ -124,6 +125,9 @@ class Log(IntEnum):
 
 _TWO_CODES = frozenset({4, 5, 6, 9, 10, 11, 12, 13, 34, 38, 78, 92})
 _ONE_CODE = frozenset({93})
+_CARD = frozenset({15, 17, 18, 25, 35, 39, 51, 80})
+_FINGER = frozenset({20, 21, 22, 23, 33, 40, 79})
+_FINGER_OCTETS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,8 @@ class Record:
     """`type` may be one without a name. `raw` is the record as sent, to know it again by its hash.
 
     `code` and `other` are the digits, for the types that have them: the one in use, and the one
-    it once was (deleted, added: the same; modified: the new one).
+    it once was (deleted, added: the same; modified: the new one). `medium` is the card or finger,
+    its number in decimal.
     """
 
     type: int
@@ -140,6 +145,7 @@ class Record:
     raw: Secret
     code: Secret | None = None
     other: Secret | None = None
+    medium: tuple[MediumKind, Secret] | None = None
 
     def __repr__(self) -> str:
         return f"Record(type={self.type})"
@@ -188,4 +194,16 @@ def _record_of(raw: bytes) -> Record:
                 other, _ = take_digits(rest)
     except PeerProtocolError:
         code = other = None  # a tail of another shape: what happened is told without whose it was
-    return Record(raw[0], raw[1:7], raw[7], Secret(raw.hex()), code, other)
+    return Record(
+        raw[0], raw[1:7], raw[7], Secret(raw.hex()), code, other, _medium_of(raw[0], raw[8:])
+    )
+
+
+def _medium_of(type_: int, tail: bytes) -> tuple[MediumKind, Secret] | None:
+    """A card's number is all of the tail, perhaps padded as in the answer to enrolling it."""
+    if type_ in _FINGER and len(tail) == _FINGER_OCTETS:
+        return MediumKind.FINGER, Secret(str(int.from_bytes(tail, "big")))
+    if type_ in _CARD and len(tail) in {4, 8}:
+        short = tail[:4] if tail[4:] == b"\xff" * 4 else tail
+        return MediumKind.CARD, Secret(str(int.from_bytes(short, "big")))
+    return None

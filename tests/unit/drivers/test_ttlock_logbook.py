@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from firmware_sims.firmware.model import Source
 from gateway.domain.events import EventType, Method
 from gateway.domain.instant import Instant
 from gateway.domain.secret import Secret
+from gateway.drivers.access import MediumKind, medium_text
 from gateway.drivers.api import Happening, LogRead, Measured, SlotChange, SlotChanged
 from gateway.drivers.ttlock.logbook import Cursor, cursor_of
 from gateway.errors import OutcomeUnknown, Unreachable
@@ -249,6 +251,28 @@ def test_the_sign_of_news_goes_out_when_it_was_read() -> None:
         await read(house, cursor)
         await house.air.pass_time(10)
         assert Measured(True, None, 100, None, log_news=False) in house.advertised()
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("of", "kind", "method"),
+    [
+        (Source.CARD, MediumKind.CARD, Method.CARD),
+        (Source.FINGER, MediumKind.FINGER, Method.FINGERPRINT),
+    ],
+)
+def test_whose_card_or_finger_it_was(of: Source, kind: MediumKind, method: Method) -> None:
+    async def main() -> None:
+        house = LockHouse()
+        start = await read(house, None)
+        house.firmware.tokens.put(of, 12648430, None)
+        assert house.firmware.reader.present(of, 12648430).opened
+        found = await read(house, start.cursor)
+        (used,) = [e for e in found.events if isinstance(e, Happening)]
+        known = house.numbers.hash_of(medium_text(kind, Secret("0012648430")))
+        assert (used.type, used.method, used.medium) == (EventType.LOCK_UNLOCKED, method, known)
+        assert "12648430" not in repr(found)
 
     run(main())
 
