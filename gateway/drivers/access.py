@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gateway.domain.actions import Outcome
     from gateway.domain.devices import LockSchedule, WeekDay
     from gateway.domain.instant import Instant
+    from gateway.domain.secret import KeyedHash
     from gateway.drivers.api import WriteResult
 
 
@@ -36,6 +37,9 @@ class Medium:
     schedules: tuple[LockSchedule, ...] | None = ()
 
 
+SHORT = 8
+
+
 class MediumKind(Enum):
     CARD = "card"
     FINGER = "finger"
@@ -49,6 +53,11 @@ def medium_text(kind: MediumKind, number: Secret) -> Secret:
     digits = number.reveal()
     bare = digits.lstrip("0") or "0"
     return Secret(f"{kind.value} {bare}")
+
+
+def short_id(known: KeyedHash) -> str:
+    """How people are shown a medium, and may name it."""
+    return known[:SHORT]
 
 
 class EnrolStage(Enum):

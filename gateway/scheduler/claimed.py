@@ -24,6 +24,7 @@ from gateway.store import devices
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
+    from gateway.domain.secret import Secret
     from gateway.drivers.api import Driver
     from gateway.drivers.claims import ClaimedDevice, ClaimOrder, Family, Found, PairProgress
     from gateway.kit.clock import Clock
@@ -167,6 +168,12 @@ class Claimed:
         for row in await self._store.fetch(devices.device(device_id)):
             await self.meet(row, members)
             members.joined(device_id)
+
+    async def keep(self, device_id: DeviceId, keys: Secret) -> None:
+        """Other keys of a device of ours, on the disk in both places. StoreFull, StoreBusy."""
+        sealed = self._keyring.seal(keys, context=kept.keys_context(device_id))
+        self._identities.keep_instead(device_id, sealed.hex())
+        await self._store.submit(lambda tx: kept.put_keys(tx, device_id, sealed))
 
     async def release(self, row: DeviceRow) -> None:
         """Have the device forget us. Raises what speaking to it raises: then it keeps our keys.

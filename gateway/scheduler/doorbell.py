@@ -24,6 +24,7 @@ from gateway.domain.grants import Origin
 from gateway.domain.ids import CredentialId, DeviceId, GrantId
 from gateway.domain.instant import Instant
 from gateway.domain.schedule import Tombstone
+from gateway.drivers.access import short_id
 from gateway.drivers.api import (
     DeviceEvent,
     Happening,
@@ -36,7 +37,7 @@ from gateway.errors import StoreClosed, StoreError
 from gateway.kit.tasks import wait_or_sleep
 from gateway.scheduler import meters
 from gateway.scheduler.fleet import doubt_slots
-from gateway.store import desired, devices, events, history, meta, reported
+from gateway.store import desired, devices, events, history, media, meta, reported
 
 if TYPE_CHECKING:
     from gateway.drivers.api import LogRead
@@ -170,6 +171,10 @@ class Doorbell:
             body["managed"] = credential_id is not None
         if event.reason is not None:
             body["reason"] = event.reason
+        if event.medium is not None:
+            known = tx.one(media.medium(device_id, event.medium))
+            body["medium"] = short_id(event.medium)
+            body["name"] = known.name if known is not None else None
         self._tell(tx, event.type, told_at, device_id, credential_id, body, event.device_time)
         self._learn_schedules(tx, device_id, credential_id, event, at)
         if event.from_log:

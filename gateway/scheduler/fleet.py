@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from gateway.domain.capabilities import Capabilities
+    from gateway.domain.secret import Secret
     from gateway.drivers.api import Driver
     from gateway.drivers.claims import ClaimOrder, Found, PairProgress
     from gateway.kit.clock import Clock
@@ -399,6 +400,10 @@ class Fleet:
                 raise RequestError(str(error), "not_released") from error
             log.warning("a device keeps our keys", device=device_id, cause=str(error))
         claimed.forgotten(device_id)
+
+    async def keep_keys(self, device_id: DeviceId, keys: Secret) -> None:
+        """Other keys of a claimed device, on the disk before it hears of them."""
+        await self._claiming("keep keys").keep(device_id, keys)
 
     def keyless(self) -> frozenset[DeviceId]:
         """Members that nobody can speak to any more: their keys are lost."""

@@ -220,8 +220,8 @@ def remove_device(tx: Tx, device_id: DeviceId, at: Instant) -> bool:
     )
     if not removed.rowcount:
         return False
-    for table in ("slots", "device_keys", "numbers", "readings"):
-        tx.execute(f"DELETE FROM {table} WHERE device_id = ?", (device_id,))  # noqa: S608 - one of four names written here
+    for table in ("slots", "device_keys", "numbers", "readings", "media"):
+        tx.execute(f"DELETE FROM {table} WHERE device_id = ?", (device_id,))  # noqa: S608 - one of five names written here
     tx.execute(
         "UPDATE slot_history SET to_at = max(?, from_at) WHERE device_id = ? AND to_at IS NULL",
         (at, device_id),

@@ -7,7 +7,7 @@ find the same doors under the same names; everything else about a lock can be as
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -80,6 +80,14 @@ class Identities:
         given = Identity(device_id, radio, address, model, name, seal(device_id) if seal else None)
         self._keep(self._known | {(radio, address): given})
         return device_id
+
+    def keep_instead(self, device_id: DeviceId, sealed: str) -> None:
+        """Other keys, in place of those kept under this id. StoreFull; then the former stay."""
+        known = dict(self._known)
+        for where, one in self._known.items():
+            if one.device_id == device_id and one.keepsake is not None:
+                known[where] = replace(one, keepsake=replace(one.keepsake, sealed=sealed))
+        self._keep(known)
 
     def entrusted(self, radio: str) -> list[Identity]:
         """The claimed devices of a radio."""

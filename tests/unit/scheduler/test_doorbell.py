@@ -9,9 +9,10 @@ import pytest
 from gateway.domain.devices import Evidence
 from gateway.domain.events import EventType, Method
 from gateway.domain.ids import DeviceId
+from gateway.domain.secret import KeyedHash
 from gateway.domain.windows import Always
 from gateway.drivers.api import Happening, Measured, SlotChange, SlotChanged
-from gateway.store import devices, reported
+from gateway.store import devices, media, reported
 from tests.flows.world import Code, World, world
 
 if TYPE_CHECKING:
@@ -126,3 +127,17 @@ async def test_an_event_that_cannot_be_stored_takes_no_other_with_it(house: Worl
     assert len(await house.told(EventType.LOCK_LOCKED, EventType.LOCK_UNLOCKED)) == 2
     await ring(house, Happening(EventType.LOCK_LOCKED))
     assert len(await house.told(EventType.LOCK_LOCKED)) == 2
+
+
+async def test_a_card_that_was_enrolled_here_has_a_name_in_the_log(house: World) -> None:
+    ours, strange = KeyedHash("0123456789abcdef"), KeyedHash("fedcba9876543210")
+    row = media.MediumRow(DEVICE, "card", ours, "Ada", (), house.clock.now(), "local:ada")
+    await house.store.submit(lambda tx: media.put(tx, row))
+    for which in (ours, strange, None):
+        await ring(house, Happening(EventType.LOCK_UNLOCKED, Method.CARD, medium=which))
+    bodies = [told.body for told in await house.told(EventType.LOCK_UNLOCKED)]
+    assert bodies == [
+        {"method": "card", "medium": "01234567", "name": "Ada"},
+        {"method": "card", "medium": "fedcba98", "name": None},
+        {"method": "card"},
+    ]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from gateway.domain.ids import DeviceId
 from gateway.errors import StoreFull
-from gateway.store.identities import Identities
+from gateway.store.identities import Identities, Keepsake
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,3 +73,27 @@ def test_a_disk_that_takes_nothing_is_told_and_the_old_file_stays(tmp_path: Path
         known.give("zigbee", "00:12", "YRD226", "Side")
     assert path.read_bytes() == before
     assert known.known("zigbee", "00:12", "YRD226") is None  # else it is never written
+
+
+def test_keys_that_followed_a_change_are_kept_instead(tmp_path: Path) -> None:
+    path = tmp_path / "devices.json"
+    known = Identities(path, ids())
+    former = Keepsake("ttlock", "TTLock", "00aa", sleepy=True)
+    first = known.give("ble", "AA", "M", "Front", lambda _: former)
+    known.give("ble", "BB", "M", "Back", lambda _: former)
+    known.keep_instead(first, "00bb")
+    kept = [x.keepsake for x in Identities(path, ids()).entrusted("ble")]
+    assert kept == [replace(former, sealed="00bb"), former]
+
+
+def test_keys_that_cannot_be_kept_leave_the_former(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    known = Identities(folder / "devices.json", ids())
+    former = Keepsake("ttlock", "TTLock", "00aa", sleepy=True)
+    first = known.give("ble", "AA", "M", "Front", lambda _: former)
+    (folder / "devices.json").unlink()
+    folder.rmdir()
+    with pytest.raises(StoreFull):
+        known.keep_instead(first, "00bb")
+    assert [x.keepsake for x in known.entrusted("ble")] == [former]
