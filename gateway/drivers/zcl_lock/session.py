@@ -9,7 +9,8 @@ What a caller gets: a `WriteResult` with the last proof, or an error. `Unreachab
 that nothing was changed; once something was written, a broken conversation is `OutcomeUnknown`.
 `Refused` says that the slot is as its reading tells, or untouched where there is none: the lock's
 "no" alone does not prove it. A frame may come twice, be carried out once and be refused once, and
-the refusal may be the answer that is heard.
+the refusal may be the answer that is heard. Some locks call digits a duplicate that are in the very
+slot they are written to: such a slot is erased and written again.
 """
 
 from __future__ import annotations
@@ -82,20 +83,55 @@ def program(
         return WriteResult(Refused(Refusal.FAILED))  # nothing was written yet
     if before.use is not SlotUse.AVAILABLE and not overwrite:
         return WriteResult(Refused(Refusal.INVALID), before)
+    wanted = [to_raw(schedule, dialect.zone) for schedule in schedules]
+    as_wanted = before.use is SlotUse.ENABLED and _holds(dialect, before, kind, wanted)
+    if as_wanted and before.digits == digits:
+        return WriteResult(FOUND, before)
+    written = yield from _put(dialect, slot, digits, kind, wanted, before)
+    if written.outcome != Refused(Refusal.DUPLICATE) or before.use is SlotUse.AVAILABLE:
+        return written
+    if before.digits != digits and (before.digits is not None or as_wanted):
+        return written  # they are in another slot; or the records know whether these are ours
+    return (yield from _put_anew(dialect, slot, digits, kind, wanted))
+
+
+def _holds(dialect: Dialect, reading: SlotReading, kind: UserType, wanted: Sequence[Raw]) -> bool:
+    """Whether the slot is restricted as wanted."""
+    held = {to_raw(schedule, dialect.zone) for schedule in reading.schedules or ()}
+    return reading.restricted is (kind is not UserType.UNRESTRICTED) and held == set(wanted)
+
+
+def _put(
+    dialect: Dialect,
+    slot: int,
+    digits: Secret,
+    kind: UserType,
+    wanted: Sequence[Raw],
+    before: SlotReading,
+) -> Dialogue[WriteResult]:
     if kind is UserType.UNRESTRICTED:
         return (yield from _program_unrestricted(dialect, slot, digits, before))
-    wanted = [to_raw(schedule, dialect.zone) for schedule in schedules]
-    held = {to_raw(schedule, dialect.zone) for schedule in before.schedules or ()}
-    if before.use is SlotUse.ENABLED and before.digits == digits and held == set(wanted):
-        return WriteResult(FOUND, before)
     return (yield from _program_restricted(dialect, slot, digits, kind, wanted, before))
+
+
+def _put_anew(
+    dialect: Dialect, slot: int, digits: Secret, kind: UserType, wanted: Sequence[Raw]
+) -> Dialogue[WriteResult]:
+    """The digits may be duplicates of themselves. What stood in the slot was to go in any case."""
+    yield Extend(WITHDRAWAL)
+    erased = yield from erase(dialect, slot)
+    empty = erased.reading
+    if not isinstance(erased.outcome, Confirmed) or empty is None:
+        return WriteResult(Unconfirmed("duplicate in its own slot, which stays taken"), empty)
+    try:
+        return (yield from _put(dialect, slot, digits, kind, wanted, empty))
+    except (*_BROKEN, DeviceRefused) as error:
+        raise OutcomeUnknown(f"slot {slot} was erased, but not written anew: {error}") from error
 
 
 def _program_unrestricted(
     dialect: Dialect, slot: int, digits: Secret, before: SlotReading
 ) -> Dialogue[WriteResult]:
-    if before.use is SlotUse.ENABLED and before.digits == digits and not before.restricted:
-        return WriteResult(FOUND, before)
     status = yield from tell(
         _set_pin(dialect, slot, digits, UserStatus.ENABLED, UserType.UNRESTRICTED)
     )
@@ -225,6 +261,10 @@ def _enable(
     if status == wire.Status.UNSUP_CLUSTER_COMMAND:
         # An optional command: set_pin_code carries the status as well, and the type with it.
         status = yield from tell(_set_pin(dialect, slot, digits, UserStatus.ENABLED, kind))
+        if status == wire.SET_PIN_DUPLICATE:
+            # Of itself: then there is no way, unless it was carried out before it was refused.
+            user = yield from read_user(dialect, slot)
+            return None if user.use is SlotUse.ENABLED else Refused(Refusal.UNSUPPORTED)
     return Refused(refusal_of(status)) if status else None
 
 

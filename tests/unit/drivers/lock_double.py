@@ -49,6 +49,8 @@ class LockDouble:
     year_day: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     per_user: int = 3
     masked: bool = False
+    own_duplicates: bool = False
+    """Digits that are in the slot already are duplicates too."""
     refuses: frozenset[int] = frozenset()
     clearing_unrestricts: bool = False
     ignores_type: bool = False
@@ -108,7 +110,8 @@ class LockDouble:
     def _set_pin(
         self, r: ClusterRequest, user_id: int, user_status: int, user_type: int, pin_code: str
     ) -> ClusterReply:
-        if any(u.code == pin_code for i, u in self.users.items() if i != user_id):
+        others = (u for i, u in self.users.items() if self.own_duplicates or i != user_id)
+        if any(u.code == pin_code for u in others):
             return status(r, 3)
         kind = UNRESTRICTED if self.ignores_type else user_type
         self.users[user_id] = User(pin_code, ENABLED if self.enables_at_once else user_status, kind)

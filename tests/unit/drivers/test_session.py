@@ -222,6 +222,74 @@ class TestRestricted:
         assert lock.said == []
 
 
+class TestDuplicatesOfItself:
+    """Some locks call digits a duplicate that are in the very slot they are written to."""
+
+    @pytest.mark.parametrize("masked", [False, True])
+    @pytest.mark.parametrize("schedules", [(), (WINDOW,), (MORNINGS,)])
+    def test_a_half_written_code_is_written_again(
+        self, schedules: tuple[LockSchedule, ...], masked: bool
+    ) -> None:
+        half = {4: User("583920", DISABLED, YEAR_DAY)}
+        lock = LockDouble(users=half, masked=masked, own_duplicates=True)
+        result = program(lock, schedules, overwrite=True)
+        assert result.outcome == Confirmed(PROVEN)
+        assert result.reading is not None
+        assert (result.reading.schedules or ()) == schedules
+        assert lock.users[4].status == ENABLED
+        assert not schedules or lock.open_moments == []
+
+    def test_a_code_that_opened_always_gets_its_window(self) -> None:
+        live = {4: User("583920", ENABLED, UNRESTRICTED)}
+        lock = LockDouble(users=live, own_duplicates=True)
+        assert program(lock, (MORNINGS,), overwrite=True).outcome == Confirmed(PROVEN)
+        assert lock.users == {4: User("583920", ENABLED, WEEK_DAY)}
+
+    def test_another_slot_still_stands_in_the_way(self) -> None:
+        """Where digits are hidden only an empty slot of ours shows whose they are."""
+        others = User("583920", ENABLED, UNRESTRICTED)
+        former = User("111222", DISABLED, YEAR_DAY)
+        lock = LockDouble(users={4: former, 9: others}, masked=True)
+        result = program(lock, (WINDOW,), overwrite=True)
+        assert result.outcome == Refused(Refusal.DUPLICATE)
+        assert lock.users == {9: others}
+
+    def test_nothing_is_erased_where_other_digits_are_read(self) -> None:
+        users = {4: User("111222", DISABLED, YEAR_DAY), 9: User("583920", ENABLED, UNRESTRICTED)}
+        lock = LockDouble(users=dict(users), own_duplicates=True)
+        assert program(lock, (WINDOW,), overwrite=True).outcome == Refused(Refusal.DUPLICATE)
+        assert lock.users == users
+
+    def test_what_reads_as_wanted_is_left_to_the_records(self) -> None:
+        """Whether it is ours is known from what was written there before."""
+        users = {4: User("583920", ENABLED, UNRESTRICTED)}
+        lock = LockDouble(users=dict(users), masked=True, own_duplicates=True)
+        result = program(lock, overwrite=True)
+        assert result.outcome == Refused(Refusal.DUPLICATE)
+        assert lock.said == ["get_pin", "set_pin", "get_pin"]
+        assert lock.users == users
+
+    def test_broken_off_between_the_two_it_is_no_mere_silence(self) -> None:
+        half = {4: User("583920", DISABLED, UNRESTRICTED)}
+        lock = LockDouble(users=half, own_duplicates=True)
+        lock.override = failing(at=6, until=99)
+        with pytest.raises(OutcomeUnknown):
+            program(lock, overwrite=True)
+        assert lock.users == {}
+
+    def test_a_slot_that_cannot_be_erased_is_told_as_it_is(self) -> None:
+        half = {4: User("583920", DISABLED, UNRESTRICTED)}
+        lock = LockDouble(users=dict(half), own_duplicates=True)
+        lock.refuses = frozenset({Command.CLEAR_PIN_CODE})
+        assert isinstance(program(lock, overwrite=True).outcome, Unconfirmed)
+        assert lock.users == half
+
+    def test_a_lock_that_can_enable_nothing_keeps_no_windows(self) -> None:
+        lock = LockDouble(own_duplicates=True, refuses=frozenset({Command.SET_USER_STATUS}))
+        assert program(lock, (WINDOW,)).outcome == Refused(Refusal.UNSUPPORTED)
+        assert lock.users == {}
+
+
 class TestRefusedAndDoneAllTheSame:
     """A frame comes twice: one copy is refused, the other is carried out."""
 
