@@ -123,6 +123,8 @@ def capabilities(value: Capabilities) -> dict[str, Any]:
             "min_length": value.codes.min_length,
             "max_length": value.codes.max_length,
             "numeric_only": value.codes.numeric_only,
+            "forbidden_digits": value.codes.forbidden_digits,
+            "forbidden_prefixes": list(value.codes.forbidden_prefixes),
         }
     return flags | {"constraints": constraints}
 

@@ -101,12 +101,17 @@ class NukiFamily:
         async with Talk(radio, order.address, keys, self._chance, deadline_s=left_s) as talk:
             config = await talk.converse(session.get_config())
             if not ultra:
-                keys = await self._settle_pin(talk, order.address, keys, pin)
+                keys = await self._settle_pin(talk, order.address, keys, pin, progress)
         model = mapping.MODELS.get(config.device_type, "Smart Lock")
         return Claim(MANUFACTURER, model, keys.to_secret())
 
-    async def _settle_pin(self, talk: Talk, address: str, keys: Keys, pin: int | None) -> Keys:
-        """The owner's PIN is kept, where there is one. It is asked about once."""
+    async def _settle_pin(
+        self, talk: Talk, address: str, keys: Keys, pin: int | None, progress: Progress
+    ) -> Keys:
+        """The owner's PIN is kept, where there is one. It is asked about once.
+
+        A new PIN is never lost: as long as its answer is, the keys hold both that it may be.
+        """
         keys = replace(keys, pin=NO_PIN if pin is None else pin)
         talk.keys = keys
         try:
@@ -123,7 +128,15 @@ class NukiFamily:
         if pin is not None:
             return keys
         fresh = self._chance.randint(1000, 9999)
-        return replace(await talk.converse(session.change_pin(keys, fresh)), pin_is_ours=True)
+        try:
+            await talk.converse(session.change_pin(keys, fresh))
+        except (LinkError, ProtocolError):
+            return replace(talk.keys, pin_is_ours=talk.keys.other_pin is not None)
+        except DeviceRefused:
+            pass
+        if talk.pin != fresh:
+            progress(PairStage.SETTING_UP, "the lock takes no PIN from us: set one in its app")
+        return replace(keys, pin=talk.pin, pin_is_ours=talk.pin == fresh)
 
     async def _pair(
         self, radio: GattRadio, address: str, pin: int | None, progress: Progress, until: float

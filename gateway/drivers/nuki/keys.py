@@ -18,7 +18,8 @@ class Keys:
     """`auth_id` is as its four octets are on the air.
 
     `pin` is the lock's security PIN; None where it is not known, and then the lock can be opened
-    and not managed. `pin_is_ours`: the lock had none before we set it, and gets none back.
+    and not managed. `other_pin`: what it is if it is not `pin`, when the answer to setting it was
+    lost. `pin_is_ours`: the lock had none before we set it, and gets none back.
     """
 
     shared: bytes
@@ -26,6 +27,7 @@ class Keys:
     app_id: int
     ultra: bool = False
     pin: int | None = None
+    other_pin: int | None = None
     pin_is_ours: bool = False
 
     def __repr__(self) -> str:
@@ -45,6 +47,7 @@ class Keys:
                     "app_id": self.app_id,
                     "ultra": self.ultra,
                     "pin": self.pin,
+                    "other_pin": self.other_pin,
                     "pin_is_ours": self.pin_is_ours,
                 }
             )
@@ -61,6 +64,7 @@ def keys_of(secret: Secret) -> Keys:
             int(told["app_id"]),
             told["ultra"] is True,
             None if told["pin"] is None else int(told["pin"]),
+            None if told["other_pin"] is None else int(told["other_pin"]),
             told["pin_is_ours"] is True,
         )
     except (ValueError, KeyError, TypeError):

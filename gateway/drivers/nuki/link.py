@@ -81,6 +81,8 @@ class PinRest:
 
     until: float = 0.0
     error: int = 0
+    use_other: bool = False
+    """The PIN is the other of the two that it may be."""
 
     def check(self, now: float, address: str) -> None:
         if now < self.until:
@@ -170,8 +172,8 @@ class Talk:
             case Keep(what):
                 self._settled.kept, self._settled.kept_at = what, self._loop.time()
             case Become(keys):
-                self.keys = keys
-                self._settled.challenge = None
+                self.keys, self._settled.challenge = keys, None
+                self._rest.use_other = False
         return None
 
     def _their_numbers(self) -> Numbers:
@@ -193,11 +195,29 @@ class Talk:
             left -= 1
             await self.ready(command.proof)
             try:
-                return await self._say(command)
+                answer = await self._say(command)
             except LinkError as error:
                 await self._leave(error)
                 if not left or self._loop.time() >= self._until:
                     raise
+            else:
+                if command.proof is not Proof.PIN or not self._try_other_pin(answer):
+                    return answer
+                left += 1  # with the wrong PIN it was not even looked at
+
+    def _try_other_pin(self, answer: Answer) -> bool:
+        rest, doubt = self._rest, self.keys.other_pin is not None
+        if answer.error == mapping.WRONG_PIN and doubt and not rest.use_other:
+            rest.use_other = True
+            return True
+        if answer.error is not None:
+            rest.heard(answer.error, self._loop.time())
+        return False
+
+    @property
+    def pin(self) -> int | None:
+        """The one that the lock is told."""
+        return self.keys.other_pin if self._rest.use_other else self.keys.pin
 
     async def _say(self, command: Command) -> Answer:
         settled, link = self._settled, self._open_link()
@@ -217,10 +237,7 @@ class Talk:
             if command.asks_only:
                 raise Unreachable(str(error)) from error
             raise
-        answer = await self._hear(command, ANSWER_S)
-        if answer.error is not None and command.proof is Proof.PIN:
-            self._rest.heard(answer.error, self._loop.time())
-        return answer
+        return await self._hear(command, ANSWER_S)
 
     def _proof(self, proof: Proof) -> bytes:
         if proof is Proof.NONE:
@@ -230,7 +247,7 @@ class Talk:
             raise LocalProtocolError(f"could not speak to {self._address}: no challenge was asked")
         if proof is Proof.CHALLENGE:
             return challenge
-        return challenge + (self.keys.pin or 0).to_bytes(self.keys.pin_size, "little")
+        return challenge + (self.pin or 0).to_bytes(self.keys.pin_size, "little")
 
     def _framed(self, message: Message, channel: Channel) -> bytes:
         if channel is Channel.PAIRING:

@@ -121,27 +121,18 @@ def verify_pin() -> Dialogue[None]:
     yield from ask(commands.verify_pin(), "manage the lock")
 
 
-def change_pin(keys: Keys, pin: int) -> Dialogue[Keys]:
-    """With the present one. Whether it was done, asking with the new one proves: a wrong one is not
-    asked about twice."""
-    following = replace(keys, pin=pin)
+def change_pin(keys: Keys, pin: int) -> Dialogue[None]:
+    """With the present one. Which of the two it is then, asking tells (link)."""
     try:
         answer = yield from say(commands.set_pin(pin, keys.pin_size))
         done(answer, "set the lock's security PIN")
     except (OutcomeUnknown, PeerProtocolError):
         pass
-    yield Become(following)
-    try:
-        yield from verify_pin()
     except DeviceRefused as refused:
-        if refused.refusal is not Refusal.NOT_AUTHORISED:
+        if refused.refusal.definite:
             raise
-        yield Become(keys)
-        yield from verify_pin()
-        raise DeviceRefused(
-            "could not set the lock's security PIN: it keeps the one it has", Refusal.FAILED
-        ) from None
-    return following
+    yield Become(replace(keys, pin=pin, other_pin=keys.pin))
+    yield from verify_pin()
 
 
 # ── bolt and states ─────────────────────────────────────────────────────────────────────────
@@ -360,7 +351,7 @@ def leave(keys: Keys) -> Dialogue[None]:
     A PIN that was ours is taken back first, or nobody could ever manage the lock again.
     """
     if keys.pin_is_ours:
-        keys = yield from change_pin(keys, 0)
+        yield from change_pin(keys, 0)
     try:
         yield from ask(commands.remove_authorisation(keys.auth_id), "give the lock back")
     except OutcomeUnknown:

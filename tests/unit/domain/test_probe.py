@@ -30,6 +30,14 @@ def test_weak_digits_are_drawn_again() -> None:
     assert draw_digits(limits, lambda _: next(drawn)).reveal() == "7392"
 
 
+def test_digits_that_the_keypad_does_not_take_are_drawn_again() -> None:
+    drawn = iter([1, 2, 7, 3, 7, 0, 3, 9, 7, 3, 9, 2])
+    limits = CodeLimits(
+        slots=10, min_length=4, max_length=4, forbidden_digits="0", forbidden_prefixes=("12",)
+    )
+    assert draw_digits(limits, lambda _: next(drawn)).reveal() == "7392"
+
+
 def test_the_window_is_one_day_that_is_long_over() -> None:
     opens, closes = to_datetime(PROBE_SCHEDULE.opens_at), to_datetime(PROBE_SCHEDULE.closes_at)
     assert (opens.isoformat()[:10], (closes - opens).days) == ("2001-01-01", 1)

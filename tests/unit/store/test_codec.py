@@ -45,6 +45,9 @@ if TYPE_CHECKING:
         (codec.decode_capabilities, '{"codes":{"slots":"30"}}'),
         (codec.decode_capabilities, '{"codes":{"slots":true}}'),
         (codec.decode_capabilities, '{"codes":{"slots":30,"reserved_slots":["1"]}}'),
+        (codec.decode_capabilities, '{"codes":{"slots":30,"forbidden_digits":0}}'),
+        (codec.decode_capabilities, '{"codes":{"slots":30,"forbidden_prefixes":"12"}}'),
+        (codec.decode_capabilities, '{"codes":{"slots":30,"forbidden_prefixes":[12]}}'),
         (codec.decode_capabilities, '{"schedules":{"month_day":1}}'),
     ],
 )  # fmt: skip
@@ -55,3 +58,9 @@ def test_another_form_is_damage(decode: Callable[[str], object], text: str) -> N
 
 def test_what_an_older_release_did_not_know_takes_its_default() -> None:
     assert codec.decode_capabilities('{"codes":{"slots":7}}') == Capabilities(codes=CodeLimits(7))
+
+
+def test_what_a_keypad_does_not_take_comes_back() -> None:
+    codes = CodeLimits(100, 6, 6, forbidden_digits="0", forbidden_prefixes=("12", "99"))
+    capabilities = Capabilities(codes=codes)
+    assert codec.decode_capabilities(codec.encode_capabilities(capabilities)) == capabilities

@@ -65,7 +65,9 @@ async def test_a_device_with_its_standing(store: Store) -> None:
             capabilities=Capabilities(
                 can_remotely_unlock=True,
                 can_remotely_lock=False,
-                codes=CodeLimits(slots=30, reserved_slots=frozenset({2, 1})),
+                codes=CodeLimits(
+                    slots=30, forbidden_prefixes=("12",), reserved_slots=frozenset({2, 1})
+                ),
                 schedules=ScheduleSupport(year_day=1),
             ),
             joined_at=NOW,
@@ -87,6 +89,8 @@ async def test_a_device_with_its_standing(store: Store) -> None:
     assert "can_program_online_access_codes" not in told["capabilities"]
     constraints = told["capabilities"]["constraints"]
     assert constraints["codes"]["reserved_slots"] == [1, 2]
+    assert constraints["codes"]["forbidden_digits"] == ""
+    assert constraints["codes"]["forbidden_prefixes"] == ["12"]
     assert constraints["schedules"]["year_day"] == 1
     assert told["problems"] == ["unreachable", "jammed", "battery_low", "repair_paused"]
     assert "address" not in told
