@@ -7,7 +7,6 @@ that are ours already (`claimed`), any family's protocol.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -224,17 +223,21 @@ class Claiming:
             sealed = self._keyring.seal(claim.keys, context=kept.keys_context(device_id))
             return Keepsake(family.name, claim.manufacturer, sealed.hex(), claim.sleepy)
 
+        full: StoreFull | None = None
         while True:
             try:
                 return self._identities.give(self._radio.name, address, claim.model, name, seal)
             except StoreFull as error:
-                log.error("keys of a device cannot be kept", address=address, cause=str(error))
+                if full is None:
+                    log.error("keys of a device cannot be kept", address=address, cause=str(error))
                 full = error
-            with contextlib.suppress(GatewayError):
+            try:
                 device = self.device(DeviceId(""), address, claim)
                 await family.release(device, self._radio, deadline_s=RELEASE_DEADLINE_S)
+            except GatewayError:
+                await self._clock.sleep(KEEP_PAUSE_S)
+            else:
                 raise StoreFull(f"could not pair {address}, which was given back: {full}")
-            await self._clock.sleep(KEEP_PAUSE_S)
 
     async def settle(
         self,
