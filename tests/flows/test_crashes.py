@@ -228,6 +228,29 @@ async def test_a_first_write_still_unproven_on_a_full_disk_goes_at_its_end(
         assert (await house.grant("c1")).state is GrantState.MISSED  # it was never proven
 
 
+async def test_new_schedules_in_doubt_on_a_full_disk_are_no_reason_to_erase(tmp_path: Path) -> None:
+    """The slot is read as soon as one that must go: it is right by now, and to stay."""
+    async with world(tmp_path) as house:
+        lock = house.add_lock(keeps_windows=True)
+        await house.start()
+        await house.prove_windows()
+        await house.advance(60)
+        await house.want("c1", PIN, Timed(house.at(7200), house.at(14_400)))
+        lock.faults.append(("reschedule", "answer_lost"))
+        lock.faults.extend([("read", "not_delivered")] * 20)
+        await house.want("c1", PIN, Timed(house.at(10_800), house.at(14_400)), version=2)
+        assert lock.count("reschedule") == 1
+        house.writer.full = True
+        lock.faults.clear()
+        reads = lock.count("read")
+        await house.advance(300)
+        assert lock.count("read") > reads
+        assert lock.count("erase") == 0
+        house.writer.full = False
+        await house.advance(120)
+        assert (await house.grant("c1")).state is GrantState.PROGRAMMED
+
+
 async def test_somebody_elses_code_stays_where_an_unproven_write_never_arrived(
     tmp_path: Path,
 ) -> None:
