@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from gateway.domain.actions import Confirmed, Outcome, Priority, Refused, Unconfirmed
+from gateway.domain.actions import Priority
 from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.ids import CredentialId, DeviceId
 from gateway.domain.instant import ClockTrust
@@ -30,6 +30,8 @@ from gateway.errors import (
     StoreFull,
     Unreachable,
 )
+from gateway.scheduler.answers import Ended, Result, refused, result_of, unconfirmed
+from gateway.scheduler.errands import ERRANDS, about
 from gateway.scheduler.policy import MOMENTARY_DEADLINE_S
 from gateway.store import desired, devices, events, journal, meta, reported
 from gateway.store.journal import CommandState
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from gateway.domain.instant import Instant
     from gateway.kit.clock import Clock
     from gateway.radios.arbiter import Arbiter
+    from gateway.scheduler.errands import Errands, Work
     from gateway.store.database import Store
     from gateway.store.journal import CommandRow
     from gateway.store.tx import Tx
@@ -50,9 +53,8 @@ log = structlog.get_logger()
 
 STORE_PAUSE_S = 2.0
 
-_MOMENTARY = frozenset({"unlock", "lock"})
-
-Result = dict[str, Value]
+_MOMENTARY = frozenset({"unlock", "lock"}) | ERRANDS
+"""What is done at a device while somebody waits."""
 
 
 class Lanes(Protocol):
@@ -74,11 +76,14 @@ class Lanes(Protocol):
 class Commands:
     """Takes open commands from the journal. `run` until cancelled."""
 
-    def __init__(self, store: Store, clock: Clock, arbiter: Arbiter, lanes: Lanes) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, arbiter: Arbiter, lanes: Lanes, errands: Errands
+    ) -> None:
         self._store = store
         self._clock = clock
         self._arbiter = arbiter
         self._lanes = lanes
+        self._errands = errands
         self._wake = asyncio.Event()
         self._taken: set[str] = set()
         self._acting: dict[asyncio.Task[None], str] = {}
@@ -132,7 +137,7 @@ class Commands:
         for row in await self._store.fetch(journal.open_commands()):
             if row.state is CommandState.STARTED:
                 self._taken.add(row.command_id)
-                await self._finish(row, _unconfirmed("the gateway restarted while it was acting"))
+                await self._finish(row, unconfirmed("the gateway restarted while it was acting"))
             elif row.kind in _MOMENTARY and self._may_be_old(row):
                 await self._finish(row, {"outcome": "refused", "reason": "not_fresh"})
 
@@ -194,69 +199,88 @@ class Commands:
 
         async def act(driver: Driver | None) -> None:
             try:
-                result = await self._act(row, driver)
+                ended = await self._act(row, driver)
             except asyncio.CancelledError:  # the device was removed in the middle of it
                 if self._running:
-                    cut_off = _unconfirmed("the device was removed meanwhile")
+                    cut_off = unconfirmed("the device was removed meanwhile")
                     self._spawn(self._finish_in_time(row, cut_off), f"answer {row.command_id}")
                 raise
-            if result is not None:
+            if ended is not None:
                 # Not awaited: a full disk must not hold up what the lane does next.
-                self._spawn(self._finish_in_time(row, result), f"answer {row.command_id}")
+                answer = self._finish_in_time(row, ended.result, ended.write)
+                self._spawn(answer, f"answer {row.command_id}")
 
         self._lanes.put(device_id, act)
 
-    async def _act(self, row: CommandRow, driver: Driver | None) -> Result | None:
-        """Its result; None when it was answered before. Nothing is done that is not journaled."""
-        if row.not_after is not None and row.not_after <= self._clock.now():
-            return {"outcome": "refused", "reason": "expired"}
-        if driver is None:
-            return {"outcome": "refused", "reason": "radio_unavailable"}
+    def _work(self, row: CommandRow, driver: Driver) -> Work | None:
+        """How it is done; None where the device cannot."""
+        if row.kind in ERRANDS:
+            return self._errands.work(row, driver)
         if not isinstance(driver, Latch):
-            return {"outcome": "refused", "reason": "unsupported"}
+            return None
+        operate = driver.unlock if row.kind == "unlock" else driver.lock
+
+        async def work() -> Ended:
+            return Ended(result_of(await operate(deadline_s=MOMENTARY_DEADLINE_S)))
+
+        return work
+
+    async def _act(self, row: CommandRow, driver: Driver | None) -> Ended | None:
+        """How it ended; None when it was answered before. Nothing is done that is not journaled."""
+        if row.not_after is not None and row.not_after <= self._clock.now():
+            return Ended(refused("expired"))
+        if driver is None:
+            return Ended(refused("radio_unavailable"))
+        work = self._work(row, driver)
+        if work is None:
+            return Ended(refused("unsupported"))
         try:
             if not await self._store.submit(lambda tx: journal.start(tx, row.command_id)):
                 return None
         except (StoreFull, StoreBusy) as error:
-            return {"outcome": "refused", "reason": "store_full", "detail": str(error)}
-        operate = driver.unlock if row.kind == "unlock" else driver.lock
+            return Ended(refused("store_full", str(error)))
         try:
             async with self._arbiter.airtime(Priority.MOMENTARY):
                 if row.not_after is not None and row.not_after <= self._clock.now():
-                    return {"outcome": "refused", "reason": "expired"}  # others had the air
-                outcome = await operate(deadline_s=MOMENTARY_DEADLINE_S)
-            result = _result(outcome)
+                    return Ended(refused("expired"))  # others had the air
+                return await work()
         except Unreachable as error:
-            result = {"outcome": "refused", "reason": "unreachable", "detail": str(error)}
+            result = refused("unreachable", str(error))
         except (OutcomeUnknown, PeerProtocolError) as error:
-            result = _unconfirmed(str(error))
+            result = unconfirmed(str(error))
         except DeviceRefused as error:
-            result = {"outcome": "refused", "reason": error.refusal.value}
+            result = refused(error.refusal.value)
         except RadioError as error:
-            result = {"outcome": "refused", "reason": "radio_unavailable", "detail": str(error)}
+            result = refused("radio_unavailable", str(error))
         except GatewayError as error:
             log.exception("a command broke a rule of ours", command=row.command_id)
-            result = _unconfirmed(str(error))
+            result = unconfirmed(str(error))
         except Exception as error:
             log.exception("a command met a defect of ours", command=row.command_id)
-            result = _unconfirmed(type(error).__name__)
-        return result
+            result = unconfirmed(type(error).__name__)
+        return Ended(result)
 
-    async def _finish_in_time(self, row: CommandRow, result: Result) -> None:
-        await self._retried(self._finishing(row, result))
+    async def _finish_in_time(
+        self, row: CommandRow, result: Result, also: Callable[[Tx], None] | None = None
+    ) -> None:
+        await self._retried(self._finishing(row, result, also))
         self._taken.discard(row.command_id)
 
     async def _finish(self, row: CommandRow, result: Result) -> None:
         await self._store.submit(self._finishing(row, result))
         self._taken.discard(row.command_id)
 
-    def _finishing(self, row: CommandRow, result: Result) -> Callable[[Tx], None]:
+    def _finishing(
+        self, row: CommandRow, result: Result, also: Callable[[Tx], None] | None = None
+    ) -> Callable[[Tx], None]:
         now = self._clock.now()
         trust = self._clock.trust
 
         def write(tx: Tx) -> None:
             if not journal.finish(tx, row.command_id, result, now):
                 return
+            if also is not None:
+                also(tx)
             events.append(tx, _audit(row, result, now), trust)
 
         return write
@@ -319,6 +343,8 @@ def _audit(row: CommandRow, result: Result, now: Instant) -> Fact:
         "outcome": result["outcome"],
         "reason": result.get("reason"),
     }
+    if row.kind in ERRANDS:
+        body["about"] = about(row)
     device_id = DeviceId(row.device_id) if row.device_id else None
     return Fact(EventType.AUDIT_COMMAND, now, device_id, body=body)
 
@@ -327,20 +353,6 @@ def _is_open(tx: Tx, row: CommandRow) -> bool:
     """It may have been answered since `row` was read."""
     stored = tx.one(journal.command(row.command_id))
     return stored is not None and stored.state is not CommandState.DONE
-
-
-def _result(outcome: Outcome) -> Result:
-    match outcome:
-        case Confirmed(evidence):
-            return {"outcome": "confirmed", "evidence": sorted(e.value for e in evidence)}
-        case Refused(refusal):
-            return {"outcome": "refused", "reason": refusal.value}
-        case Unconfirmed(cause):
-            return _unconfirmed(cause)
-
-
-def _unconfirmed(cause: str) -> Result:
-    return {"outcome": "unconfirmed", "detail": cause}
 
 
 # ── commands that are done when the store says so ───────────────────────────────────────

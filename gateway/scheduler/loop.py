@@ -19,8 +19,10 @@ from gateway.domain.instant import DAY
 from gateway.domain.reconcile import Plan, plan
 from gateway.errors import RequestError, StoreBusy, StoreError, StoreFull
 from gateway.kit.tasks import wait_or_sleep
+from gateway.scheduler.asking import Asking
 from gateway.scheduler.commands import Commands
 from gateway.scheduler.doorbell import Doorbell
+from gateway.scheduler.errands import Errands, Onlookers
 from gateway.scheduler.executor import Executor
 from gateway.scheduler.fleet import Fleet, reap_attempts
 from gateway.scheduler.lane import Lane, Momentary
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.domain.wants import Moment, Policy
-    from gateway.drivers.api import DeviceEvent
+    from gateway.drivers.api import DeviceEvent, Driver
     from gateway.kit.clock import Clock
     from gateway.radios.arbiter import Arbiter
     from gateway.store.database import Store
@@ -94,7 +96,10 @@ class Scheduler:
             self._doorbell.write_log,
             write_time,
         )
-        self._commands = Commands(store, clock, arbiter, self)
+        self.asking = Asking(clock, arbiter, self)
+        self.onlookers = Onlookers()
+        errands = Errands(keyring, clock, fleet.keep_keys, self.onlookers)
+        self._commands = Commands(store, clock, arbiter, self, errands)
         self._alarm_wake = asyncio.Event()
         self._strays_wake = asyncio.Event()
         self._lanes: dict[DeviceId, Lane] = {}
@@ -152,8 +157,11 @@ class Scheduler:
         lane.put(act)
         return True
 
+    def driver(self, device_id: DeviceId) -> Driver | None:
+        return self._fleet.driver(device_id) if device_id in self._lanes else None
+
     def radio_ready(self, device_id: DeviceId) -> bool:
-        return device_id in self._lanes and self._fleet.driver(device_id) is not None
+        return self.driver(device_id) is not None
 
     async def forget(self, device_id: DeviceId, *, force: bool) -> None:
         await self._fleet.forget(device_id, force=force)
