@@ -97,6 +97,7 @@ class GattAir:
         self._listeners: list[RadioListener] = []
         self._watched: frozenset[str] = frozenset()
         self._lingering: dict[str, asyncio.TimerHandle] = {}
+        self._hearing: list[tuple[str, asyncio.Future[None]]] = []
 
     # ── the world's side ────────────────────────────────────────────────────────────────────
 
@@ -126,7 +127,13 @@ class GattAir:
     def hear(self, address: str) -> None:
         """One advertisement of the device now, if it sends any."""
         advertisement = self.advertisement(address)
-        if advertisement is None or address not in self._watched:
+        if advertisement is None:
+            return
+        for hearing in [one for one in self._hearing if one[0] == address]:
+            self._hearing.remove(hearing)
+            if not hearing[1].done():
+                hearing[1].set_result(None)
+        if address not in self._watched:
             return
         events: tuple[RadioEvent, ...] = (
             Heard(address, RSSI_DBM),
@@ -178,6 +185,33 @@ class GattAir:
             for heard in found
             if heard is not None
         ]
+
+    async def overhear(self, address: str, *, deadline_s: float) -> Advertisement:
+        heard: asyncio.Future[None] = self._loop.create_future()
+        self._hearing.append((address, heard))
+        try:
+            await asyncio.wait_for(heard, deadline_s)
+        except TimeoutError:
+            raise Unreachable(f"could not hear {address}: it says nothing") from None
+        advertisement = self.advertisement(address)
+        if advertisement is None:
+            raise Unreachable(f"could not hear {address}: it says nothing")
+        return advertisement
+
+    @asynccontextmanager
+    async def borrow(self, address: str, *, deadline_s: float) -> AsyncIterator[object]:
+        """The device itself: nothing here is below a library."""
+        holder = self._holders.setdefault(address, asyncio.Lock())
+        try:
+            await asyncio.wait_for(holder.acquire(), deadline_s)
+        except TimeoutError:
+            raise RadioBusy(f"could not borrow {address}: somebody else speaks to it") from None
+        try:
+            if self.advertisement(address) is None:
+                raise Unreachable(f"could not connect to {address}: it is not heard")
+            yield self._devices[address]
+        finally:
+            holder.release()
 
     @asynccontextmanager
     async def connect(
