@@ -25,6 +25,9 @@ ROOT = Path(__file__).parents[1]
 CORE = ("domain", "kit", "store", "scheduler", "sync", "drivers", "timekeeping")
 
 LOOP_TIME = {
+    "gateway/drivers/nuki/driver.py": "what an exchange took; virtual in the tests",
+    "gateway/drivers/nuki/family.py": "one deadline for several links; virtual in the tests",
+    "gateway/drivers/nuki/link.py": "deadlines of exchanges; virtual in the tests",
     "gateway/drivers/ttlock/driver.py": "what an exchange took; virtual in the tests",
     "gateway/drivers/ttlock/family.py": "one deadline for several links; virtual in the tests",
     "gateway/drivers/ttlock/link.py": "deadlines of exchanges; virtual in the tests",

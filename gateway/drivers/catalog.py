@@ -69,7 +69,7 @@ def families(chance: random.Random, now: Callable[[], Instant]) -> Mapping[str, 
 
     known: tuple[Family, ...] = (
         TtLockFamily(chance, now),
-        NukiFamily(chance, now),
+        NukiFamily(chance),
         BtHomeFamily(),
     )
     return {family.name: family for family in known}

@@ -19,13 +19,14 @@ from gateway.drivers.api import DeviceEvent, DriverInfo, LogRead, Measured, Slot
 from gateway.drivers.nuki import codes, commands, logbook, mapping, session, wire
 from gateway.drivers.nuki.commands import Action, Proof
 from gateway.drivers.nuki.keys import keys_of
-from gateway.drivers.nuki.link import PinRest, Settled, Talk
+from gateway.drivers.nuki.link import Settled, Talk
+from gateway.drivers.nuki.voice import PinRest
 from gateway.errors import PeerProtocolError, Refusal
 from gateway.radios.api import Advertised
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from gateway.domain.capabilities import Capabilities
     from gateway.domain.devices import LockSchedule
@@ -52,13 +53,11 @@ class _Speaks:
         self,
         device: ClaimedDevice,
         radio: GattRadio,
-        now: Callable[[], Instant],
         chance: random.Random,
     ) -> None:
         self.info = DriverInfo(driver=FAMILY, manufacturer=device.manufacturer, model=device.model)
         self._device = device
         self._radio = radio
-        self._now = now
         self._chance = chance
         self._zone = zone_info(device.zone)
         self._keys = keys_of(device.keys)
@@ -116,47 +115,10 @@ class _Keys(_Speaks):
         return await self._converse(session.write_setting(name, value), deadline_s)
 
 
-class NukiLock(_Keys):
-    """A Nuki that knows us. It remembers what its link settled, and nothing that a store would."""
+class _Codes(_Speaks):
+    """`CredentialStore`, `Inventory` and `CodeSwitch`."""
 
-    def __init__(
-        self,
-        device: ClaimedDevice,
-        radio: GattRadio,
-        now: Callable[[], Instant],
-        chance: random.Random,
-    ) -> None:
-        super().__init__(device, radio, now, chance)
-        self._capabilities: Capabilities | None = None
-
-    def restore(self, capabilities: Capabilities) -> None:
-        self._capabilities = capabilities
-
-    async def interview(self, *, deadline_s: float) -> Capabilities:
-        async with self._talk(deadline_s) as talk:
-            config = await talk.converse(session.get_config())
-            # They tell whether there is a door sensor, and take the sign of news off the air.
-            states = await self._look(talk)
-        self._owes_news = True
-        manages = self._keys.pin is not None
-        self._capabilities = mapping.capabilities_of(config, states, manages=manages)
-        return self._capabilities
-
-    def translate(self, event: RadioEvent) -> Sequence[DeviceEvent]:
-        """The beacon says that something changed, not what: the log is read, and tells.
-
-        That nothing changed since anybody looked does not say that the log was read.
-        """
-        if not isinstance(event, Advertised) or event.address != self._device.address:
-            return ()
-        told = mapping.told_by(event.advertisement)
-        if told is None or told.changed is None:
-            return ()
-        changed = told.changed or self._owes_news
-        known, self._told, self._owes_news = self._told, changed, False
-        return (Measured(log_news=True),) if changed and not known else ()
-
-    # ── codes ───────────────────────────────────────────────────────────────────────────────
+    _capabilities: Capabilities | None = None
 
     async def read_slot(self, slot: int, *, deadline_s: float) -> SlotReading:
         return await self._converse(codes.read_slot(self._house, slot), deadline_s)
@@ -196,6 +158,37 @@ class NukiLock(_Keys):
         if known is not None and not known.can_program_online_access_codes:
             return Refusal.UNSUPPORTED
         return Refusal.INVALID if slot < 1 else objection(digits, mapping.LIMITS)
+
+
+class NukiLock(_Codes, _Keys):
+    """A Nuki that knows us. It remembers what its link settled, and nothing that a store would."""
+
+    def restore(self, capabilities: Capabilities) -> None:
+        self._capabilities = capabilities
+
+    async def interview(self, *, deadline_s: float) -> Capabilities:
+        async with self._talk(deadline_s) as talk:
+            config = await talk.converse(session.get_config())
+            # They tell whether there is a door sensor, and take the sign of news off the air.
+            states = await self._look(talk)
+        self._owes_news = True
+        manages = self._keys.pin is not None
+        self._capabilities = mapping.capabilities_of(config, states, manages=manages)
+        return self._capabilities
+
+    def translate(self, event: RadioEvent) -> Sequence[DeviceEvent]:
+        """The beacon says that something changed, not what: the log is read, and tells.
+
+        That nothing changed since anybody looked does not say that the log was read.
+        """
+        if not isinstance(event, Advertised) or event.address != self._device.address:
+            return ()
+        told = mapping.told_by(event.advertisement)
+        if told is None or told.changed is None:
+            return ()
+        changed = told.changed or self._owes_news
+        known, self._told, self._owes_news = self._told, changed, False
+        return (Measured(log_news=True),) if changed and not known else ()
 
     # ── bolt ────────────────────────────────────────────────────────────────────────────────
 

@@ -27,9 +27,7 @@ from gateway.errors import (
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
 
-    from gateway.domain.instant import Instant
     from gateway.drivers.claims import ClaimedDevice, ClaimOrder, Progress
     from gateway.drivers.nuki.mapping import Told
     from gateway.radios.api import Advertisement
@@ -49,9 +47,8 @@ class NukiFamily:
 
     name = FAMILY
 
-    def __init__(self, chance: random.Random, now: Callable[[], Instant]) -> None:
+    def __init__(self, chance: random.Random) -> None:
         self._chance = chance
-        self._now = now
 
     def recognise(self, advertisement: Advertisement) -> Recognised | None:
         """A Nuki obeys many, so it can be paired with at any time, once its button was held."""
@@ -113,7 +110,7 @@ class NukiFamily:
         A new PIN is never lost: as long as its answer is, the keys hold both that it may be.
         """
         keys = replace(keys, pin=NO_PIN if pin is None else pin)
-        talk.keys = keys
+        talk.voice.become(keys)
         try:
             await talk.converse(session.verify_pin())
         except DeviceRefused as refused:
@@ -131,12 +128,12 @@ class NukiFamily:
         try:
             await talk.converse(session.change_pin(keys, fresh))
         except (LinkError, ProtocolError):
-            return replace(talk.keys, pin_is_ours=talk.keys.other_pin is not None)
+            return replace(talk.voice.keys, pin_is_ours=talk.voice.keys.other_pin is not None)
         except DeviceRefused:
             pass
-        if talk.pin != fresh:
+        if talk.voice.pin != fresh:
             progress(PairStage.SETTING_UP, "the lock takes no PIN from us: set one in its app")
-        return replace(keys, pin=talk.pin, pin_is_ours=talk.pin == fresh)
+        return replace(keys, pin=talk.voice.pin, pin_is_ours=talk.voice.pin == fresh)
 
     async def _pair(
         self, radio: GattRadio, address: str, pin: int | None, progress: Progress, until: float
@@ -161,10 +158,10 @@ class NukiFamily:
                     return await talk.converse(session.pair(us, pin))
             except (LinkError, ProtocolError, DeviceRefused) as error:
                 broken: GatewayError = error
-            if talk.keys.auth_id != NOBODY and await self._is_known(
-                radio, address, talk.keys, until
+            if talk.voice.keys.auth_id != NOBODY and await self._is_known(
+                radio, address, talk.voice.keys, until
             ):
-                return talk.keys
+                return talk.voice.keys
             last = attempt == _ATTEMPTS or loop.time() >= until
             if last or not isinstance(broken, LinkError):
                 raise broken
@@ -188,7 +185,7 @@ class NukiFamily:
             await talk.converse(session.leave(keys))
 
     def driver(self, device: ClaimedDevice, radio: GattRadio) -> NukiLock:
-        return NukiLock(device, radio, self._now, self._chance)
+        return NukiLock(device, radio, self._chance)
 
     @staticmethod
     def _last_told(radio: GattRadio, address: str) -> Told | None:

@@ -1,7 +1,7 @@
 """Carries a conversation to a Nuki over a Bluetooth radio, under one deadline.
 
-Here: asyncio, the link, challenge and PIN at a command's end, sealing, which messages make up an
-answer, what silence means. Not here: what is said (session, codes, …) and what it means.
+Here: asyncio, the link, the challenge before a command, which messages make up an answer, what
+silence means. Not here: what is said (session, codes, …), its sealing and the PIN (voice).
 
 A link that somebody was let down on is not used again: a late answer could be taken for another's.
 Answers come in order, and each command that changes anything begins with a challenge: what was
@@ -14,7 +14,6 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from gateway.drivers.nuki import crypto, mapping, wire
 from gateway.drivers.nuki.commands import Answer, Channel, Command, Proof, error_in, request
 from gateway.drivers.nuki.dialogue import (
     Await,
@@ -27,6 +26,7 @@ from gateway.drivers.nuki.dialogue import (
     Step,
     done,
 )
+from gateway.drivers.nuki.voice import PinRest, Voice
 from gateway.drivers.nuki.wire import Message, Op, number
 from gateway.drivers.numbering import Numbering
 from gateway.errors import (
@@ -36,7 +36,6 @@ from gateway.errors import (
     LocalProtocolError,
     OutcomeUnknown,
     PeerProtocolError,
-    Refusal,
     Unreachable,
 )
 
@@ -58,9 +57,6 @@ KEPT_S = 5.0
 """How long a listing is as good as a new one, on a link on which nothing was ordered since."""
 ASKED = 3
 """How often a question is asked. An order is given once."""
-WRONG_PIN_REST_S = 3600.0
-LOCKED_OUT_REST_S = 600.0
-"""How long no PIN is told after the lock said that ours is wrong, or that there were too many."""
 
 T = TypeVar("T")
 
@@ -73,29 +69,6 @@ class Settled:
     challenge: bytes | None = None
     kept: object = None
     kept_at: float = 0.0
-
-
-@dataclass(slots=True)
-class PinRest:
-    """After a wrong PIN the lock is left alone: each try counts, and shuts out its owner too."""
-
-    until: float = 0.0
-    error: int = 0
-    use_other: bool = False
-    """The PIN is the other of the two that it may be."""
-
-    def check(self, now: float, address: str) -> None:
-        if now < self.until:
-            raise DeviceRefused(
-                f"could not manage {address}: {mapping.why(self.error)}",
-                mapping.refusal_of(self.error),
-            )
-
-    def heard(self, error: int, now: float) -> None:
-        if error == mapping.WRONG_PIN:
-            self.until, self.error = now + WRONG_PIN_REST_S, error
-        elif error in mapping.PIN_LOCKED_OUT:
-            self.until, self.error = now + LOCKED_OUT_REST_S, error
 
 
 class Talk:
@@ -115,15 +88,13 @@ class Talk:
         bound: bool = False,
     ) -> None:
         """`bound`: on one link only, because what is agreed on goes with it."""
-        self.keys = keys
+        self.voice = Voice(keys, address, chance, PinRest() if rest is None else rest)
         self._radio = radio
         self._address = address
-        self._chance = chance
         self._numbers = numbers
         self._loop = asyncio.get_running_loop()
         self._until = self._loop.time() + deadline_s
         self._settled = Settled() if settled is None else settled
-        self._rest = PinRest() if rest is None else rest
         self._asked = 1 if bound else ASKED
         self._bound = bound
         self._context: AbstractAsyncContextManager[GattLink] | None = None
@@ -172,8 +143,8 @@ class Talk:
             case Keep(what):
                 self._settled.kept, self._settled.kept_at = what, self._loop.time()
             case Become(keys):
-                self.keys, self._settled.challenge = keys, None
-                self._rest.use_other = False
+                self.voice.become(keys)
+                self._settled.challenge = None
         return None
 
     def _their_numbers(self) -> Numbers:
@@ -201,35 +172,23 @@ class Talk:
                 if not left or self._loop.time() >= self._until:
                     raise
             else:
-                if command.proof is not Proof.PIN or not self._try_other_pin(answer):
+                if command.proof is not Proof.PIN or not self.voice.heard(
+                    answer, self._loop.time()
+                ):
                     return answer
                 left += 1  # with the wrong PIN it was not even looked at
 
-    def _try_other_pin(self, answer: Answer) -> bool:
-        rest, doubt = self._rest, self.keys.other_pin is not None
-        if answer.error == mapping.WRONG_PIN and doubt and not rest.use_other:
-            rest.use_other = True
-            return True
-        if answer.error is not None:
-            rest.heard(answer.error, self._loop.time())
-        return False
-
-    @property
-    def pin(self) -> int | None:
-        """The one that the lock is told."""
-        return self.keys.other_pin if self._rest.use_other else self.keys.pin
-
     async def _say(self, command: Command) -> Answer:
         settled, link = self._settled, self._open_link()
-        message = Message(command.op, command.payload + self._proof(command.proof))
+        challenge, settled.challenge = settled.challenge, None
         if not command.asks_only:
             settled.kept = None
         link.drain()
         until = min(self._until, self._loop.time() + ANSWER_S)
         try:
             await link.write(
-                self._characteristic(command.channel),
-                self._framed(message, command.channel),
+                self.voice.characteristic(command.channel),
+                self.voice.framed(command, challenge),
                 response=True,
                 deadline_s=self._left(until),
             )
@@ -238,27 +197,6 @@ class Talk:
                 raise Unreachable(str(error)) from error
             raise
         return await self._hear(command, ANSWER_S)
-
-    def _proof(self, proof: Proof) -> bytes:
-        if proof is Proof.NONE:
-            return b""
-        challenge, self._settled.challenge = self._settled.challenge, None
-        if challenge is None:
-            raise LocalProtocolError(f"could not speak to {self._address}: no challenge was asked")
-        if proof is Proof.CHALLENGE:
-            return challenge
-        return challenge + (self.pin or 0).to_bytes(self.keys.pin_size, "little")
-
-    def _framed(self, message: Message, channel: Channel) -> bytes:
-        if channel is Channel.PAIRING:
-            return wire.plain(message)
-        nonce = self._chance.randbytes(crypto.NONCE_SIZE)
-        return wire.sealed(message, self.keys.shared, self.keys.auth_id, nonce)
-
-    def _characteristic(self, channel: Channel) -> str:
-        if channel is Channel.DATA:
-            return wire.DATA
-        return wire.ULTRA_PAIRING if self.keys.ultra else wire.PAIRING
 
     async def _hear(self, command: Command, within_s: float) -> Answer:
         """All that belongs to the answer; whatever else the lock says is no answer to it."""
@@ -291,7 +229,7 @@ class Talk:
     async def _next(self, command: Command, within_s: float) -> Message:
         """The next message that can be read, on the command's characteristic."""
         link, strange = self._open_link(), False
-        characteristic = self._characteristic(command.channel)
+        characteristic = self.voice.characteristic(command.channel)
         until = min(self._until, self._loop.time() + within_s)
         while True:
             try:
@@ -307,20 +245,10 @@ class Talk:
                 raise OutcomeUnknown(
                     f"could not tell what {self._address} did: no answer came"
                 ) from error
-            message = self._read(raw, command.channel) if name == characteristic else None
+            message = self.voice.read(raw, command) if name == characteristic else None
             if message is not None:
                 return message
             strange |= name == characteristic
-
-    def _read(self, raw: bytes, channel: Channel) -> Message | None:
-        """In the clear the lock says only that it could not open what it was sent."""
-        if channel is Channel.PAIRING:
-            return wire.read_plain(raw)
-        message = wire.read_sealed(raw, self.keys.shared, self.keys.auth_id)
-        if message is not None:
-            return message
-        message = wire.read_plain(raw)
-        return message if message is not None and message.op == Op.ERROR else None
 
     def _left(self, until: float) -> float:
         left_s = min(until, self._until) - self._loop.time()
@@ -333,12 +261,7 @@ class Talk:
     async def ready(self, proof: Proof = Proof.NONE) -> None:
         """An open link, and on it what the next command must end in."""
         if proof is Proof.PIN:
-            if self.keys.pin is None:
-                raise DeviceRefused(
-                    f"could not manage {self._address}: its security PIN is not known",
-                    Refusal.NOT_AUTHORISED,
-                )
-            self._rest.check(self._loop.time(), self._address)
+            self.voice.check_may_manage(self._loop.time())
         tries = self._asked
         while True:
             tries -= 1
@@ -369,7 +292,7 @@ class Talk:
             self._settled.link, self._settled.challenge, self._settled.kept = link, None, None
         channel = Channel.PAIRING if self._bound else Channel.DATA
         left_s = self._left(self._loop.time() + ANSWER_S)
-        await link.listen(self._characteristic(channel), deadline_s=left_s)
+        await link.listen(self.voice.characteristic(channel), deadline_s=left_s)
 
     def _open_link(self) -> GattLink:
         if self._link is None:

@@ -70,7 +70,7 @@ class NukiHouse:
         self.skin.queue.restarted = self.skin.restarted
         self.air.add(cast("Peripheral", self.skin.peripheral))
         self.numbers = MemoryNumbers()
-        self.family = NukiFamily(random.Random(seed + 2), self.now)
+        self.family = NukiFamily(random.Random(seed + 2))
         self.stages: list[PairStage] = []
         self.keys = Secret("")
 

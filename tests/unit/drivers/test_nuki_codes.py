@@ -13,11 +13,14 @@ from gateway.domain.devices import Evidence, LockSchedule, WeekDay, YearDay
 from gateway.domain.instant import HOUR, MINUTE, Instant
 from gateway.domain.secret import Secret
 from gateway.drivers.api import SlotUse
+from gateway.drivers.nuki import wire
+from gateway.drivers.nuki.wire import Message, Op
 from gateway.errors import DeviceRefused, OutcomeUnknown, Refusal, Unreachable
 from tests.simulation.loop import run
 from tests.unit.drivers.nuki_house import DEADLINE_S, PIN, SMART_LOCK, ULTRA, NukiHouse
 
 if TYPE_CHECKING:
+    from firmware_sims.ble.peripheral import Line
     from gateway.drivers.api import WriteResult
 
 DIGITS = "583926"
@@ -273,6 +276,36 @@ def test_without_time_to_look_nobody_says_how_it_ended() -> None:
         with pytest.raises(OutcomeUnknown):
             await driver.program(4, Secret(DIGITS), (), deadline_s=2.0)
         assert (await driver.read_slot(4, deadline_s=DEADLINE_S)).digits == Secret(DIGITS)
+
+    run(main())
+
+
+def test_a_refusal_in_the_clear_settles_no_order() -> None:
+    """Anybody in between could say it."""
+
+    async def main() -> None:
+        house = NukiHouse()
+        driver = house.let_in()
+        skin = house.skin.peripheral
+        lines: list[Line] = []
+        connected = skin.connected
+
+        def listen_in(line: Line) -> None:
+            lines.append(line)
+            connected(line)
+
+        skin.connected = listen_in  # type: ignore[method-assign]
+        said = wire.plain(Message(Op.ERROR, bytes((0x20, 0, 0))))
+
+        def meddle(_: str, data: bytes) -> bool:
+            if len(data) > 120:  # the order
+                lines[-1].notify(wire.DATA, said)
+            return False
+
+        house.air.spoil_write = meddle
+        result = await write(house)
+        assert result.outcome == PROVEN
+        assert await driver.read_slots(deadline_s=DEADLINE_S) == [result.reading]
 
     run(main())
 
