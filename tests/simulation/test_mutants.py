@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.simulation.mutants.__main__ import hunt_all
 from tests.simulation.mutants.child import WRONG_PRODUCT
+from tests.simulation.mutants.hunt import Hunt, Product
 from tests.simulation.mutants.plant import ROOT, Change, Mutant, Stale, catalogue, copy, planted
 
 if TYPE_CHECKING:
@@ -54,3 +58,32 @@ def test_the_copy_is_what_runs_or_nothing_does(tmp_path: Path) -> None:
     said = subprocess.run(child, cwd=ROOT, capture_output=True, text=True, check=False)
     assert said.returncode == WRONG_PRODUCT
     assert "is not the copy" in said.stderr
+
+
+def deadly() -> Mutant:
+    """A bug that shows in the first world, whatever else happens there."""
+    mutant = next(mutant for mutant in MUTANTS if mutant.key == "written-ahead-unrestricted")
+    return replace(mutant, first=0)
+
+
+def hunted(mutant: Mutant, product: Product) -> Hunt:
+    """A hunt that ends with the seed that found the bug before."""
+    hunt = Hunt(mutant)
+    asyncio.run(hunt_all([hunt], product, limit=1, jobs=1))
+    return hunt
+
+
+def test_the_seed_that_found_a_bug_is_played_first() -> None:
+    product = Product()
+    hunt = hunted(deadly(), product)
+    assert hunt.catch is not None
+    assert (hunt.catch.seed, hunt.seeds) == (0, 1)
+    assert product.guilty == []
+
+
+def test_a_seed_counts_only_where_the_product_itself_survives_it() -> None:
+    mutant = deadly()
+    product = Product(Hunt(mutant))
+    hunt = hunted(mutant, product)
+    assert hunt.catch is None
+    assert [catch.seed for catch in product.guilty] == [0]

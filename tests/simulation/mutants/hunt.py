@@ -1,6 +1,7 @@
 """Hunting one planted bug: batches of seeds upon its copy, growing, until a seed finds it.
 
-Here: processes and what they report. Not here: the order of the hunts and the table (`__main__`).
+Here: processes, what they report, and whether the unaltered product survives the same seed: only
+then has the seed found the bug. Not here: the order of the hunts and the table (`__main__`).
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
 
     from tests.simulation.mutants.plant import Mutant
 
-SECONDS_PER_SEED = 60
-"""More than any seed takes. A bug that makes one take longer than this is not found by a rule."""
+FIRST_BATCH = 8
+GROWTH = 3
+SECONDS_PER_SEED = 300
+"""More than any seed takes, on a busy machine too. A bug that makes one take longer than this is not
+found by a rule."""
 
 
 class HuntFailed(Exception):
@@ -40,37 +44,63 @@ class Catch:
 
 @dataclass
 class Hunt:
-    """One bug (None: the unaltered product) and how far the search for it is."""
+    """One bug (None: the unaltered product) and how far the search for it is.
+
+    `seeds`: how many were run. `catch`: what the last ones found, if anything.
+    """
 
     mutant: Mutant | None
     seeds: int = 0
     seconds: float = 0.0
     catch: Catch | None = None
     trouble: str = ""
+    _next: int = 0
     _folder: TemporaryDirectory[str] = field(default_factory=TemporaryDirectory)
 
     @property
     def key(self) -> str:
         return self.mutant.key if self.mutant is not None else "(the product)"
 
+    @property
+    def first(self) -> int | None:
+        """The seed that found it before."""
+        return self.mutant.first if self.mutant is not None else None
+
     def plant(self) -> None:
         copy(self.mutant, Path(self._folder.name))
 
+    def over(self, limit: int) -> bool:
+        return bool(self.catch or self.trouble or self.seeds >= limit)
+
+    def close(self) -> None:
+        self._folder.cleanup()
+
+    async def go_on(self, limit: int) -> None:
+        """The seed that found it before, then batches from 0, each longer than the last, until
+        `limit` were run or one finds something. HuntFailed."""
+        if self.first is not None and not self.seeds:
+            await self.run(self.first, self.first + 1)
+            return
+        begin = self._next
+        count = min(limit - self.seeds, max(FIRST_BATCH, begin * (GROWTH - 1)))
+        self._next = begin + count
+        await self.run(begin, begin + count)
+        if self.catch is not None:
+            self._next = self.catch.seed + 1
+
     async def run(self, first: int, last: int) -> None:
-        """Seeds `first` up to, not including, `last`; those before were run. HuntFailed."""
+        """Seeds `first` up to, not including, `last`, until one finds something. HuntFailed."""
+        self.catch = None
         begun = asyncio.get_running_loop().time()
         try:
             worlds = await self._simulate(first, last)
         finally:
             self.seconds += asyncio.get_running_loop().time() - begun
-        for world in sorted(worlds, key=lambda world: world["seed"]):
+        self.seeds += len(worlds)
+        for world in worlds:
             if world["violations"]:
                 found = world["violations"][0]
                 self.catch = Catch(world["seed"], found["rule"], found["sentence"])
-                self.seeds = world["seed"] + 1
-                self._folder.cleanup()
-                return
-        self.seeds = last
 
     async def _simulate(self, first: int, last: int) -> list[dict[str, Any]]:
         folder = Path(self._folder.name)
@@ -106,3 +136,33 @@ def _path(folder: Path) -> Iterator[Path]:
     yield folder
     yield ROOT / "firmware-sims"
     yield ROOT
+
+
+class Product:
+    """The unaltered product, upon seeds that found something. `hunt`: another one, for tests."""
+
+    def __init__(self, hunt: Hunt | None = None) -> None:
+        self._hunt = hunt or Hunt(None)
+        self._one_at_a_time = asyncio.Lock()
+        self._known: dict[int, Catch | None] = {}
+
+    @property
+    def guilty(self) -> list[Catch]:
+        """What was found in the product itself, in order of seeds."""
+        return [catch for _, catch in sorted(self._known.items()) if catch is not None]
+
+    def plant(self) -> None:
+        self._hunt.plant()
+
+    def close(self) -> None:
+        self._hunt.close()
+
+    async def survives(self, seed: int) -> bool:
+        """Whether it keeps every promise in that world. HuntFailed."""
+        async with self._one_at_a_time:
+            if seed not in self._known:
+                await self._hunt.run(seed, seed + 1)
+                if self._hunt.trouble:
+                    raise HuntFailed(f"{self._hunt.key}: {self._hunt.trouble}")
+                self._known[seed] = self._hunt.catch
+        return self._known[seed] is None

@@ -30,12 +30,16 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`key` names the file of the catalogue; `why` says what people would suffer."""
+    """`key` names the file of the catalogue; `why` says what people would suffer.
+
+    `first`: the seed to begin with, because it found this bug before; the hunt goes on from 0.
+    """
 
     key: str
     name: str
     why: str
     changes: tuple[Change, ...]
+    first: int | None = None
 
 
 def catalogue() -> list[Mutant]:
@@ -46,7 +50,7 @@ def catalogue() -> list[Mutant]:
 def _read(path: Path) -> Mutant:
     table = tomllib.loads(path.read_text(encoding="utf-8"))
     changes = tuple(Change(**change) for change in table["change"])
-    return Mutant(path.stem, table["name"], table["why"], changes)
+    return Mutant(path.stem, table["name"], table["why"], changes, table.get("first"))
 
 
 def planted(mutant: Mutant, product: Path = ROOT / "gateway") -> dict[str, str]:
