@@ -116,6 +116,7 @@ class SensorFamily(Protocol):
 
 
 LOCK_FAMILIES = {
+    "august": "firmware_sims.ble.august",
     "ttlock": "firmware_sims.ble.ttlock",
     "nuki": "firmware_sims.ble.nuki",
 }

@@ -1,0 +1,1 @@
+"""August and Yale (Access) over Bluetooth, with the offline key from the vendor's account."""
