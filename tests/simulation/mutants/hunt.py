@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FIRST_BATCH = 8
 GROWTH = 3
 SECONDS_PER_SEED = 300
-"""More than any seed takes, on a busy machine too. A bug that makes one take longer than this is not
+"""More than any seed takes, on a busy machine too. A bug that makes one take longer is not
 found by a rule."""
 
 
