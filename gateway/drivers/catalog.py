@@ -66,10 +66,12 @@ def families(chance: random.Random, now: Callable[[], Instant]) -> Mapping[str, 
     from gateway.drivers.bthome.family import BtHomeFamily
     from gateway.drivers.nuki.family import NukiFamily
     from gateway.drivers.ttlock.family import TtLockFamily
+    from gateway.drivers.yale_august.family import YaleAugustFamily
 
     known: tuple[Family, ...] = (
         TtLockFamily(chance, now),
         NukiFamily(chance),
+        YaleAugustFamily(),
         BtHomeFamily(),
     )
     return {family.name: family for family in known}
