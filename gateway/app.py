@@ -57,11 +57,12 @@ from gateway.timekeeping.witness import Witness
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 
     from gateway.config import BrokerSection, Settings
     from gateway.domain.actions import Action
     from gateway.domain.probe import ProbeProgress
+    from gateway.drivers.access import EnrolStage, KeyHolder, Medium, MediumKind, Setting
     from gateway.drivers.claims import ClaimOrder, Found, PairProgress
     from gateway.radios.api import JoinOrder, JoinProgress, Radio, RadioState
     from gateway.radios.gatt import GattRadio
@@ -383,6 +384,20 @@ class _Operations:
 
     def probe(self, device_id: DeviceId, actor: str) -> AsyncGenerator[ProbeProgress]:
         return self._prober.probe(device_id, actor)
+
+    async def settings(self, device_id: DeviceId) -> Sequence[Setting]:
+        return await self._scheduler.asking.settings(device_id)
+
+    async def media(self, device_id: DeviceId, kind: MediumKind) -> Sequence[Medium]:
+        return await self._scheduler.asking.media(device_id, kind)
+
+    async def keys(self, device_id: DeviceId) -> Sequence[KeyHolder]:
+        return await self._scheduler.asking.keys(device_id)
+
+    def watch_enrolment(
+        self, command_id: str, told: Callable[[EnrolStage], None]
+    ) -> Callable[[], None]:
+        return self._scheduler.onlookers.watch(command_id, told)
 
     async def plan(self, device_id: DeviceId) -> PlanView:
         decided = await self._scheduler.view(device_id)

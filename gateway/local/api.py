@@ -24,6 +24,7 @@ from gateway.local.access import Access, Role
 from gateway.local.commands import CommandDesk, Target
 from gateway.local.explain import explain
 from gateway.local.facts import gather
+from gateway.local.onsite import OnSite
 from gateway.local.queries import Code, Named
 from gateway.local.resolve import resolve
 from gateway.local.server import CALLER, MAX_BODY, RequestRefused, body_of, middleware
@@ -74,6 +75,9 @@ class LocalApi:
         self._operations = operations
         self._site = site
         self._desk = CommandDesk(store, clock)
+        self._onsite = OnSite(
+            store, clock, keyring, operations, self._desk, self._head, self._find_device
+        )
         self._time = TimeDesk(store, witness, site.gateway_id, site.zone)
 
     def application(self, access: Access) -> web.Application:
@@ -99,6 +103,7 @@ class LocalApi:
                 web.get("/v1/bluetooth", self._bluetooth),
                 web.post("/v1/pair", self._pair),
                 web.post("/v1/devices/{device}/probe", self._probe),
+                *self._onsite.routes(),
             ]
         )
         return application

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from gateway.domain.hours import hours_of
 from gateway.domain.ids import CommandId, CredentialId, DeviceId, is_id
 from gateway.domain.instant import after
 from gateway.errors import RequestError
@@ -30,25 +31,39 @@ if TYPE_CHECKING:
 
 MAX_REASON = 200
 MAX_WAIT_S = 120.0
+ERRAND_S = 120.0
+"""Somebody waits for it, and the device may be busy with something else for a while."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """`expires_s` None: never. `args`: what the body may say beyond the common fields."""
+    """`expires_s` None: never. `args`: what the body may say beyond the common fields, and of which
+    types; `needs`: which of it it must."""
 
     expires_s: float | None = None
-    args: tuple[tuple[str, type], ...] = ()
+    args: tuple[tuple[str, tuple[type, ...]], ...] = ()
+    needs: frozenset[str] = frozenset()
 
 
 KINDS: Mapping[str, Kind] = {
     "unlock": Kind(expires_s=30.0),
     "lock": Kind(expires_s=30.0),
-    "remove_device": Kind(args=(("force", bool),)),
-    "rename": Kind(args=(("name", str),)),
+    "remove_device": Kind(args=(("force", (bool,)),)),
+    "rename": Kind(args=(("name", (str,)),)),
     "refresh": Kind(),
     "resume_repair": Kind(),
     "revoke": Kind(),
+    "write_setting": Kind(
+        ERRAND_S,
+        (("name", (str,)), ("value", (bool, int, list))),
+        frozenset({"name", "value"}),
+    ),
+    "revoke_keys": Kind(ERRAND_S),
 }
+"""Those that POST /v1/commands takes; others have addresses of their own (`onsite`)."""
+
+_SUBJECTS = ("credential_id", "medium", "key", "name", "value", "opens_at", "closes_at")
+"""What tells one order from another, beside its kind and device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +73,16 @@ class Target:
     device_id: DeviceId | None
     device_name: str
     credential_id: CredentialId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A command before it is written down. `arguments` hold no secret, and the reason."""
+
+    command_id: CommandId
+    kind: str
+    arguments: Mapping[str, Any]
+    expires_s: float | None
 
 
 class CommandDesk:
@@ -78,23 +103,34 @@ class CommandDesk:
                 "bad_request",
                 f"Kinds are: {', '.join(KINDS)}.",
             )
-        command_id = _command_id(body)
-        arguments = _arguments(kind, body) | {"reason": _reason(body)}
+        arguments = _arguments(kind, body)
         if target.credential_id is not None:
             arguments["credential_id"] = target.credential_id
+        order = order_of(name, arguments, body, kind.expires_s)
+        return await self.carry_out(target, order, body, actor)
+
+    async def carry_out(
+        self, target: Target, order: Order, body: Mapping[str, Any], actor: str
+    ) -> web.Response:
+        """As `give`, for an order whose arguments are settled."""
         wait_s = _wait(body)
+        await self.receive(target, order, actor)
+        return _answer(await self.done(order.command_id, wait_s), target.device_name)
+
+    async def receive(self, target: Target, order: Order, actor: str) -> None:
+        """Write it down; nothing, if that was done before. RequestError: as something else."""
         now = self._clock.now()
-        not_after = None if kind.expires_s is None else after(now, kind.expires_s)
+        not_after = None if order.expires_s is None else after(now, order.expires_s)
 
         def write(tx: Tx) -> CommandRow | None:
-            known = tx.one(journal.command(command_id))
+            known = tx.one(journal.command(order.command_id))
             if known is None:
                 journal.receive(
                     tx,
-                    command_id=command_id,
-                    kind=name,
+                    command_id=order.command_id,
+                    kind=order.kind,
                     device_id=target.device_id,
-                    body=arguments,
+                    body=order.arguments,
                     actor=actor,
                     now=now,
                     not_after=not_after,
@@ -103,13 +139,28 @@ class CommandDesk:
 
         known = await self._store.submit(write)
         if known is not None and (
-            (known.kind, known.device_id, known.body.get("credential_id"))
-            != (name, target.device_id, target.credential_id)
+            (known.kind, known.device_id, _subject(known.body))
+            != (order.kind, target.device_id, _subject(order.arguments))
         ):
-            raise RequestError(
-                f"could not take the command: {command_id} was given for something else", "conflict"
-            )
-        return self._answer(await self._await(command_id, wait_s), target.device_name)
+            raise _conflict(order.command_id)
+
+    async def known(self, body: Mapping[str, Any]) -> bool:
+        """Whether the id that the body gives was given before."""
+        given = body.get("command_id")
+        if not isinstance(given, str) or not is_id(given):
+            return False
+        return await self._store.fetch_one(journal.command(CommandId(given))) is not None
+
+    async def again(
+        self, target: Target, kind: str, body: Mapping[str, Any]
+    ) -> web.Response | None:
+        """The answer of an order that was given before; what it is about needs no second look."""
+        if not await self.known(body):
+            return None
+        row = await self._row(_command_id(body))
+        if (row.kind, row.device_id) != (kind, target.device_id):
+            raise _conflict(row.command_id)
+        return _answer(await self.done(row.command_id, _wait(body)), target.device_name)
 
     async def look_up(self, command_id: str) -> web.Response:
         row = None
@@ -121,9 +172,9 @@ class CommandDesk:
         if row.device_id is not None:
             device = await self._store.fetch_one(devices.device(row.device_id))
             name = device.name if device else ""
-        return self._answer(row, name)
+        return _answer(row, name)
 
-    async def _await(self, command_id: CommandId, wait_s: float) -> CommandRow:
+    async def done(self, command_id: CommandId, wait_s: float) -> CommandRow:
         """The row once it is done, or as it stands when the time is over."""
         changed = asyncio.Event()
 
@@ -131,13 +182,13 @@ class CommandDesk:
             if "commands" in topics:
                 changed.set()
 
-        async def done() -> None:
+        async def finished() -> None:
             while (await self._row(command_id)).state is not CommandState.DONE:
                 await changed.wait()
                 changed.clear()
 
         leave = self._store.subscribe(listen)
-        waiting = asyncio.create_task(done(), name=f"await {command_id}")
+        waiting = asyncio.create_task(finished(), name=f"await {command_id}")
         timer = asyncio.create_task(self._clock.sleep(wait_s), name=f"patience {command_id}")
         try:
             await asyncio.wait({waiting, timer}, return_when=asyncio.FIRST_COMPLETED)
@@ -154,22 +205,45 @@ class CommandDesk:
             raise RequestError(f"could not find the command {command_id!r}", "unknown_command")
         return row
 
-    def _answer(self, row: CommandRow, device_name: str) -> web.Response:
-        document = {
-            "schema": 1,
-            "command_id": row.command_id,
-            "kind": row.kind,
-            "device_id": row.device_id,
-            "device_name": device_name,
-            "args": dict(row.body),
-            "actor": row.actor,
-            "received_at": documents.time(row.received_at),
-            "not_after": documents.time(row.not_after),
-            "state": row.state.value,
-            "result": None if row.result is None else dict(row.result),
-            "finished_at": documents.time(row.finished_at),
-        }
-        return web.json_response(document, status=200 if row.state is CommandState.DONE else 202)
+
+def document(row: CommandRow, device_name: str) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "command_id": row.command_id,
+        "kind": row.kind,
+        "device_id": row.device_id,
+        "device_name": device_name,
+        "args": dict(row.body),
+        "actor": row.actor,
+        "received_at": documents.time(row.received_at),
+        "not_after": documents.time(row.not_after),
+        "state": row.state.value,
+        "result": None if row.result is None else dict(row.result),
+        "finished_at": documents.time(row.finished_at),
+    }
+
+
+def _answer(row: CommandRow, device_name: str) -> web.Response:
+    status = 200 if row.state is CommandState.DONE else 202
+    return web.json_response(document(row, device_name), status=status)
+
+
+def order_of(
+    kind: str, arguments: Mapping[str, Any], body: Mapping[str, Any], expires_s: float | None
+) -> Order:
+    """With the id and the reason that the body gives. RequestError."""
+    settled = {**arguments, "reason": _reason(body)}
+    return Order(_command_id(body), kind, settled, expires_s)
+
+
+def _conflict(command_id: CommandId) -> RequestError:
+    return RequestError(
+        f"could not take the command: {command_id} was given for something else", "conflict"
+    )
+
+
+def _subject(arguments: Mapping[str, Any]) -> list[Any]:
+    return [arguments.get(key) for key in _SUBJECTS]
 
 
 def _command_id(body: Mapping[str, Any]) -> CommandId:
@@ -206,12 +280,24 @@ def _arguments(kind: Kind, body: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, wanted in kind.args:
         value = nested.get(name, body.get(name))
+        if value is None and name in kind.needs:
+            raise RequestError(f"could not take the command: it needs `{name}`")
         if value is None:
             continue
-        if type(value) is not wanted:
-            raise RequestError(f"could not take the command: `{name}` must be {wanted.__name__}")
+        if type(value) not in wanted:
+            words = " or ".join(each.__name__ for each in wanted)
+            raise RequestError(f"could not take the command: `{name}` must be {words}")
+        if isinstance(value, list):
+            _check_hours(value)
         found[name] = value
     return found
+
+
+def _check_hours(value: list[Any]) -> None:
+    try:
+        hours_of(value)
+    except ValueError as error:
+        raise RequestError(f"could not take the command: {error}") from None
 
 
 def _wait(body: Mapping[str, Any]) -> float:

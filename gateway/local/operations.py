@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 
     from gateway.domain.grants import Verdict
     from gateway.domain.ids import DeviceId
     from gateway.domain.instant import Instant
     from gateway.domain.probe import ProbeProgress
+    from gateway.drivers.access import EnrolStage, KeyHolder, Medium, MediumKind, Setting
     from gateway.drivers.claims import ClaimOrder, Found, PairProgress
     from gateway.radios.api import JoinOrder, JoinProgress, RadioState
 
@@ -69,6 +70,24 @@ class Operations(Protocol):
 
     def probe(self, device_id: DeviceId, actor: str) -> AsyncGenerator[ProbeProgress]:
         """An installation test of a lock's schedules; closing the iterator ends it."""
+        ...
+
+    async def settings(self, device_id: DeviceId) -> Sequence[Setting]:
+        """Asked from the device, in its lane, like the two below.
+
+        Raises `RequestError` (`unsupported`), `RadioUnavailable`, `DeviceRefused`, and what a link
+        raises.
+        """
+        ...
+
+    async def media(self, device_id: DeviceId, kind: MediumKind) -> Sequence[Medium]: ...
+
+    async def keys(self, device_id: DeviceId) -> Sequence[KeyHolder]: ...
+
+    def watch_enrolment(
+        self, command_id: str, told: Callable[[EnrolStage], None]
+    ) -> Callable[[], None]:
+        """Call `told` as the enrolment of that command goes on; the returned function ends it."""
         ...
 
     async def plan(self, device_id: DeviceId) -> PlanView: ...

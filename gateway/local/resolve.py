@@ -53,5 +53,5 @@ def _suggest(reference: str, known: Sequence[Named], kind: str) -> str:
     near = get_close_matches(reference.casefold(), names, n=3, cutoff=0.6)
     if near:
         return f"Did you mean {' or '.join(names[name] for name in near)}?"
-    listing = "devices" if kind == "device" else "codes"
+    listing = {"device": "devices", "key": "phones DEVICE"}.get(kind, "codes")
     return f"`lock-gateway {listing}` lists them."

@@ -47,13 +47,17 @@ _STATUS = {
     "unknown_credential": 404,
     "unknown_grant": 404,
     "unknown_command": 404,
+    "unknown_medium": 404,
+    "unknown_key": 404,
     "ambiguous": 409,
     "conflict": 409,
+    "unsupported": 409,
     "time_no_issuer": 409,
     "time_not_fresh": 409,
     "time_behind_floor": 409,
     "time_alone": 409,
     "no_digits": 410,
+    "internal": 500,
 }
 
 _NEXT = {

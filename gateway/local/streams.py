@@ -24,9 +24,10 @@ from gateway.store import devices
 from gateway.store import events as ledger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from gateway.domain.probe import ProbeProgress
+    from gateway.drivers.access import EnrolStage
     from gateway.local.operations import Operations
     from gateway.radios.api import JoinProgress
     from gateway.store.database import Store
@@ -147,6 +148,23 @@ async def probe(
             await _line(response, error_document(error)[1])
         await response.write_eof()
         return response
+
+
+async def enrolment(
+    request: web.Request,
+    stages: asyncio.Queue[EnrolStage | None],
+    end: Callable[[], Awaitable[dict[str, Any]]],
+) -> web.StreamResponse:
+    """How an enrolment goes on, until None; the last line is the command, its stage `ended`."""
+    response = await _begin(request)
+    while (stage := await stages.get()) is not None:
+        await _line(response, {"stage": stage.value})
+    try:
+        await _line(response, {"stage": "ended", **await end()})
+    except GatewayError as error:
+        await _line(response, error_document(error)[1])
+    await response.write_eof()
+    return response
 
 
 async def _as_generator(progress: Any) -> AsyncGenerator[JoinProgress, None]:
