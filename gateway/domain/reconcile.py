@@ -124,7 +124,8 @@ def plan(
             draft.say(
                 Want(grant, False, GrantState.REJECTED), GrantState.REJECTED, "no_codes", None
             )
-        return Plan((), tuple(draft.verdicts), None)
+        _housekeep(draft, device, None, moment, policy, awake=awake)
+        return _finished(draft, device, moment, policy)
 
     held = _slots_by_owner(device)
     wants = [
@@ -151,7 +152,10 @@ def plan(
             _keep(draft, device, want, slot, moment, policy)
     _place(draft, device, seekers, losers, limits, moment, policy)
     _housekeep(draft, device, limits, moment, policy, awake=awake)
+    return _finished(draft, device, moment, policy)
 
+
+def _finished(draft: _Draft, device: Device, moment: Moment, policy: Policy) -> Plan:
     draft.actions.sort(key=lambda pair: pair[0])
     looks = draft.looks + [v.next_at for v in draft.verdicts if v.next_at is not None]
     if device.capabilities.has_clock and device.clock and not device.capabilities.sleepy:
@@ -378,13 +382,16 @@ def _is_unread(slot: Slot) -> bool:
 def _housekeep(
     draft: _Draft,
     device: Device,
-    limits: CodeLimits,
+    limits: CodeLimits | None,
     moment: Moment,
     policy: Policy,
     *,
     awake: bool,
 ) -> None:
-    """What can wait: the lock's clock, codes that may have vanished, slots nobody looked into."""
+    """What can wait: the lock's clock, codes that may have vanished, slots nobody looked into.
+
+    `limits`: None for what holds no codes, and may have a clock or a log all the same.
+    """
     capabilities = device.capabilities
     working = bool(draft.actions)
     if capabilities.has_clock and _clock_may_be_set(draft, moment, policy):
@@ -403,7 +410,7 @@ def _housekeep(
             draft.add(reading, due)
         elif not capabilities.sleepy:
             draft.looks.append(due)
-    if device.inventory_done:
+    if limits is None or device.inventory_done:
         return
     named = {a.slot for _, a in draft.actions if not isinstance(a, CheckClock | ReadLog)}
     for number in _unseen(device, limits, moment, policy):

@@ -486,3 +486,14 @@ def test_a_probe_is_written_behind_a_closed_window_and_taken_off_when_its_time_i
     assert over.actions[0] == Erase(1, CredentialId("c"))
     unable = plan(bare(), [probe], Moment(NOW), POLICY)
     assert unable.verdicts[0].state is GrantState.REJECTED
+
+
+def test_what_holds_no_codes_has_its_log_read_and_a_sensor_is_left_alone() -> None:
+    without = Capabilities(keeps_log=True, sleepy=True)
+    told = plan(bare(capabilities=without, log_news=True), [lone(Always())], Moment(NOW), POLICY)
+    assert told.actions == (ReadLog(),)
+    assert [verdict.reason for verdict in told.verdicts] == ["no_codes"]
+    read = bare(capabilities=without, log_read_at=NOW)
+    assert plan(read, [], Moment(NOW), POLICY).actions == ()
+    sensor = plan(bare(capabilities=Capabilities()), [], Moment(NOW), POLICY)
+    assert (sensor.actions, sensor.verdicts, sensor.next_look) == ((), (), None)
