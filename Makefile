@@ -2,7 +2,7 @@
 #   PYTHON=/usr/bin/python3.11   builds the environment with that interpreter
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-month test unit lint format bench simulate powercut mutants pictures lock clean
+.PHONY: help setup demo demo-month test unit lint format bench simulate powercut bluez-vm mutants pictures lock clean
 
 VENV ?= .venv
 SEEDS ?= 200
@@ -52,6 +52,10 @@ mutants: setup  ## plants bugs in copies of the product; the simulation must fin
 powercut: setup  ## cut the power by both methods and count what was lost; ARGS="replay" for one
 	@bash tools/setup_powercut.sh
 	@$(BIN)/python -m tests.powercut $(ARGS)
+
+bluez-vm: setup  ## the radio's tests over real BlueZ and a Linux kernel, under QEMU; ARGS="-k lingering"
+	@bash tools/setup_bluez.sh
+	@$(BIN)/python -m tests.bluez $(ARGS)
 
 pictures: setup  ## the README's pictures, from the real terminal output
 	@$(BIN)/python tools/pictures.py $(ARGS)

@@ -2,6 +2,7 @@
 
 The radio is the real one over unmodified bleak; below are bumble's host, a socket, and a virtual
 controller in one air with the devices. `Parrot` is a device whose every byte a test can foresee.
+`tests.bluez` puts BlueZ and a kernel below bleak instead, by another `Stack`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import contextlib
 import random
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from firmware_sims.ble.air import Air
 from firmware_sims.ble.bleak_backend import Backend, adapter_at
@@ -114,6 +115,44 @@ class Parrot:
                 await self.changed.wait()
 
 
+class Stack(Protocol):
+    """What is below bleak in `house`."""
+
+    async def add_adapter(self, hub: Hub, number: int, directory: Path, slots: int) -> str:
+        """The adapter's name for the radio; its station on the air is called `hci<number>`."""
+        ...
+
+    def backend(self) -> Any:
+        """What `BleRadio` is given; None for the system's."""
+        ...
+
+    async def close(self, adapters: Sequence[str]) -> None: ...
+
+
+class Bumble:
+    """A host in this process, which reaches the controllers by a socket."""
+
+    async def add_adapter(self, hub: Hub, number: int, directory: Path, slots: int) -> str:
+        return await hub.add_adapter(f"hci{number}", directory / f"hci{number}", slots=slots)
+
+    def backend(self) -> Any:
+        return Backend()
+
+    async def close(self, adapters: Sequence[str]) -> None:
+        for name in adapters:
+            adapter_at(name).close()
+
+
+@dataclass
+class Below:
+    """Which stack tests use unless they ask for one; `tests.bluez.plugin` changes it."""
+
+    stack: Stack = field(default_factory=Bumble)
+
+
+below = Below()
+
+
 @dataclass
 class House:
     radio: BleRadio
@@ -167,13 +206,11 @@ async def house(
     arguments.setdefault("connections", 3)
     async with Hub(Air(spec)) as hub:
         names = [
-            await hub.add_adapter(
-                f"hci{number}", directory / f"hci{number}", slots=arguments["connections"]
-            )
+            await below.stack.add_adapter(hub, number, directory, arguments["connections"])
             for number in range(adapters)
         ]
         arguments.setdefault("clock", SystemClock(ClockTrust.TRUSTED))
-        arguments.setdefault("backend", Backend())
+        arguments.setdefault("backend", below.stack.backend())
         arguments.setdefault("pace", FAST)
         radio = BleRadio(names, patience=patience, rng=random.Random(1), **arguments)
         if watch:
@@ -188,5 +225,4 @@ async def house(
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
-            for name in names:
-                adapter_at(name).close()
+            await below.stack.close(names)

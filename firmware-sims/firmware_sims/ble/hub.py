@@ -14,6 +14,7 @@ from bumble.transport.common import AsyncPipeSink, PacketParser
 
 from firmware_sims.ble.controller import SLOTS, VirtualController
 from firmware_sims.ble.host import CarriedPeripheral
+from firmware_sims.ble.vhci import KernelPort
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -196,8 +197,8 @@ class Hub:
 
     def __init__(self, air: Air) -> None:
         self.air = air
-        self.adapters: dict[str, Port] = {}
-        self._ports: list[Port] = []
+        self.adapters: dict[str, Port | KernelPort] = {}
+        self._ports: list[Port | KernelPort] = []
         self._carried: dict[str, tuple[CarriedPeripheral, VirtualController]] = {}
 
     async def __aenter__(self) -> Self:
@@ -220,6 +221,13 @@ class Hub:
         port = await self._open(name, listen, slots)
         self.adapters[name] = port
         return port.address
+
+    def add_kernel_adapter(self, name: str, *, slots: int = SLOTS) -> str:
+        """An adapter of this machine's kernel; returns how the kernel calls it. See `vhci`."""
+        port = KernelPort(self.air, name, len(self._ports) + 1, slots=slots)
+        self._ports.append(port)
+        self.adapters[name] = port
+        return port.open()
 
     async def add_door(self, name: str, listen: tuple[str, int] | Path = ("127.0.0.1", 0)) -> str:
         """Where devices that run elsewhere find a controller each; `name` is their station."""
