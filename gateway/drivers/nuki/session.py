@@ -7,7 +7,7 @@ PIN of each command (link); keypad codes (codes).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from gateway.domain.actions import Confirmed, Outcome, Refused, Unconfirmed
@@ -58,7 +58,7 @@ class Identity:
     """Who pairs. `secret` and `nonce` are fresh; `kind` 1: pyNukiBT pairs as a bridge, and it is
     for these that the lock's beacon is known to tell of changes."""
 
-    secret: bytes
+    secret: bytes = field(repr=False)
     nonce: bytes
     app_id: int
     name: str

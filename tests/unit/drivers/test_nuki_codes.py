@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +15,7 @@ from gateway.drivers.api import SlotUse
 from gateway.drivers.nuki import wire
 from gateway.drivers.nuki.wire import Message, Op
 from gateway.errors import DeviceRefused, OutcomeUnknown, Refusal, Unreachable
+from tests.gatt_air import Weather
 from tests.simulation.loop import run
 from tests.unit.drivers.nuki_house import DEADLINE_S, PIN, SMART_LOCK, ULTRA, NukiHouse
 
@@ -370,11 +370,8 @@ def test_whatever_the_air_does_what_is_told_of_codes_is_true(seed: int) -> None:
         house = NukiHouse(SMART_LOCK if seed % 2 else ULTRA, seed=seed)
         driver = house.let_in()
         chance = random.Random(seed)
-        good = replace(house.air.weather)
         for step in range(25):
-            house.air.weather.drop = 0.05
-            house.air.weather.refuse = 0.2
-            house.air.weather.latency_s, house.air.weather.jitter_s = 0.05, 0.1
+            house.air.weather = Weather(0.05, 0.1, drop=0.05, refuse=0.2)
             slot, digits = chance.randint(1, 4), f"{chance.randint(3, 9)}{step % 9 + 1}5746"
             result: WriteResult | None = None
             try:
@@ -388,8 +385,7 @@ def test_whatever_the_air_does_what_is_told_of_codes_is_true(seed: int) -> None:
                     result = await driver.erase(slot, deadline_s=8.0)
             except (Unreachable, OutcomeUnknown):
                 pass
-            house.air.weather.__init__()  # type: ignore[misc]
-            assert house.air.weather == good
+            house.air.weather = Weather()
             if result is not None and isinstance(result.outcome, Confirmed):
                 await house.air.pass_time(10)
                 reading = await driver.read_slot(slot, deadline_s=DEADLINE_S)
