@@ -14,11 +14,13 @@ import pytest
 from bleak import BleakClient, BleakScanner
 from bleak.exc import BleakDBusError
 
+from gateway.domain.actions import Confirmed
 from gateway.domain.instant import ClockTrust
 from gateway.kit.clock import SystemClock
 from gateway.radios.api import RadioStatus
 from tests.bluez.plugin import figure
 from tests.contracts.ble_air import DEADLINE_S, NOTIFY, READ, WRITE, Parrot, address, house
+from tests.unit.drivers.ttlock_house import ADDRESS, LockHouse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,6 +91,19 @@ async def test_what_connecting_speaking_and_hanging_up_take(tmp_path: Path) -> N
         await parrot.until(lambda: parrot.line is None)
         figure("hang up", _clock.monotonic() - began)
         assert parrot.connects == 1
+
+
+async def test_what_an_unlock_takes(tmp_path: Path) -> None:
+    lock = LockHouse(start=_clock.now() / 1000)
+    async with house(tmp_path) as home:
+        await home.hub.add_device("lock", lock.skin.peripheral)
+        await home.radio.overhear(ADDRESS, deadline_s=DEADLINE_S)
+        driver = lock.family.driver(lock.device(lock.keys.to_secret()), home.radio)
+        for what in ("unlock, connecting first", "unlock on a link that lingers"):
+            began = _clock.monotonic()
+            assert isinstance(await driver.unlock(deadline_s=DEADLINE_S), Confirmed)
+            figure(what, _clock.monotonic() - began)
+            assert lock.unlocked()
 
 
 async def test_a_link_of_a_process_that_was_killed_is_found_and_used(tmp_path: Path) -> None:

@@ -33,8 +33,8 @@ _BUS_CONFIG: Final = f"""\
 """
 
 
-def main(results: Path, bluetoothd: str, *pytest: str) -> int:
-    """Returns pytest's exit status; `results` receives the logs."""
+def main(results: Path, bluez: Path, *pytest: str) -> int:
+    """Returns pytest's exit status; `results` receives the logs. `bluez`: where it was unpacked."""
     BUS.parent.mkdir(parents=True)
     config = Path("/run/bus.conf")
     config.write_text(_BUS_CONFIG, encoding="utf-8")
@@ -44,7 +44,10 @@ def main(results: Path, bluetoothd: str, *pytest: str) -> int:
     _until(_bus_answers, "dbus-daemon")
     print("guest: the message bus is up", flush=True)
     # Not with --debug: that would tell every value that goes over a link.
-    services.append(_start(results / "bluetoothd.log", bluetoothd, "--nodetach"))
+    # Its settings as Debian ships them: without them it would leave adapters switched off.
+    bluetoothd = str(bluez / "usr/libexec/bluetooth/bluetoothd")
+    settings = f"--configfile={bluez / 'etc/bluetooth/main.conf'}"
+    services.append(_start(results / "bluetoothd.log", bluetoothd, "--nodetach", settings))
     try:
         return subprocess.run([sys.executable, "-m", "pytest", *pytest], check=False).returncode
     finally:
@@ -73,4 +76,4 @@ def _until(true: Callable[[], bool], what: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:]))
