@@ -1,4 +1,4 @@
-"""What the machine of `make bluez-vm` is made of; whether it boots, only `make bluez-vm` can say."""
+"""What the machine of `make bluez-vm` is made of. Whether it boots, only `make bluez-vm` says."""
 
 from __future__ import annotations
 
