@@ -129,6 +129,7 @@ _LOCKED: Final[Mapping[int, bool]] = {
     LockState.UNLOCKED_LOCK_N_GO: False,
 }
 """A motor that runs, is blocked or has lost its way says nothing of the bolt."""
+MOVING: Final = frozenset({LockState.UNLOCKING, LockState.LOCKING, LockState.UNLATCHING})
 _DOOR_OPEN: Final[Mapping[int, bool]] = {2: False, 3: True}
 _CRITICAL: Final = 1
 

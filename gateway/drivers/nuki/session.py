@@ -8,6 +8,7 @@ PIN of each command (link); keypad codes (codes).
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from math import ceil
 from typing import TYPE_CHECKING
 
 from gateway.domain.actions import Confirmed, Outcome, Refused, Unconfirmed
@@ -44,6 +45,8 @@ FOUND = Confirmed(frozenset({Evidence.READ_BACK}))
 PROVEN = Confirmed(frozenset({Evidence.ACKNOWLEDGED, Evidence.READ_BACK}))
 MOTOR_S = 25.0
 """From "accepted" to the end: turning twice and pulling the latch, slowly, at night."""
+PUSH_S = 3.0
+"""How long a word about a change is waited for before the states are asked for."""
 NOBODY = b"\x7f\xff\xff\xff"
 """In the place of an authorisation that an Ultra has not given yet."""
 
@@ -159,15 +162,29 @@ def operate(order: Command, wanted: bool | None) -> Dialogue[Outcome]:
 
 
 def _judged(wanted: bool | None, lost: OutcomeUnknown | PeerProtocolError) -> Dialogue[Outcome]:
+    """By where the bolt stands, once it does."""
     if wanted is None:
         raise lost
     try:
         states = yield from get_states()
+        for _ in range(ceil(MOTOR_S / PUSH_S)):
+            if states.lock_state not in mapping.MOVING:
+                break
+            states = yield from _next_states()
     except _BROKEN:
         raise lost from None
     if locked_by(states) is wanted:
         return PROVEN
     return Unconfirmed("the lock accepted the order and is not there")
+
+
+def _next_states() -> Dialogue[States]:
+    """Told when they change; asked for when nothing is told for a moment."""
+    try:
+        answer = yield from await_more(commands.request(Op.STATES), PUSH_S)
+    except LinkError:
+        return (yield from get_states())
+    return commands.states_of(answer.last)
 
 
 def get_states() -> Dialogue[States]:

@@ -397,3 +397,47 @@ def test_whatever_the_air_does_what_is_told_of_codes_is_true(seed: int) -> None:
             assert told == held
 
     run(main())
+
+
+def test_what_is_not_there_or_cannot_be_kept_is_not_changed() -> None:
+    async def main() -> None:
+        house = NukiHouse()
+        driver = house.let_in()
+        days = (WeekDay(frozenset({1}), 0, 60), WeekDay(frozenset({2}), 0, 60))
+        empty = await driver.reschedule(4, (), deadline_s=DEADLINE_S)
+        assert empty.outcome == Refused(Refusal.INVALID)
+        off = await driver.switch_code(4, enabled=False, deadline_s=DEADLINE_S)
+        assert off.outcome == Refused(Refusal.INVALID)
+        await write(house, window(house))
+        two = await driver.reschedule(4, days, deadline_s=DEADLINE_S)
+        assert two.outcome == Refused(Refusal.UNSUPPORTED)
+        same = await driver.reschedule(4, (window(house),), deadline_s=DEADLINE_S)
+        assert same.outcome == Confirmed(frozenset({Evidence.READ_BACK}))
+        assert house.received("modify_code") == 0
+        await house.air.pass_time(10)
+        house.arm("masked-read", "list_codes", count=1)
+        masked = await driver.reschedule(4, (), deadline_s=DEADLINE_S)
+        assert masked.outcome == Refused(Refusal.UNSUPPORTED)  # digits would go with it
+        assert house.received("modify_code") == 0
+
+    run(main())
+
+
+def test_an_acknowledged_write_that_cannot_be_looked_at_is_not_confirmed() -> None:
+    async def main() -> None:
+        house = NukiHouse()
+        driver = house.let_in()
+
+        def away(_: str, __: bytes) -> bool:
+            # The answer to the order is out: what comes now is the listing.
+            if house.received("add_code") and house.received("auth.challenge") == 3:
+                house.air.go_away(house.skin.core.address)
+            return False
+
+        house.air.spoil_write = away
+        result = await driver.program(4, Secret(DIGITS), (), deadline_s=DEADLINE_S)
+        assert isinstance(result.outcome, Unconfirmed)
+        assert "acknowledged, but not listed" in result.outcome.cause
+        assert set(house.holds()) == {DIGITS}
+
+    run(main())

@@ -415,3 +415,92 @@ def test_a_lock_that_has_forgotten_us_says_so() -> None:
             await driver.read_clock(at, deadline_s=DEADLINE_S)
 
     run(main())
+
+
+def test_an_end_that_was_lost_and_is_not_seen_confirms_nothing() -> None:
+    async def main() -> None:
+        house = NukiHouse(turn_s=5.0)
+        driver = house.let_in()
+        house.air.timebase.call_later(2.0, house.skin.actions["press_button"])
+        house.air.timebase.call_later(1.0, lambda: house.air.break_link(ADDRESS))
+        outcome = await driver.unlock(deadline_s=DEADLINE_S)
+        assert outcome == Unconfirmed("the lock accepted the order and is not there")
+        assert not house.unlocked()
+        assert house.received("unlock") == 1
+
+    run(main())
+
+
+def test_an_end_that_was_lost_while_it_moves_is_waited_for() -> None:
+    async def main() -> None:
+        house = NukiHouse(turn_s=9.0)
+        driver = house.let_in()
+        house.air.timebase.call_later(1.0, lambda: house.air.break_link(ADDRESS))
+        outcome = await driver.unlock(deadline_s=DEADLINE_S)
+        assert outcome == Confirmed(frozenset({Evidence.ACKNOWLEDGED, Evidence.READ_BACK}))
+        assert house.unlocked()
+        assert house.received("unlock") == 1
+
+    run(main())
+
+
+def test_a_lost_end_out_of_range_is_not_known() -> None:
+    async def main() -> None:
+        house = NukiHouse(turn_s=5.0)
+        driver = house.let_in()
+        house.air.timebase.call_later(1.0, lambda: house.air.go_away(ADDRESS))
+        with pytest.raises(OutcomeUnknown):
+            await driver.unlock(deadline_s=DEADLINE_S)
+        house.air.come_back(ADDRESS)
+        house.air.timebase.call_later(1.0, lambda: house.air.break_link(ADDRESS))
+        with pytest.raises(OutcomeUnknown):
+            await driver.unlatch(deadline_s=DEADLINE_S)  # states do not tell what a latch did
+        assert house.received("unlatch") == 1
+
+    run(main())
+
+
+def test_a_lost_answer_to_the_time_is_settled_by_reading_it() -> None:
+    async def main() -> None:
+        house = NukiHouse()
+        driver = house.let_in()
+        house.firmware.clock.set_utc(house.firmware.clock.utc() - 600)
+        house.arm("applied-but-answer-lost", "set_clock", count=1)
+        found = await driver.set_clock(house.now(), deadline_s=DEADLINE_S)
+        assert abs(found.error_ms) <= found.bound_ms + 500
+        house.firmware.clock.set_utc(house.firmware.clock.utc() - 600)
+        house.arm("acknowledged-but-not-applied", "set_clock", count=1)
+        found = await driver.set_clock(house.now(), deadline_s=DEADLINE_S)
+        assert abs(found.error_ms + 600_000) <= found.bound_ms + 1000
+
+    run(main())
+
+
+def test_a_key_that_is_not_there_or_limits_it_cannot_have_change_nothing() -> None:
+    async def main() -> None:
+        house, driver, phone = await with_a_phone()
+        off = KeyChange(enabled=False)
+        assert await driver.update_key("ffffffff", off, deadline_s=DEADLINE_S) == Refused(
+            Refusal.INVALID
+        )
+        two = KeyChange(schedules=(WeekDay(frozenset({1}), 0, 60), WeekDay(frozenset({2}), 0, 60)))
+        assert await driver.update_key(phone, two, deadline_s=DEADLINE_S) == Refused(
+            Refusal.UNSUPPORTED
+        )
+        assert house.received("update_authorization") == 0
+
+    run(main())
+
+
+def test_settings_whose_answer_is_lost_are_settled_by_reading() -> None:
+    async def main() -> None:
+        house = NukiHouse()
+        driver = house.let_in()
+        house.arm("applied-but-answer-lost", "set_config", count=1)
+        found = await driver.write_setting("lamp", False, deadline_s=DEADLINE_S)
+        assert found.value is False
+        house.arm("busy", "set_config", count=1)
+        with pytest.raises(DeviceRefused, match="reads otherwise"):
+            await driver.write_setting("lamp", True, deadline_s=DEADLINE_S)
+
+    run(main())
