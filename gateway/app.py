@@ -33,7 +33,6 @@ from gateway.local.operations import CloudState, PlanView
 from gateway.local.server import LocalServer
 from gateway.radios.arbiter import Arbiter
 from gateway.radios.keeper import Pace as RadioPace
-from gateway.radios.zigbee import ZigbeeRadio
 from gateway.scheduler.claimed import Claimed
 from gateway.scheduler.fleet import Fleet, MeshRadio
 from gateway.scheduler.loop import Scheduler
@@ -66,6 +65,7 @@ if TYPE_CHECKING:
     from gateway.drivers.claims import ClaimOrder, Found, PairProgress
     from gateway.radios.api import JoinOrder, JoinProgress, Radio, RadioState
     from gateway.radios.gatt import GattRadio
+    from gateway.radios.zigbee import ZigbeeRadio
     from gateway.store.tx import Tx
 
 log = structlog.get_logger()
@@ -265,6 +265,9 @@ def _zigbee(settings: Settings, clock: HouseClock) -> ZigbeeRadio | None:
     chosen = settings.zigbee
     if not chosen.enabled or chosen.device is None:
         return None
+    # Here, because zigpy and bellows take some 20 MB, which a site without Zigbee has no use for.
+    from gateway.radios.zigbee import ZigbeeRadio
+
     return ZigbeeRadio(
         chosen.device,
         settings.gateway.state_dir / "zigbee.db",
@@ -375,6 +378,9 @@ class _Operations:
 
     def join(self, order: JoinOrder, name: str | None) -> AsyncIterator[JoinProgress]:
         return self._fleet.join(order, name)
+
+    def keyless(self) -> frozenset[DeviceId]:
+        return self._fleet.keyless()
 
     async def in_range(self) -> Sequence[Found]:
         return await self._fleet.in_range()

@@ -29,6 +29,7 @@ from gateway.domain.schedule import CredentialSpec
 from gateway.domain.secret import Secret
 from gateway.domain.wants import Moment, Policy
 from gateway.domain.windows import Always, Recurring, Timed, Weekly, Window
+from gateway.drivers.claims import PairProgress, PairStage
 from gateway.errors import RequestError
 from gateway.kit.clock import ManualClock
 from gateway.local.access import Access
@@ -46,10 +47,12 @@ from gateway.timekeeping.witness import Witness
 from tests.machine import Machine
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
     from gateway.domain.actions import Action
+    from gateway.drivers.access import EnrolStage, KeyHolder, Medium, MediumKind, Setting
+    from gateway.drivers.claims import ClaimOrder, Found
     from gateway.radios.api import JoinOrder
     from gateway.store.tx import Tx
 
@@ -96,6 +99,9 @@ class PlayedOperations:
     )
     probed: ProbeStage = ProbeStage.PROVEN
     refusal: Exception | None = None
+    lost_keys: frozenset[DeviceId] = frozenset()
+    in_the_air: list[Found] = field(default_factory=list)
+    claims: list[tuple[ClaimOrder, str | None]] = field(default_factory=list)
     hold_after: int | None = None
     """Stop after so many stages, until the caller goes away."""
     closed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -117,6 +123,35 @@ class PlayedOperations:
                 yield stage
         finally:
             self.closed.set()
+
+    async def settings(self, device_id: DeviceId) -> Sequence[Setting]:
+        raise RequestError("could not read its settings: this device has none", "unsupported")
+
+    async def media(self, device_id: DeviceId, kind: MediumKind) -> Sequence[Medium]:
+        raise RequestError(f"could not list its {kind.value}s: it has none", "unsupported")
+
+    async def keys(self, device_id: DeviceId) -> Sequence[KeyHolder]:
+        raise RequestError("could not list its keys: this device does not tell", "unsupported")
+
+    def watch_enrolment(
+        self, command_id: str, told: Callable[[EnrolStage], None]
+    ) -> Callable[[], None]:
+        return lambda: None
+
+    def keyless(self) -> frozenset[DeviceId]:
+        return self.lost_keys
+
+    async def in_range(self) -> list[Found]:
+        if self.refusal is not None:
+            raise self.refusal
+        return self.in_the_air
+
+    async def pair(self, order: ClaimOrder, name: str | None) -> AsyncGenerator[PairProgress]:
+        self.claims.append((order, name))
+        if self.refusal is not None:
+            raise self.refusal
+        yield PairProgress(PairStage.CONNECTING, "touch its keypad")
+        yield PairProgress(PairStage.READY, FRONT)
 
     async def probe(self, device_id: DeviceId, actor: str) -> AsyncGenerator[ProbeProgress]:
         if self.refusal is not None:

@@ -150,7 +150,13 @@ class LocalApi:
                     "waiting": max(0, head[0] - watermark[0]),
                 },
                 "attention": attention.find(
-                    rows, codes, radios, self._clock.trust, now, time.last_disbelief
+                    rows,
+                    codes,
+                    radios,
+                    self._clock.trust,
+                    now,
+                    time.last_disbelief,
+                    self._operations.keyless(),
                 ),
             }
         )
@@ -158,8 +164,9 @@ class LocalApi:
     async def _devices(self, request: web.Request) -> web.Response:
         request[CALLER].needs(Role.STATUS, "list devices")
         rows, counts = await self._store.snapshot(devices.all_devices(), queries.code_counts())
+        keyless = self._operations.keyless()
         return web.json_response(
-            {**self._head(), "devices": [documents.device(row, counts) for row in rows]}
+            {**self._head(), "devices": [documents.device(row, counts, keyless) for row in rows]}
         )
 
     async def _device(self, request: web.Request) -> web.Response:
@@ -171,7 +178,7 @@ class LocalApi:
             reported.grants_for(row.device_id),
             readings.of_device(row.device_id),
         )
-        document = documents.device(row, counts)
+        document = documents.device(row, counts, self._operations.keyless())
         document["capabilities"] = documents.capabilities(row)
         document["slots"] = documents.slot_counts(row, slots)
         document["slots"]["listed"] = [documents.slot(slot) for slot in slots]

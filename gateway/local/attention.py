@@ -15,6 +15,7 @@ from gateway.radios.api import RadioState, RadioStatus
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from gateway.domain.ids import DeviceId
     from gateway.local.queries import Code
     from gateway.store.devices import DeviceRow
     from gateway.timekeeping.view import Disbelief
@@ -29,12 +30,14 @@ def find(
     trust: ClockTrust,
     now: Instant,
     disbelief: Disbelief | None = None,
+    keyless: frozenset[DeviceId] = frozenset(),
 ) -> list[Document]:
-    """`codes` are those of `queries.needing_attention`, in its order."""
+    """`codes` are those of `queries.needing_attention`, in its order. `keyless`: keys are lost."""
     listed = list(codes)
     return [
         *(_overdue(code, now) for code in listed if code.row.state is GrantState.ERASING),
         *_gateway(radios, trust, disbelief),
+        *(_keyless(row) for row in rows if row.device_id in keyless),
         *(item for row in rows for item in _device(row, now)),
         *(_code(code) for code in listed if code.row.state is not GrantState.ERASING),
     ]
@@ -95,6 +98,16 @@ def _gateway(
             f"the radio {name} is {state.status.value}{why}",
             "Check that the stick is plugged in; the gateway opens it again by itself.",
         )
+
+
+def _keyless(row: DeviceRow) -> Document:
+    return _item(
+        "keys_lost",
+        f"{row.name} cannot be spoken to: its keys are lost",
+        "Restore devices.json from a backup, or reset it at the device, remove it with --force "
+        "and pair it again.",
+        device_id=row.device_id,
+    )
 
 
 def _device(row: DeviceRow, now: Instant) -> Iterator[Document]:

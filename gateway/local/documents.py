@@ -79,7 +79,10 @@ def code_counts(counts: Iterable[StateCount], device_id: DeviceId | None = None)
     return {"total": by_state.total(), "by_state": dict(sorted(by_state.items()))}
 
 
-def device(row: DeviceRow, counts: Iterable[StateCount]) -> Document:
+def device(
+    row: DeviceRow, counts: Iterable[StateCount], keyless: frozenset[DeviceId] = frozenset()
+) -> Document:
+    """`keyless`: devices whose keys are lost."""
     return {
         "device_id": row.device_id,
         "name": row.name,
@@ -95,6 +98,7 @@ def device(row: DeviceRow, counts: Iterable[StateCount]) -> Document:
         "simulated": row.simulated,
         "reachable": row.reachable,
         "reachable_since": time(row.reachable_since),
+        "keys_lost": row.device_id in keyless,
         "last_heard_at": time(row.last_heard_at),
         "locked": row.locked,
         "door_open": row.door_open,

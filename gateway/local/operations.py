@@ -57,6 +57,10 @@ class Operations(Protocol):
         """
         ...
 
+    def keyless(self) -> frozenset[DeviceId]:
+        """Claimed devices that nobody can speak to any more: their keys are lost."""
+        ...
+
     async def in_range(self) -> Sequence[Found]:
         """What Bluetooth hears, strongest first. Raises `RequestError` where there is none."""
         ...
