@@ -51,6 +51,11 @@ device = "{radio}"
 channel = 15
 probe_interval_s = 2.0
 
+[bluetooth]
+enabled = {bluetooth}
+adapters = {adapters}
+backend = "firmware_sims.ble.bleak_backend:Backend"
+
 [local]
 socket = "{socket}"
 
@@ -74,8 +79,12 @@ class Sims:
     """The simulated doors as a process; `stop` and `start` keep the stick's port and all memory."""
 
     def __init__(self, folder: Path, world: Path) -> None:
+        tables = tomllib.loads(world.read_text())
         self.nodes: Mapping[str, Mapping[str, Any]] = {
-            node["name"]: node for node in tomllib.loads(world.read_text())["node"]
+            node["name"]: node for node in tables.get("node", ())
+        }
+        self.bluetooth: Mapping[str, Mapping[str, Any]] = {
+            device["name"]: device for device in tables.get("ble", ())
         }
         self._folder = folder
         self._world = world
@@ -89,6 +98,11 @@ class Sims:
         return f"tcp://{HOST}:{self._port}"
 
     @property
+    def adapter(self) -> str:
+        """The Bluetooth adapter, the same before and after a stop; its folder has a short name."""
+        return f"unix://{self._folder}/air/hci0.sock"
+
+    @property
     def control(self) -> ControlClient:
         """Who to ask. Failed while they are stopped."""
         if self._control is None:
@@ -98,12 +112,13 @@ class Sims:
     async def start(self) -> None:
         """Until they can be asked. Failed with their words otherwise."""
         control, log = self._folder / "doors.sock", self._folder / "sims.log"
+        (self._folder / "air").mkdir(exist_ok=True)
         with log.open("ab") as errors:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "firmware_sims", "zigbee", "--world", str(self._world),
+                sys.executable, "-m", "firmware_sims", "world", "--world", str(self._world),
                 "--listen", f"{HOST}:{self._port}", "--control", str(control),
-                "--state", str(self._folder / "sims"), stdout=asyncio.subprocess.PIPE,
-                stderr=errors,
+                "--adapters", str(self._folder / "air"), "--state", str(self._folder / "sims"),
+                stdout=asyncio.subprocess.PIPE, stderr=errors,
             )  # fmt: skip
         out = self._process.stdout
         async with asyncio.timeout(START_S):
@@ -236,7 +251,8 @@ async def stage(
             _CONFIG.format(
                 gateway_id=GATEWAY_ID, zone=ZONE, state=folder / "state", host=broker.host,
                 port=broker.port, radio=sims.radio, socket=socket, lead=LEAD_S,
-                alarm=ERASE_ALARM_S,
+                alarm=ERASE_ALARM_S, bluetooth=str(bool(sims.bluetooth)).lower(),
+                adapters=json.dumps([sims.adapter]),
             ),
             encoding="utf-8",
         )  # fmt: skip
