@@ -76,7 +76,8 @@ def _table(document: Document, everything: bool) -> RenderableType:
     others = len(document["devices"]) - len(shown)
     table = Table(box=None, pad_edge=False)
     for title in ("address", "signal", "heard", "device", "battery", "standing"):
-        table.add_column(title)
+        # An address is typed after it was read; what a device is may take two lines.
+        table.add_column(title, no_wrap=title not in {"device", "standing"}, overflow="fold")
     for item in shown:
         battery = item["battery_percent"]
         table.add_row(
