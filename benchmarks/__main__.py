@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from benchmarks import engine, latency, locks
+from benchmarks import bluetooth, engine, latency, locks
+from benchmarks.ble_stage import street
 from benchmarks.report import table
 from benchmarks.stage import crowd, pair
 from firmware_sims.cloud.broker import mosquitto
@@ -23,14 +24,16 @@ from firmware_sims.cloud.broker import mosquitto
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from benchmarks.ble_stage import Street
     from benchmarks.report import Figure
     from benchmarks.stage import Crowd, Pair
     from firmware_sims.cloud.broker import Mosquitto
 
 PAIR = ("command", "event", "parallel", "start", "idle")
 CROWD = ("memory", "snapshot")
-ALONE = ("windows", "writers")
-NAMES = (*PAIR, *CROWD, *ALONE)
+STREET = ("ble-unlock", "ble-memory")
+ALONE = ("ble-crowd", "windows", "writers")
+NAMES = (*PAIR, *CROWD, *STREET, *ALONE)
 
 
 class Bench:
@@ -44,10 +47,13 @@ class Bench:
         self._began = time.monotonic()
 
     async def run(self) -> None:
-        if self._only & {*PAIR, *CROWD}:
+        if self._only & {*PAIR, *CROWD, *STREET}:
             with tempfile.TemporaryDirectory(prefix="bench-") as name:
                 async with mosquitto() as broker:
                     await self._houses(Path(name), broker)
+        if self._wants("ble-crowd"):
+            with tempfile.TemporaryDirectory(prefix="bench-") as name:
+                self.figures += await bluetooth.crowd(Path(name), 5 if self._quick else 20)
         if self._wants("windows"):
             self.figures += engine.windows()
         if self._wants("writers"):
@@ -63,6 +69,10 @@ class Bench:
             self._note(f"one house with {size} locks")
             async with crowd(folder, broker, size) as house:
                 await self._crowd(house)
+        if self._only & {*STREET}:
+            self._note("a bare program and the daemon, ten Bluetooth locks each")
+            async with street(folder, broker) as doors:
+                await self._street(doors)
 
     async def _pair(self, two: Pair) -> None:
         few = self._quick
@@ -86,6 +96,12 @@ class Bench:
             self.figures += await locks.memory(house)
         if self._wants("snapshot"):
             self.figures += await locks.snapshot(house, 2 if self._quick else 5)
+
+    async def _street(self, doors: Street) -> None:
+        if self._wants("ble-unlock"):
+            self.figures += await bluetooth.unlock(doors, 20 if self._quick else 100)
+        if self._wants("ble-memory"):
+            self.figures += await bluetooth.memory(doors)
 
     def _wants(self, name: str) -> bool:
         if name in self._only:

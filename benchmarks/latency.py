@@ -43,7 +43,7 @@ async def command(pair: Pair, count: int) -> list[Figure]:
         await asyncio.sleep(REST_S / 2)
     spans = list(zip(ours, await _unlocks(pair.ours), strict=True))
     plain = [end - begin for begin, end in zip(bare, await _unlocks(pair.plain), strict=True)]
-    return _figures("order → frame", spans, plain, await pair.daemon.commits(), syncs=2)
+    return figures("order → frame", spans, plain, await pair.daemon.commits(), syncs=2)
 
 
 async def event(pair: Pair, count: int) -> list[Figure]:
@@ -79,7 +79,7 @@ async def event(pair: Pair, count: int) -> list[Figure]:
         bare.append(await _typed(pair.plain, heard))
     cloud.listener = lambda leaf, message: None
     plain = [end - begin for begin, end in bare]
-    return _figures("keypad → subscriber", ours, plain, await pair.daemon.commits(), syncs=1)
+    return figures("keypad → subscriber", ours, plain, await pair.daemon.commits(), syncs=1)
 
 
 async def _typed(doors: Doors, heard: asyncio.Queue[float]) -> Span:
@@ -95,9 +95,10 @@ async def _unlocks(doors: Doors) -> list[float]:
     return [frame.at for frame in await doors.frames() if frame.command == UNLOCK_DOOR]
 
 
-def _figures(
+def figures(
     name: str, spans: Sequence[Span], plain: Sequence[float], commits: Sequence[Span], *, syncs: int
 ) -> list[Figure]:
+    """Of `spans`, ours, without the commits in each; `syncs`: how many there may be."""
     inside = [
         [min(b, end) - max(a, begin) for a, b in commits if a < end and b > begin]
         for begin, end in spans

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from benchmarks.doors import address_of
+from benchmarks.processes import WAIT_S, until
 from benchmarks.report import Figure, percentile
-from benchmarks.stage import until
 
 if TYPE_CHECKING:
     from benchmarks.stage import Crowd, Daemon, Doors, Frame, Pair
@@ -62,7 +62,7 @@ async def parallel(pair: Pair) -> list[Figure]:
     commits = len(await pair.daemon.commits())
     began = time.monotonic()
     cloud.push(batch)
-    await _all_active(pair.daemon, batch)
+    await all_active(pair.daemon, batch)
     await pair.ours.settle()
     commits = len(await pair.daemon.commits()) - commits
     frames = await pair.ours.frames()
@@ -96,14 +96,14 @@ def _last_proof(frames: list[Frame]) -> float:
     return last
 
 
-async def _all_active(daemon: Daemon, batch: list[Json]) -> None:
+async def all_active(daemon: Daemon, batch: list[Json], timeout_s: float = WAIT_S) -> None:
     wanted = {(each["credential_id"], device) for each in batch for device in each["devices"]}
     grants = daemon.cloud.grants
 
     def done() -> bool:
         return all(grants.get(key, {}).get("state") == "active" for key in wanted)
 
-    await until(done)
+    await until(done, timeout_s)
 
 
 # ── memory ──────────────────────────────────────────────────────────────────────────────────
@@ -116,7 +116,7 @@ async def memory(crowd: Crowd) -> list[Figure]:
     began = time.monotonic()
     for start in range(0, len(batch), 200):
         crowd.daemon.cloud.push(batch[start : start + 200])
-    await _all_active(crowd.daemon, batch)
+    await all_active(crowd.daemon, batch)
     took = time.monotonic() - began
     await crowd.doors.settle()
     return [

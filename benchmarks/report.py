@@ -34,9 +34,10 @@ class Figure:
 
     @property
     def met(self) -> bool:
-        if self.relative:
-            return self.ratio is not None and self.ratio <= self.allowed
-        return self.measured >= self.allowed if self.at_least else self.measured <= self.allowed
+        value = self.ratio if self.relative else self.measured
+        if value is None:
+            return False
+        return value >= self.allowed if self.at_least else value <= self.allowed
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self) | {"ratio": self.ratio, "met": self.met}

@@ -8,33 +8,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import shutil
 import signal
-import sys
 import time
 from array import array
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.doors import address_of
+from benchmarks.processes import WAIT_S, Usage, end, launch, until
 from firmware_sims.cloud.reference import Json, ReferenceCloud
 from firmware_sims.cloud.wire import Wire
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
     from firmware_sims.cloud.broker import Mosquitto
 
 GATEWAY = "bench"
-WAIT_S = 120.0
-POLL_S = 0.02
 QUIET_S = 1.0
-_TICKS_S = 1 / os.sysconf("SC_CLK_TCK")
 
 _CONFIG = """\
 [gateway]
@@ -47,10 +43,7 @@ port = {port}
 accept_unsigned = true
 reconnect_min_s = 0.2
 reconnect_max_s = 2.0
-[zigbee]
-enabled = true
-device = "{radio}"
-channel = 15
+{radio}
 [local]
 socket = "{folder}/api.sock"
 [policy]
@@ -60,33 +53,12 @@ trust = "assume"
 [logs]
 format = "json"
 """
-
-
-async def _launch(log: Path, module: str, *arguments: str, talks: bool = False) -> Process:
-    pipe = asyncio.subprocess.PIPE if talks else None
-    with log.open("ab") as out:
-        return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", module, *arguments, stdin=pipe, stdout=pipe or out, stderr=out,
-            limit=2**24,
-        )  # fmt: skip
-
-
-async def _end(process: Process) -> None:
-    if process.returncode is None:
-        process.terminate()
-        try:
-            async with asyncio.timeout(15):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-
-
-async def until(probe: Callable[[], object], timeout_s: float = WAIT_S) -> None:
-    """Poll a cheap condition. TimeoutError."""
-    async with asyncio.timeout(timeout_s):
-        while not probe():  # noqa: ASYNC110 - what is asked is in another process
-            await asyncio.sleep(POLL_S)
+_ZIGBEE = """\
+[zigbee]
+enabled = true
+device = "{}"
+channel = 15
+"""
 
 
 # ── processes ───────────────────────────────────────────────────────────────────────────────
@@ -138,29 +110,13 @@ class Doors:
 @asynccontextmanager
 async def doors(folder: Path, name: str, locks: int) -> AsyncIterator[Doors]:
     log = folder / f"{name}-doors.log"
-    process = await _launch(log, "benchmarks.doors", str(locks), talks=True)
+    process = await launch(log, "benchmarks.doors", str(locks), talks=True)
     try:
         made = Doors(process, locks)
         await made.ready()
         yield made
     finally:
-        await _end(process)
-
-
-class Usage:
-    """What a process takes of the machine, as the kernel counts it."""
-
-    def __init__(self, pid: int) -> None:
-        self._proc = Path(f"/proc/{pid}")
-
-    def rss_kb(self) -> int:
-        status = (self._proc / "status").read_text()
-        return next(int(line.split()[1]) for line in status.splitlines() if "VmRSS" in line)
-
-    def cpu_s(self) -> float:
-        """User and system time of all threads; in ticks of 10 ms."""
-        fields = (self._proc / "stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) * _TICKS_S
+        await end(process)
 
 
 class Bare:
@@ -216,7 +172,7 @@ class Bare:
 @asynccontextmanager
 async def bare(folder: Path, name: str, radio: str, port: int) -> AsyncIterator[Bare]:
     """The bare program on a radio; its zigpy database is `FOLDER/NAME.db`."""
-    process = await _launch(
+    process = await launch(
         folder / f"{name}-bare.log", "benchmarks.bare", "--radio", radio,
         "--database", str(folder / f"{name}.db"), "--port", str(port), "--name", name,
     )  # fmt: skip
@@ -226,7 +182,7 @@ async def bare(folder: Path, name: str, radio: str, port: int) -> AsyncIterator[
         await made.ready()
         yield made
     finally:
-        await _end(process)
+        await end(process)
         await made.close()
 
 
@@ -260,13 +216,13 @@ class Cloud(ReferenceCloud):
 
 
 class Daemon:
-    """`lock-gateway run` on one radio, with the cloud it answers to."""
+    """`lock-gateway run` with the cloud it answers to. `radio`: that section of its settings."""
 
     def __init__(self, folder: Path, radio: str, cloud: Cloud, broker: Mosquitto) -> None:
         self.cloud = cloud
         self.device_ids: list[str] = []
+        self.socket = folder / "api.sock"
         self._folder = folder
-        self._radio = radio
         self._process: Process | None = None
         self._commits = folder / "commits"
         folder.mkdir()
@@ -294,13 +250,13 @@ class Daemon:
         if timed:
             words = ["benchmarks.daemon", config, str(self._commits)]
         at = time.monotonic()
-        self._process = await _launch(self._folder / "daemon.log", *words)
+        self._process = await launch(self._folder / "daemon.log", *words)
         return at
 
     async def stop(self) -> None:
         process, self._process = self._process, None
         if process is not None:
-            await _end(process)
+            await end(process)
             await self.cloud.until(lambda: not self.cloud.presence.get("online"))
 
     async def ensure(self) -> None:
@@ -395,7 +351,7 @@ async def crowd(folder: Path, broker: Mosquitto, locks: int) -> AsyncIterator[Cr
 async def _daemon(folder: Path, name: str, radio: str, broker: Mosquitto) -> AsyncIterator[Daemon]:
     """Not started; its radio's network is the one a bare program of that name has formed."""
     async with Cloud(broker) as cloud:
-        daemon = Daemon(folder / f"{name}-gateway", radio, cloud, broker)
+        daemon = Daemon(folder / f"{name}-gateway", _ZIGBEE.format(radio), cloud, broker)
         daemon.adopt(folder / f"{name}.db")
         try:
             yield daemon

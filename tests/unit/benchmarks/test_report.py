@@ -27,6 +27,8 @@ def shown(*figures: Figure) -> str:
         (Figure("rate", 1499, "/s", 1500, at_least=True), None, False),
         (Figure("factor", 3.0, "ms", 1.5, bare=2.0, relative=True), 1.5, True),
         (Figure("factor", 3.1, "ms", 1.5, bare=2.0, relative=True), 1.55, False),
+        (Figure("share", 1.8, "/s", 0.9, bare=2.0, relative=True, at_least=True), 0.9, True),
+        (Figure("share", 1.7, "/s", 0.9, bare=2.0, relative=True, at_least=True), 0.85, False),
     ],
 )
 def test_a_figure_knows_whether_it_is_met(figure: Figure, ratio: float | None, met: bool) -> None:
