@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from gateway.store.tx import Tx
 
 WRITTEN_AGAIN_S = 60.0
+SLACK_S = 0.001
+"""A clock woken at its moment may read a hair less: what is due within this is due."""
 STILL_SO_S = 600.0
 """A value that is as it was is written no more often, so that its age stays honest."""
 
@@ -64,7 +66,7 @@ class Meters:
         now = self._clock.monotonic()
         found: list[Heard] = []
         for (device_id, _), told in self._told.items():
-            if told.held is not None and now - told.at >= WRITTEN_AGAIN_S:
+            if told.held is not None and now + SLACK_S >= told.at + WRITTEN_AGAIN_S:
                 reading, at = told.held
                 told.value, told.at, told.held = reading.value, now, None
                 found.append((device_id, reading, at))

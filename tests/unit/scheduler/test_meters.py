@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING
 
 import pytest
 
 from gateway.domain.events import EventType
 from gateway.domain.ids import DeviceId
+from gateway.domain.instant import Instant
 from gateway.drivers.api import Nature, Reading
+from gateway.kit.clock import ManualClock
+from gateway.scheduler.meters import Meters
 from gateway.store import devices, readings
 from tests.flows.world import World, world
 
@@ -152,3 +156,26 @@ async def test_a_removed_device_has_no_readings(house: World) -> None:
     await house.advance(61)
     await ring(house, energy(10))
     assert await held(house, "energy") is None
+
+
+async def test_what_is_held_is_due_when_its_wait_is_over_however_the_clock_rounds() -> None:
+    """Or the doorbell would wait for nothing at all, again and again."""
+    chance = random.Random(1)
+    clock = ManualClock(Instant(1_800_000_000_000))
+    meters = Meters(clock)
+    for step in range(2000):
+        await clock.advance(chance.random() * 1000, settled=nothing)
+        quantity = f"q{step}"
+        assert meters.passes(DEVICE, Reading(quantity, 1, ""), clock.now())
+        await clock.advance(chance.random() * 59, settled=nothing)
+        assert not meters.passes(DEVICE, Reading(quantity, 2, ""), clock.now())
+        wait_s = meters.wait_s()
+        assert wait_s is not None
+        await clock.advance(wait_s, settled=nothing)
+        ((_, reading, _),) = meters.due()
+        assert reading.value == 2
+        assert meters.wait_s() is None
+
+
+async def nothing() -> None:
+    """Nobody waits for this clock."""
