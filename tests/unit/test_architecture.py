@@ -8,6 +8,7 @@ what is allowed rather than as a list of what is not.
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 import tomllib
 from functools import cache
@@ -108,3 +109,14 @@ def test_zones_are_read_in_one_place() -> None:
         if "ZoneInfo(" in path.read_text(encoding="utf-8")
     ]
     assert asking == ["gateway/domain/windows.py"]
+
+
+def test_the_daemon_brings_a_radio_s_libraries_only_where_that_radio_is_enabled() -> None:
+    """zigpy and bellows take 20 MB, bleak and D-Bus 4: a small gateway has little."""
+    code = "import sys, gateway.app; print(*sorted(m for m in sys.modules if '.' not in m))"
+    told = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    imported = set(told.stdout.split())
+    assert "aiohttp" in imported
+    assert not imported & {"bellows", "bleak", "bthome_ble", "dbus_fast", "nacl", "zigpy"}
