@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 WRITTEN_AGAIN_S = 60.0
 SLACK_S = 0.001
-"""A clock woken at its moment may read a hair less: what is due within this is due."""
+"""A timer may fire a hair before its moment: what is due within this is due."""
 STILL_SO_S = 600.0
 """A value that is as it was is written no more often, so that its age stays honest."""
 

@@ -158,12 +158,12 @@ async def test_a_removed_device_has_no_readings(house: World) -> None:
     assert await held(house, "energy") is None
 
 
-async def test_what_is_held_is_due_when_its_wait_is_over_however_the_clock_rounds() -> None:
-    """Or the doorbell would wait for nothing at all, again and again."""
+async def test_what_is_held_is_due_when_its_wait_is_over_although_a_timer_fires_early() -> None:
+    """asyncio's may, by its clock's resolution: the doorbell would wait for nothing for ever."""
     chance = random.Random(1)
     clock = ManualClock(Instant(1_800_000_000_000))
     meters = Meters(clock)
-    for step in range(2000):
+    for step in range(200):
         await clock.advance(chance.random() * 1000, settled=nothing)
         quantity = f"q{step}"
         assert meters.passes(DEVICE, Reading(quantity, 1, ""), clock.now())
@@ -171,7 +171,7 @@ async def test_what_is_held_is_due_when_its_wait_is_over_however_the_clock_round
         assert not meters.passes(DEVICE, Reading(quantity, 2, ""), clock.now())
         wait_s = meters.wait_s()
         assert wait_s is not None
-        await clock.advance(wait_s, settled=nothing)
+        await clock.advance(wait_s - 1e-6, settled=nothing)
         ((_, reading, _),) = meters.due()
         assert reading.value == 2
         assert meters.wait_s() is None
