@@ -44,7 +44,9 @@ def of_device(device_id: DeviceId, kind: str) -> Select[MediumRow]:
 
 def medium(device_id: DeviceId, id_hash: KeyedHash) -> Select[MediumRow]:
     return Select(
-        "SELECT * FROM media WHERE device_id = ? AND id_hash = ?", (device_id, id_hash), _row
+        "SELECT * FROM media WHERE device_id = ? AND id_hash = ? ORDER BY kind",
+        (device_id, id_hash),
+        _row,
     )
 
 
