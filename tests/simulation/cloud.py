@@ -166,7 +166,7 @@ class SimCloud(Publisher):
             self._meant.clear()
         if self.wanted.revision:
             self._heal(message)
-        self._say_again()
+        self._say_again(message["clock"].get("boot", 0))
 
     def _on_events(self, message: Json) -> None:
         self.take_events(message)

@@ -47,12 +47,18 @@ class _Asked:
 
     def __init__(self, payload: bytes, now: float) -> None:
         self.payload = payload
+        self.left = now
         self.wait = SAY_AGAIN_S[0]
         self.due = now + self.wait
 
     def said(self, now: float) -> None:
         self.wait = min(SAY_AGAIN_S[1], 2 * self.wait)
         self.due = now + self.wait
+
+    def afresh(self, now: float) -> None:
+        """Due at once, unless it has not left yet."""
+        if now >= self.left:
+            self.wait, self.due = SAY_AGAIN_S[0], now
 
 
 class Commander(Records):
@@ -80,6 +86,7 @@ class Commander(Records):
         self._rng = rng
         self._loop = asyncio.get_running_loop()
         self._numbers = 0
+        self._boot = 0
         self._asked: dict[str, _Asked] = {}
 
     def command(
@@ -154,9 +161,14 @@ class Commander(Records):
             if self.commands[command_id]["args"] == {"credential_id": credential_id}:
                 del self._asked[command_id]
 
-    def _say_again(self) -> None:
-        """The gateway is there: time for what it did not answer."""
+    def _say_again(self, boot: int) -> None:
+        """The gateway is there: time for what it did not answer; for all of it when it has started
+        anew, whose former life may have taken it along."""
         now = self._loop.time()
+        if boot != self._boot:
+            self._boot = boot
+            for asked in self._asked.values():
+                asked.afresh(now)
         for asked in self._asked.values() if self.say_again else ():
             if now >= asked.due:
                 asked.said(now)

@@ -127,6 +127,10 @@ class Swarm:
     recodes_per_h: float
     short_memory: bool
     """What the cloud has is not kept."""
+    stuffed_per_h: float
+    """The disk is full until somebody comes, which takes an hour rather than minutes."""
+    stood_in_per_h: float
+    """At a lock that cannot be reached a code is keyed in, and then it can be reached again."""
 
     def without(self, troubles: Sequence[str]) -> Swarm:
         """The same world, spared these. ValueError for one that does not exist."""
@@ -232,4 +236,6 @@ def draw(rng: Random) -> Swarm:
         moves_per_h=chance(20, 0.4),
         recodes_per_h=chance(40, 0.4),
         short_memory=rng.random() < 0.5,
+        stuffed_per_h=chance(2.0, 0.2),
+        stood_in_per_h=chance(4.0, 0.2),
     )

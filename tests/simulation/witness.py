@@ -107,13 +107,10 @@ class Witness:
     def watch(self, door: SimDoor, *, schedules_proven: bool) -> None:
         """From now on everything that this door does is told."""
         device, profile = self.device(door), door.profile
-        codes = self._cloud.devices[device]["capabilities"]["constraints"]["codes"]
-        ours = set(range(1, codes["slots"] + 1)) - set(codes["reserved_slots"])
-        offset = facts_for(door.node).slot_offset
-        usable = frozenset(slot + offset for slot in ours)
+        usable = self.usable(door)
         facts = Lock(
             slots=len(usable),
-            numbers=usable,
+            numbers=frozenset(usable),
             lengths=(profile.min_code_length, profile.max_code_length),
             battery=True,
             keeps_windows=schedules_proven,
@@ -123,6 +120,13 @@ class Witness:
         )
         self.judge.lock(device, facts)
         door.firmware.listeners.append(lambda event: self._door_did(device, event))
+
+    def usable(self, door: SimDoor) -> list[int]:
+        """The slots that a gateway may use, by the lock's own numbers, in order."""
+        told = self._cloud.devices[self.device(door)]["capabilities"]["constraints"]["codes"]
+        ours = set(range(1, told["slots"] + 1)) - set(told["reserved_slots"])
+        offset = facts_for(door.node).slot_offset
+        return sorted(slot + offset for slot in ours)
 
     def _door_did(self, device: str, event: FirmwareEvent) -> None:
         if event.source is not Source.RADIO or event.phantom or self._foreign:
