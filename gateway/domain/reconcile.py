@@ -394,6 +394,9 @@ def _housekeep(
     """
     capabilities = device.capabilities
     working = bool(draft.actions)
+    if capabilities.keeps_log:
+        # Before the clock: what the lock wrote by a wrong one is understood until it is set right.
+        _read_log(draft, device, moment, policy, in_touch=working or awake)
     if capabilities.has_clock and _clock_may_be_set(draft, moment, policy):
         clock = device.clock
         stale = clock is None or moment.effective - clock.read_at >= policy.clock_check_s * 1000
@@ -401,8 +404,6 @@ def _housekeep(
         # goes first, and is over by the time that the clock's turn comes.
         if stale and (clock is None or not capabilities.sleepy or working or awake):
             draft.add(CheckClock(), None)
-    if capabilities.keeps_log:
-        _read_log(draft, device, moment, policy, in_touch=working or awake)
     for due, fresh, reading in draft.checks:
         if capabilities.sleepy and due != _IN_DOUBT and not (working and fresh):
             continue
@@ -433,7 +434,7 @@ def _read_log(
     due = after(last, pause_s)
     wanted = device.log_news or in_touch or not device.capabilities.sleepy
     if wanted and due <= moment.effective:
-        draft.add(ReadLog(), due)
+        draft.add(ReadLog(), None)
     elif wanted:
         draft.looks.append(due)
 

@@ -123,11 +123,18 @@ class Doorbell:
             except Exception:
                 log.exception("an event was given up", device=item[0], kind=type(item[1]).__name__)
 
-    def write_log(self, tx: Tx, device_id: DeviceId, read: LogRead, at: Instant) -> None:
-        """What a lock's own log tells; `at`: when it was read."""
+    def write_log(
+        self, tx: Tx, device_id: DeviceId, read: LogRead, at: Instant, clock_error_ms: int | None
+    ) -> None:
+        """As `executor.WriteEvents` has it."""
         if read.lost:
             self._tell(tx, EventType.DEVICE_LOG_LOST, at, device_id)
-        self._write(tx, [(device_id, event, at) for event in read.events])
+        for event in read.events:
+            if isinstance(event, Happening) and event.from_log:
+                happened_at = _when(event, at, clock_error_ms)
+                self._happening(tx, device_id, event, happened_at, told_at=at)
+            else:
+                self._write(tx, [(device_id, event, at)])
 
     def _write(self, tx: Tx, batch: list[tuple[DeviceId, DeviceEvent, Instant]]) -> None:
         for device_id, event, at in batch:
@@ -158,11 +165,17 @@ class Doorbell:
 
     # ── openings and refusals ───────────────────────────────────────────────────────────
 
-    def _happening(self, tx: Tx, device_id: DeviceId, event: Happening, at: Instant) -> None:
+    def _happening(
+        self,
+        tx: Tx,
+        device_id: DeviceId,
+        event: Happening,
+        at: Instant,
+        told_at: Instant | None = None,
+    ) -> None:
+        """`at`: when it happened; `told_at`: when the lock told it, if that was later."""
         credential_id = None
-        told_at = at
-        if event.from_log:
-            at = self._when(tx, device_id, event, at)
+        told_at = told_at or at
         if event.slot is not None:
             credential_id = tx.one(history.holder_at(device_id, event.slot, at))
         body: dict[str, Value] = {"method": event.method.value}
@@ -186,14 +199,6 @@ class Doorbell:
         by_code = event.method in _BY_CODE
         if event.type is EventType.LOCK_UNLOCKED and by_code and credential_id is not None:
             self._used(tx, GrantId(credential_id, device_id), event.slot, at)
-
-    def _when(self, tx: Tx, device_id: DeviceId, event: Happening, read_at: Instant) -> Instant:
-        """When a record of the log happened: by the lock's clock, less what that was off."""
-        row = tx.one(devices.device(device_id))
-        if event.device_time is None or row is None:
-            return read_at
-        error_ms = row.clock_error_ms or 0
-        return min(read_at, Instant(event.device_time - error_ms))
 
     def _learn_schedules(
         self,
@@ -377,3 +382,10 @@ class Doorbell:
                 self._tell(tx, EventType.BATTERY_LOW, at, device_id, None, body)
             elif row.battery_low is not None:
                 self._tell(tx, EventType.BATTERY_REPLACED, at, device_id)
+
+
+def _when(event: Happening, read_at: Instant, clock_error_ms: int | None) -> Instant:
+    """When a record of the log happened: by the lock's clock, less what that was off."""
+    if event.device_time is None:
+        return read_at
+    return min(read_at, Instant(event.device_time - (clock_error_ms or 0)))

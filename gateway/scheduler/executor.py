@@ -7,6 +7,7 @@ word, and what the lock answered is committed with the events that tell of it.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -79,9 +80,14 @@ log = structlog.get_logger()
 
 
 class WriteEvents(Protocol):
-    """Writes down what a lock's log tells, inside a transaction; `at`: when it was read."""
+    """Writes down what a lock's log tells, inside a transaction; `at`: when it was read.
 
-    def __call__(self, tx: Tx, device_id: DeviceId, read: LogRead, at: Instant) -> None: ...
+    `clock_error_ms`: how wrong the lock's clock was then; None: nobody knows.
+    """
+
+    def __call__(
+        self, tx: Tx, device_id: DeviceId, read: LogRead, at: Instant, clock_error_ms: int | None
+    ) -> None: ...
 
 
 class Ending(Enum):
@@ -385,16 +391,26 @@ class Executor:
         if not isinstance(driver, EventLog):
             raise DeviceRefused("the device keeps no log", Refusal.UNSUPPORTED)
         row = await self._store.fetch_one(devices.device(device_id))
-        read = await driver.read_log(row.log_cursor if row else None, deadline_s=deadline_s)
+        until = self._clock.monotonic() + deadline_s
+        # Records tell the lock's own time, and whose a code was then depends on the true one.
+        error_ms = row.clock_error_ms if row else None
+        if isinstance(driver, ClockKeeper):
+            with contextlib.suppress(DeviceRefused):
+                told = await driver.read_clock(self._clock.now(), deadline_s=deadline_s)
+                error_ms = told.error_ms
+        read = await driver.read_log(
+            row.log_cursor if row else None, deadline_s=until - self._clock.monotonic()
+        )
         now = self._clock.now()
 
         def write(tx: Tx) -> None:
-            self._write_events(tx, device_id, read, now)
+            self._write_events(tx, device_id, read, now, error_ms)
             devices.update_device(
                 tx,
                 device_id,
                 log_cursor=read.cursor,
-                log_read_at=order.device.log_read_at if read.more else now,
+                # What is left is owed to us, whatever the lock's sign of news says now.
+                log_read_at=None if read.more else now,
                 log_news=read.more,
             )
 
