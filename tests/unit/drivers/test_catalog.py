@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import cast
 
 import pytest
@@ -67,6 +69,18 @@ def test_only_a_lock_with_a_clock_keeps_one(has_clock: bool) -> None:
     driver = driver_for(node("Nobody", "Lock", clusters=clusters), NO_RADIO, "UTC")
     honoured = {p for p in (CredentialStore, Latch, ClockKeeper) if isinstance(driver, p)}
     assert honoured == {CredentialStore, Latch} | ({ClockKeeper} if has_clock else set())
+
+
+def test_libraries_of_families_are_not_loaded_before_there_is_such_a_device() -> None:
+    program = (
+        "import random, sys\n"
+        "from gateway.drivers.catalog import families\n"
+        "found = families(random.Random(1), lambda: 0)\n"
+        "assert {'bthome', 'yale_august'} <= set(found)\n"
+        "loaded = {'bthome_ble', 'yalexs_ble', 'bleak'} & set(sys.modules)\n"
+        "sys.exit(f'loaded: {loaded}' if loaded else 0)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_every_entry_of_the_file_names_its_source() -> None:
