@@ -66,7 +66,7 @@ class Asking:
     async def settings(self, device_id: DeviceId) -> Sequence[Setting]:
         driver = self._driver(device_id, "read its settings")
         if not isinstance(driver, SettingsKeeper):
-            raise unsupported("has settings that can be read")
+            raise unsupported("read its settings", "has none that can be read")
         return await self._ask(device_id, partial(driver.read_settings, deadline_s=DEADLINE_S))
 
     async def media(self, device_id: DeviceId, kind: MediumKind) -> Sequence[Medium]:
@@ -74,16 +74,16 @@ class Asking:
         driver = self._driver(device_id, f"list its {kind.value}s")
         if kind is MediumKind.CARD:
             if not isinstance(driver, CardStore):
-                raise unsupported("opens to cards that can be listed")
+                raise unsupported("list its cards", "has no cards that can be listed")
             return await self._ask(device_id, partial(driver.list_cards, deadline_s=DEADLINE_S))
         if not isinstance(driver, FingerprintStore):
-            raise unsupported("opens to fingers that can be listed")
+            raise unsupported("list its fingers", "has no fingers that can be listed")
         return await self._ask(device_id, partial(driver.list_fingerprints, deadline_s=DEADLINE_S))
 
     async def keys(self, device_id: DeviceId) -> Sequence[KeyHolder]:
         driver = self._driver(device_id, "list its keys")
         if not isinstance(driver, KeyHolders):
-            raise unsupported("tells whom it obeys")
+            raise unsupported("list its keys", "does not tell whom it obeys")
         return await self._ask(device_id, partial(driver.list_keys, deadline_s=DEADLINE_S))
 
     def _driver(self, device_id: DeviceId, what: str) -> Driver:
@@ -130,8 +130,8 @@ class Asking:
                 answer.exception()  # looked at, also where the caller has gone away
 
 
-def unsupported(what: str) -> RequestError:
-    return RequestError(f"could not ask the device: it is none that {what}", "unsupported")
+def unsupported(what: str, why: str) -> RequestError:
+    return RequestError(f"could not {what}: this device {why}", "unsupported")
 
 
 def _fail(answer: asyncio.Future[T], error: GatewayError) -> None:

@@ -64,7 +64,9 @@ class Lanes(Protocol):
         """Queue a momentary act; False when there is no such device. None: nobody to speak to."""
         ...
 
-    def radio_ready(self, device_id: DeviceId) -> bool: ...
+    def driver(self, device_id: DeviceId) -> Driver | None:
+        """Who can speak to the device now; None: nobody, or there is no such device."""
+        ...
 
     async def forget(self, device_id: DeviceId, *, force: bool) -> None:
         """RequestError: it must not be forgotten, because it did not give us up."""
@@ -190,11 +192,16 @@ class Commands:
             await self._finish(row, {"outcome": "refused", "reason": "unsupported"})
             return
         device_id = DeviceId(row.device_id)
-        if not self._lanes.radio_ready(device_id):
+        driver = self._lanes.driver(device_id)
+        if driver is None:
             stored = await self._store.fetch_one(devices.device(device_id))
             known = stored is not None and stored.removed_at is None
             reason = "radio_unavailable" if known else "unknown_device"
             await self._finish(row, {"outcome": "refused", "reason": reason})
+            return
+
+        if self._work(row, driver) is None:  # known without a turn in the lane
+            await self._finish(row, refused("unsupported"))
             return
 
         async def act(driver: Driver | None) -> None:

@@ -160,9 +160,6 @@ class Scheduler:
     def driver(self, device_id: DeviceId) -> Driver | None:
         return self._fleet.driver(device_id) if device_id in self._lanes else None
 
-    def radio_ready(self, device_id: DeviceId) -> bool:
-        return self.driver(device_id) is not None
-
     async def forget(self, device_id: DeviceId, *, force: bool) -> None:
         await self._fleet.forget(device_id, force=force)
 
