@@ -7,11 +7,14 @@ holds the simulated host's time and memory twice, and BlueZ and its kernel not a
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import time
 from contextlib import asynccontextmanager
 from random import Random
 from typing import TYPE_CHECKING, NoReturn
+
+import structlog
 
 from benchmarks.ble_bare import Ear
 from benchmarks.ble_doors import address_of, keys_of
@@ -45,8 +48,8 @@ ADDED_MS = 10.0
 
 
 async def unlock(street: Street, count: int) -> list[Figure]:
-    """Local order to bolt, turn by turn with the bare program: first with a link to be made, as
-    for whoever stands before a door that was quiet, then over the link that lingers.
+    """Local order to bolt, turn by turn with the bare program: first with a link to be made,
+    which is the common case: a door was quiet before somebody came. Then over the one that lingers.
     """
     cold, warm = [], []
     bare_cold, bare_warm = [], []
@@ -242,7 +245,8 @@ class _NoNumbers:
 
 @asynccontextmanager
 async def _radio(adapter: str) -> AsyncIterator[BleRadio]:
-    """The gateway's radio in this process, up."""
+    """The gateway's radio in this process, up; only its warnings are told."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     radio = BleRadio(
         [adapter], clock=SystemClock(ClockTrust.TRUSTED), connections=LINKED, backend=Backend()
     )
