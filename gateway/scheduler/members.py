@@ -33,6 +33,8 @@ HEARD_AGAIN_S = 60.0
 SAID_AGAIN_S = 60.0
 """What a device advertises over and over is passed on when it is new, and this often: "there is
 news in my log" said before and after a reading is the same word for another thing."""
+NEWS = Measured(log_news=True)
+"""Said at the moment that something happened, and of nothing else: never a repetition."""
 SPEAKING = {RadioStatus.UP, RadioStatus.DEGRADED}
 
 
@@ -170,7 +172,7 @@ class Members:
             member.heard_at = now
             self._heard(member)
         for found in member.driver.translate(event):
-            if isinstance(found, Measured):
+            if isinstance(found, Measured) and found != NEWS:
                 last, at = member.told or (None, 0.0)
                 if last == found and now - at < SAID_AGAIN_S:
                     continue
