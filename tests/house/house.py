@@ -20,7 +20,7 @@ from rich.console import Console
 
 from firmware_sims.cloud.broker import find_mosquitto
 from firmware_sims.demo.stage import stage
-from firmware_sims.demo.steps import WAIT_S, Demo, Document, join, start
+from firmware_sims.demo.steps import WAIT_S, Demo, Document, claim, join, start
 from firmware_sims.demo.timeline import Timeline
 from gateway.domain.instant import ClockTrust, to_datetime
 from gateway.kit.clock import SystemClock
@@ -50,11 +50,15 @@ _INSTALL_CODES = (
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """One lock of the world. `facts`: what differs from its profile."""
+    """One lock of the world. `facts`: what differs from its profile.
+
+    `family`: of one that speaks Bluetooth and is claimed; None for Zigbee.
+    """
 
     name: str
     profile: str = "kwikset-smartcode"
     facts: Mapping[str, Any] = field(default_factory=dict)
+    family: str | None = None
 
 
 def world(folder: Path, doors: tuple[Door, ...]) -> Path:
@@ -62,6 +66,18 @@ def world(folder: Path, doors: tuple[Door, ...]) -> Path:
     lines = ["ezsp = 13", "seed = 7", "[air]", "latency_s = 0.002"]
     for number, (door, code) in enumerate(zip(doors, _INSTALL_CODES, strict=False), start=1):
         facts = {"wrong_code_limit": 0, **door.facts}
+        if door.family is not None:
+            lines += [
+                "[[ble]]",
+                f'name = "{door.name}"',
+                f'family = "{door.family}"',
+                f'profile = "{door.profile}"',
+                f'address = "C0:11:22:33:55:{number:02X}"',
+                'timezone = "Europe/Zurich"',
+                "[ble.overrides]",
+                *(f"{key} = {json.dumps(value)}" for key, value in facts.items()),
+            ]
+            continue
         lines += [
             "[[node]]",
             f'name = "{door.name}"',
@@ -212,6 +228,9 @@ async def house(folder: Path, *doors: Door, **settings: object) -> AsyncIterator
     async with stage(folder, world(folder, doors), environ) as everything:
         built = House(everything, Timeline(Console(file=io.StringIO())))
         await start(built)
-        await join(built)
+        if everything.sims.nodes:
+            await join(built)
+        if everything.sims.bluetooth:
+            await claim(built)
         assert built.line.held, built.line.steps
         yield built
