@@ -372,6 +372,9 @@ def _revoke(tx: Tx, row: CommandRow, now: Instant) -> Result:
     if isinstance(meant, int) and (tx.one(desired.version_of(credential_id)) or 0) > meant:
         return {"outcome": "refused", "reason": "superseded"}
     hit = desired.tombstone(tx, Tombstone(credential_id, device_id), revision, now, reason=REVOKED)
+    if isinstance(meant, int):
+        # The edit that made this version may be withheld: a snapshot would bring it back as new.
+        desired.outdate(tx, credential_id, meant)
     if not hit:
         return {"outcome": "refused", "reason": "unknown_credential"}
     return {"outcome": "confirmed", "grants": len(hit)}

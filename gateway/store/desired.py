@@ -153,6 +153,16 @@ def tombstone(
     return gone
 
 
+def outdate(tx: Tx, credential_id: CredentialId, version: int) -> None:
+    """Nothing of it is wanted any more, up to a version that need not have come here."""
+    tx.execute(
+        "UPDATE credentials SET version = ? WHERE credential_id = ? AND version < ?"
+        " AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.credential_id = credentials.credential_id"
+        " AND g.removed IS NULL)",
+        (version, credential_id, version),
+    )
+
+
 def forget(tx: Tx, before: Instant) -> int:
     """Delete credentials whose every grant was removed and is off its lock since `before`.
 

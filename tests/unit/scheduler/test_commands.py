@@ -9,7 +9,7 @@ import pytest
 from gateway.domain.events import EventType
 from gateway.domain.ids import CommandId
 from gateway.domain.windows import Always
-from gateway.store import journal
+from gateway.store import journal, withhold
 from tests.flows.world import world
 
 if TYPE_CHECKING:
@@ -84,6 +84,28 @@ async def test_a_revocation_takes_no_version_that_was_given_after_it(tmp_path: P
         await house.command("k2", "revoke", None, credential_id="c1", version=2)
         await house.advance(30)
         assert not lock.opens("483920")
+
+
+async def test_a_revocation_takes_the_version_it_names_though_that_never_came(
+    tmp_path: Path,
+) -> None:
+    """The edit to version 3 was withheld, or is on its way; a later snapshot lists it."""
+    async with world(tmp_path) as house:
+        house.add_lock()
+        house.add_lock()
+        await house.start()
+        for name, digits in (("c1", "483920"), ("c2", "719204")):
+            await house.want(name, digits, Always(), version=2, devices=("dev_1", "dev_2"))
+        await house.command("k1", "revoke", None, credential_id="c1", version=3)
+        await house.command("k2", "revoke", "dev_1", credential_id="c2", version=3)
+        await house.advance(30)
+        kept = {
+            (line.credential_id, line.device_id): line.version
+            for line in await house.store.fetch(withhold.revoked_lines())
+        }
+        assert kept[("c1", "dev_1")] == kept[("c1", "dev_2")] == 3
+        # Elsewhere it is wanted still, as it was: to call that version 3 would not be true.
+        assert kept[("c2", "dev_1")] == 2
 
 
 async def test_an_expired_unlock_is_refused_and_the_door_stays_shut(tmp_path: Path) -> None:
