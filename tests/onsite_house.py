@@ -125,6 +125,17 @@ class OnSiteHouse:
         rows = await self.store.fetch(events.events_after(0, 1000))
         return [row for row in rows if row.type is kind]
 
+    async def until_told(self, kind: EventType) -> None:
+        changed = asyncio.Event()
+        leave = self.store.subscribe(lambda _: changed.set())
+        try:
+            async with asyncio.timeout(3 * DEADLINE_S):
+                while not await self.told(kind):
+                    await changed.wait()
+                    changed.clear()
+        finally:
+            leave()
+
     async def journaled(self, command_id: str) -> CommandRow:
         row = await self.store.fetch_one(journal.command(CommandId(command_id)))
         assert row is not None

@@ -49,6 +49,10 @@ class Client:
     def get(self, *parts: str, **query: str | int | None) -> Document:
         return self._whole("GET", _target(parts, query), None, _TIMEOUT_S)
 
+    def ask(self, *parts: str, timeout_s: float) -> Document:
+        """`get` of what the daemon must ask a device for."""
+        return self._whole("GET", _target(parts, {}), None, timeout_s)
+
     def post(self, *parts: str, body: Document, timeout_s: float = _TIMEOUT_S) -> Document:
         return self._whole("POST", _target(parts, {}), body, timeout_s)
 

@@ -1,6 +1,7 @@
 """The command tree, and the commands that only look. Each imports what it needs when it runs.
 
-Elsewhere: commands that act (`operate`, `manage`, `bluetooth`, `clock`), that start processes
+Elsewhere: commands that act (`operate`, `manage`, `bluetooth`, `settings`,
+`media`, `clock`), that start processes
 (`run`), that play with simulators (`sim`).
 """
 
@@ -10,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import bluetooth, clock, manage, operate, run, sim
+from gateway.cli import bluetooth, clock, manage, media, operate, run, settings, sim
 from gateway.cli.options import SOCKET_ENV, Device, Json, Socket, connect, reporting
 
 app = typer.Typer(
@@ -173,6 +174,8 @@ def events(
 operate.add_to(app)
 manage.add_to(app)
 bluetooth.add_to(app)
+settings.add_to(app)
+media.add_to(app)
 run.add_to(app)
 app.add_typer(clock.app, name="clock")
 app.add_typer(sim.app, name="sim")

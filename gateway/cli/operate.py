@@ -44,7 +44,24 @@ _REFUSALS = {
     "jammed": ("the bolt is jammed", "Free it at the door."),
     "unknown_credential": ("nothing of it is left to revoke", "See `lock-gateway codes --all`."),
     "invalid_name": ("a name has 1 to 64 letters", ""),
+    "invalid_value": ("the device does not take that", "See `lock-gateway settings DEVICE`."),
+    "nothing_learned": (
+        "nobody came in time, or the lock could not read it",
+        "Give the command again while standing at the door.",
+    ),
+    "hours_not_set": (
+        "the lock did not take its hours, and it was taken off again",
+        "Give the command again, or enrol it without hours.",
+    ),
+    "unknown_medium": ("it is not on the lock any more", ""),
+    "full": ("the lock's memory is full", "Delete what nobody needs."),
+    "busy": ("the device is busy, or its batteries are empty", "Try again in a moment."),
+    "store_full": ("nothing can be written down: the disk is full", "Make room first."),
 }
+
+
+_TOLD = frozenset({"unsupported", "invalid_value", "hours_not_set"})
+"""Whose detail says more than the words here."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -122,7 +139,7 @@ def answer(document: Document, what: str, done: str, as_json: bool) -> None:
         )
     match result.get("outcome"):
         case "confirmed":
-            if not as_json:
+            if not as_json and done:
                 print(printable(done))
         case "unconfirmed":
             raise Failure(
@@ -135,6 +152,8 @@ def answer(document: Document, what: str, done: str, as_json: bool) -> None:
         case _:
             code = str(result.get("reason", "refused"))
             text, step = _REFUSALS.get(code, (code.replace("_", " "), ""))
+            if code in _TOLD and result.get("detail"):
+                text = f"{text} ({result['detail']})"
             raise Failure(f"could not {what}: {text}", Exit.FAILED, code, step)
 
 

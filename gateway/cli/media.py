@@ -1,0 +1,305 @@
+"""`lock-gateway cards DEVICE …` and `fingers DEVICE …`: list, enrol at the lock, schedule, delete.
+
+Not here: codes (the cloud orders those), and what a change proves (the daemon).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from gateway.cli.exits import Exit, Failure
+from gateway.cli.operate import WAIT_S, CommandId, answer, ask, new_id
+from gateway.cli.options import Device, Json, Socket, connect, reporting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import RenderableType
+
+    from gateway.cli.client import Client, Document
+
+LOOK_S = 130.0
+"""The daemon waits for the lock's turn, then for the lock."""
+
+
+class Action(Enum):
+    LIST = "list"
+    ENROL = "enrol"
+    SCHEDULE = "schedule"
+    DELETE = "delete"
+
+
+What = Annotated[Action, typer.Argument(help="What to do; without it, list them.")]
+Which = Annotated[
+    str | None,
+    typer.Argument(
+        help="For schedule and delete: a name, an id, or the last four digits.", show_default=False
+    ),
+]
+Name = Annotated[str | None, typer.Option("--name", help="For enrol: whose it is.")]
+From = Annotated[
+    str | None,
+    typer.Option("--from", help="Opens from then, in the site's zone: 2026-12-24T15:00."),
+]
+Until = Annotated[
+    str | None, typer.Option("--until", help="Opens until then; without it, at all times.")
+]
+Always = Annotated[bool, typer.Option("--always", help="For schedule: at all times.")]
+Reveal = Annotated[
+    bool, typer.Option("--reveal", help="List with whole numbers. Every reveal is audited.")
+]
+Why = Annotated[str | None, typer.Option("--reason", help="Why; it is written to the audit.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(cards)
+    app.command()(fingers)
+
+
+def cards(
+    device: Device,
+    action: What = Action.LIST,
+    card: Which = None,
+    socket: Socket = None,
+    json: Json = False,
+    name: Name = None,
+    opens: From = None,
+    until: Until = None,
+    always: Always = False,
+    reveal: Reveal = False,
+    reason: Why = None,
+    yes: Yes = False,
+    command_id: CommandId = None,
+) -> None:
+    """The cards a lock opens to, and their hours. The lock itself learns a card held to it."""
+    with reporting(json):
+        given = _Given(action, card, name, opens, until, always, reveal, reason, yes, command_id)
+        _run("card", connect(socket), device, given, json)
+
+
+def fingers(
+    device: Device,
+    action: What = Action.LIST,
+    finger: Which = None,
+    socket: Socket = None,
+    json: Json = False,
+    name: Name = None,
+    opens: From = None,
+    until: Until = None,
+    always: Always = False,
+    reveal: Reveal = False,
+    reason: Why = None,
+    yes: Yes = False,
+    command_id: CommandId = None,
+) -> None:
+    """The fingers a lock opens to, and their hours. The lock itself learns a finger laid on it."""
+    with reporting(json):
+        given = _Given(action, finger, name, opens, until, always, reveal, reason, yes, command_id)
+        _run("finger", connect(socket), device, given, json)
+
+
+class _Given:
+    """What was typed. `Failure` where it does not belong together."""
+
+    def __init__(
+        self,
+        action: Action,
+        which: str | None,
+        name: str | None,
+        opens: str | None,
+        until: str | None,
+        always: bool,
+        reveal: bool,
+        reason: str | None,
+        yes: bool,
+        command_id: str | None,
+    ) -> None:
+        self.action = action
+        self.which = which
+        self.name = name
+        self.opens = opens
+        self.until = until
+        self.always = always
+        self.reveal = reveal
+        self.yes = yes
+        done = {Action.ENROL: "enrolled", Action.SCHEDULE: "scheduled", Action.DELETE: "deleted"}
+        self.body: Document = {
+            "reason": reason or f"{done.get(action, '')} on the command line",
+            "command_id": command_id or new_id(),
+        }
+
+    def check(self, kind: str) -> None:
+        named = self.action in {Action.SCHEDULE, Action.DELETE}
+        hours = self.opens is not None or self.until is not None
+        wrong = None
+        if named and self.which is None:
+            wrong = f"say which {kind}: its name, its id, or its last four digits"
+        elif not named and self.which is not None:
+            wrong = f"{self.action.value} takes no {kind}; --name says whose it is"
+        elif self.action is Action.ENROL and not self.name:
+            wrong = "--name says whose it is"
+        elif self.action is not Action.ENROL and self.name:
+            wrong = "--name belongs to enrol"
+        elif hours and self.action in {Action.LIST, Action.DELETE}:
+            wrong = "--from and --until belong to enrol and schedule"
+        elif self.opens is not None and self.until is None:
+            wrong = "--from needs --until"
+        elif self.action is Action.SCHEDULE and hours == self.always:
+            wrong = "schedule takes --until, or --always"
+        elif self.reveal and self.action is not Action.LIST:
+            wrong = "--reveal belongs to the list"
+        if wrong is not None:
+            raise Failure(f"could not {self.action.value} {kind}s: {wrong}", Exit.USAGE)
+
+
+def _run(kind: str, client: Client, device: str, given: _Given, as_json: bool) -> None:
+    given.check(kind)
+    match given.action:
+        case Action.LIST:
+            _list(kind, client, device, given, as_json)
+        case Action.ENROL:
+            _enrol(kind, client, device, given, as_json)
+        case Action.SCHEDULE | Action.DELETE:
+            _change(kind, client, device, given, as_json)
+
+
+def _list(kind: str, client: Client, device: str, given: _Given, as_json: bool) -> None:
+    from gateway.cli import output
+
+    place = ("devices", device, f"{kind}s")
+    if given.reveal:
+        shown = client.post(*place, "reveal", body={}, timeout_s=LOOK_S)
+    else:
+        shown = client.ask(*place, timeout_s=LOOK_S)
+    output.show(shown, as_json, _table)
+
+
+def _change(kind: str, client: Client, device: str, given: _Given, as_json: bool) -> None:
+    verb = given.action.value
+    if given.action is Action.DELETE and not given.yes:
+        ask(f"Delete that {kind} at {device}?", f"delete the {kind}")
+    body = {**given.body, kind: given.which, "wait_s": WAIT_S, **_window(client, given)}
+    place = ("devices", device, f"{kind}s", verb)
+    document = client.post(*place, body=body, timeout_s=LOOK_S + WAIT_S)
+    where = document["device_name"]
+    who = document["args"].get("name") or document["args"]["medium"][:8]
+    done = {
+        Action.DELETE: f"{where}: the {kind} {who} is deleted and opens no more",
+        Action.SCHEDULE: f"{where}: the {kind} {who} has its new hours",
+    }
+    answer(document, f"{verb} the {kind}", done[given.action], as_json)
+
+
+def _enrol(kind: str, client: Client, device: str, given: _Given, as_json: bool) -> None:
+    from gateway.cli.output import print_stream
+
+    body = {**given.body, "name": given.name, **_window(client, given)}
+    progress = client.stream("POST", "devices", device, f"{kind}s", "enrol", body=body)
+    try:
+        last = print_stream(progress) if as_json else _watch(kind, progress)
+    except KeyboardInterrupt:
+        raise Failure(
+            "interrupted: the lock may still wait for it, for about half a minute",
+            Exit.FAILED,
+            "interrupted",
+            f"`lock-gateway {kind}s {device}` shows whether it was learned.",
+        ) from None
+    if last is None or last["stage"] != "ended":
+        raise Failure("could not see the end of it", Exit.TRY_AGAIN, "unfinished")
+    done = f"{last['device_name']}: opens to the {kind} of {given.name}"
+    # With --json the stream has been printed already.
+    answer(last, f"enrol a {kind}", "" if as_json else done, as_json=False)
+
+
+def _watch(kind: str, progress: Iterator[Document]) -> Document | None:
+    from gateway.cli.output import console, printable
+
+    words = {
+        "waiting": "hold the card to the lock now"
+        if kind == "card"
+        else "lay the finger on the lock now",
+        "scanned": "lift the finger and lay it on again" if kind == "finger" else "seen, once more",
+        "done": "learned",
+    }
+    out, last = console(stderr=True), None
+    with out.status("asking the lock to learn"):
+        for item in map(printable, progress):
+            if item["stage"] in words:
+                out.print(words[item["stage"]])
+            last = item
+    return last
+
+
+def _window(client: Client, given: _Given) -> Document:
+    """RFC 3339, from times as a clock on the site's wall shows them."""
+    if given.until is None:
+        return {}
+    zone = ZoneInfo(client.get("devices")["zone"])
+    opens = datetime.now(UTC) if given.opens is None else _time(given.opens, zone)  # noqa: TID251 - a person's now
+    return {"opens_at": _rfc3339(opens), "closes_at": _rfc3339(_time(given.until, zone))}
+
+
+def _time(text: str, zone: ZoneInfo) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise Failure(
+            f"could not read the time {text!r}", Exit.USAGE, next_step="Write 2026-12-24T15:00."
+        ) from None
+    return moment.replace(tzinfo=zone) if moment.tzinfo is None else moment
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _table(document: Document) -> RenderableType:
+    from rich.console import Group
+    from rich.table import Table
+
+    kind, zone = document["kind"], ZoneInfo(document["zone"])
+    revealed = any("number" in item for item in document["media"])
+    table = Table(box=None, pad_edge=False)
+    for title in ("id", "number" if revealed else "ends in", "name", "opens", "enrolled"):
+        table.add_column(title)
+    for item in document["media"]:
+        table.add_row(
+            item["id"],
+            item["number"] if revealed else item["ending"],
+            item["name"] or "(not enrolled here)",
+            hours_text(item["schedules"], zone),
+            _enrolled(item, zone),
+        )
+    notes = [
+        f"{item['name']} ({item['id']}) was enrolled here and is not on the lock any more."
+        for item in document["gone"]
+    ]
+    if not document["media"]:
+        return Group(f"{document['device_name']} opens to no {kind}.", *notes)
+    return Group(table, *notes)
+
+
+def _enrolled(item: Document, zone: ZoneInfo) -> str:
+    if item["added_at"] is None:
+        return ""
+    at = datetime.fromisoformat(item["added_at"]).astimezone(zone)
+    return f"{at:%Y-%m-%d}"
+
+
+def hours_text(schedules: list[dict[str, Any]] | None, zone: ZoneInfo) -> str:
+    if schedules is None:
+        return "the lock does not tell"
+    words = []
+    for each in schedules:
+        if each["kind"] == "timed":
+            edges = [datetime.fromisoformat(each[key]) for key in ("opens_at", "closes_at")]
+            words.append(" to ".join(f"{at.astimezone(zone):%Y-%m-%d %H:%M}" for at in edges))
+        else:
+            words.append(f"{' '.join(each['weekdays'])} {each['from']}-{each['to']}")
+    return ", ".join(words) or "always"

@@ -1,0 +1,226 @@
+"""`lock-gateway settings`, `phones`, `revoke-keys`: how a device is set, and whom it obeys.
+
+Not here: the gateway's own configuration (`run`).
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from gateway.cli.exits import Exit, Failure
+from gateway.cli.media import LOOK_S, Why, Yes, hours_text
+from gateway.cli.operate import WAIT_S, CommandId, Reason, answer, ask, new_id, order
+from gateway.cli.options import Device, Json, Socket, connect, reporting
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from gateway.cli.client import Document
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_SPAN = re.compile(r"([a-z,\s-]+)\s([0-2][0-9]:[0-5][0-9])-([0-2][0-9]:[0-5][0-9])")
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(settings)
+    app.command()(phones)
+    app.command("revoke-keys")(revoke_keys)
+
+
+def settings(
+    device: Device,
+    name: Annotated[
+        str | None, typer.Argument(help="A setting; without it, all are listed.")
+    ] = None,
+    value: Annotated[
+        str | None,
+        typer.Argument(
+            help="Its new value: on, off, seconds, or hours: 'mon-fri 08:00-18:00; sat "
+            "10:00-12:00', never."
+        ),
+    ] = None,
+    socket: Socket = None,
+    json: Json = False,
+    reason: Why = None,
+    command_id: CommandId = None,
+) -> None:
+    """A device's own settings: read them, or change one."""
+    with reporting(json):
+        client = connect(socket)
+        if name is None or value is None:
+            if name is not None:
+                raise Failure(f"could not set {name}: to which value?", Exit.USAGE)
+            from gateway.cli import output
+
+            output.show(client.ask("devices", device, "settings", timeout_s=LOOK_S), json, _table)
+            return
+        if reason is None:
+            raise Failure(
+                f"could not set {name}: it needs a reason", Exit.USAGE, next_step="Give --reason."
+            )
+        args = {"name": name, "value": value_of(value)}
+        document = order(client, "write_setting", reason, command_id, device=device, args=args)
+        reads = (document["result"] or {}).get("reads", value)
+        where = document["device_name"]
+        answer(document, f"set {name}", f"{where}: {name} is {reads}", json)
+
+
+def value_of(text: str) -> bool | int | list[dict[str, Any]]:
+    """As people write it: `on`, `30`, `mon-fri 08:00-18:00; sat 10:00-12:00`, `never`."""
+    word = text.strip().lower()
+    if word in {"on", "true", "yes"}:
+        return True
+    if word in {"off", "false", "no"}:
+        return False
+    if word.isascii() and word.isdigit() and len(word) < 10:
+        return int(word)
+    return [] if word == "never" else [_span(part, text) for part in word.split(";")]
+
+
+def _span(part: str, text: str) -> dict[str, Any]:
+    found = _SPAN.fullmatch(part.strip())
+    days = _days(found[1]) if found is not None else []
+    if found is None or not days:
+        raise Failure(
+            f"could not read the value {text!r}",
+            Exit.USAGE,
+            next_step="Write on, off, a number of seconds, 'mon-fri 08:00-18:00', or never.",
+        )
+    return {"weekdays": days, "from": found[2], "to": found[3]}
+
+
+def _days(text: str) -> list[str]:
+    """`mon-fri`, `sat,sun`; nothing for what is no day."""
+    found: list[str] = []
+    for word in re.split(r"[,\s]+", text.strip()):
+        first, _, last = word.partition("-")
+        if first not in _DAYS or (last or first) not in _DAYS:
+            return []
+        start, end = _DAYS.index(first), _DAYS.index(last or first)
+        found += _DAYS[start : end + 1]
+    return sorted(set(found), key=_DAYS.index)
+
+
+def _table(document: Document) -> RenderableType:
+    from rich.table import Table
+
+    if not document["settings"]:
+        return f"{document['device_name']} has no settings that can be read."
+    table = Table(box=None, pad_edge=False)
+    for title in ("setting", "value", "takes"):
+        table.add_column(title)
+    for item in document["settings"]:
+        table.add_row(item["name"], _value_text(item), _range(item))
+    return table
+
+
+def _value_text(item: Document) -> str:
+    value = item["value"]
+    if value is None:
+        return "not told"
+    match item["kind"]:
+        case "switch":
+            return "on" if value else "off"
+        case "seconds":
+            return f"{value} s" if value else "off"
+    spans = [f"{' '.join(each['weekdays'])} {each['from']}-{each['to']}" for each in value]
+    return "; ".join(spans) or "never"
+
+
+def _range(item: Document) -> str:
+    match item["kind"]:
+        case "switch":
+            return "on, off"
+        case "seconds" if item["low"] is not None and item["high"] is not None:
+            return f"{item['low']} to {item['high']} s; 0 is off"
+        case "seconds":
+            return "seconds; 0 is off"
+    return "hours of the week, never"
+
+
+class KeyAction(Enum):
+    LIST = "list"
+    REMOVE = "remove"
+
+
+def phones(
+    device: Device,
+    action: Annotated[
+        KeyAction, typer.Argument(help="What to do; without it, list them.")
+    ] = KeyAction.LIST,
+    key: Annotated[
+        str | None, typer.Argument(help="For remove: its name or id.", show_default=False)
+    ] = None,
+    socket: Socket = None,
+    json: Json = False,
+    reason: Why = None,
+    yes: Yes = False,
+    command_id: CommandId = None,
+) -> None:
+    """Phones, bridges and fobs that a lock obeys, where it keeps a list of them."""
+    with reporting(json):
+        client = connect(socket)
+        if (action is KeyAction.REMOVE) != (key is not None):
+            raise Failure(f"could not {action.value} keys: say which, to remove one", Exit.USAGE)
+        if key is None:
+            from gateway.cli import output
+
+            output.show(client.ask("devices", device, "keys", timeout_s=LOOK_S), json, _keys)
+            return
+        if not yes:
+            ask(f"Remove the key {key} from {device}?", f"remove the key {key}")
+        body = {
+            "key": key,
+            "reason": reason or "removed on the command line",
+            "command_id": command_id or new_id(),
+            "wait_s": WAIT_S,
+        }
+        place = ("devices", device, "keys", "remove")
+        document = client.post(*place, body=body, timeout_s=LOOK_S + WAIT_S)
+        who = document["args"].get("name") or document["args"]["key"]
+        done = f"{document['device_name']}: obeys {who} no more"
+        answer(document, f"remove the key {key}", done, json)
+
+
+def _keys(document: Document) -> RenderableType:
+    from rich.table import Table
+
+    zone = ZoneInfo(document["zone"])
+    table = Table(box=None, pad_edge=False)
+    for title in ("id", "name", "kind", "standing", "opens", "uses"):
+        table.add_column(title)
+    for item in document["keys"]:
+        standing = "on" if item["enabled"] else "switched off"
+        table.add_row(
+            item["id"],
+            item["name"],
+            item["kind"],
+            "this gateway" if item["ours"] else standing,
+            hours_text(item["schedules"], zone),
+            str(item["uses"]),
+        )
+    return table
+
+
+def revoke_keys(
+    device: Device,
+    reason: Reason,
+    socket: Socket = None,
+    json: Json = False,
+    yes: Yes = False,
+    command_id: CommandId = None,
+) -> None:
+    """Declare void every key that phones carry for a lock. The gateway's own follows."""
+    with reporting(json):
+        client = connect(socket)
+        if not yes:
+            ask(f"Declare all keys on phones for {device} void?", "revoke keys")
+        document = order(client, "revoke_keys", reason, command_id, device=device)
+        where = document["device_name"]
+        done = f"{where}: no phone opens it any more; codes, cards and fingers still do"
+        answer(document, f"revoke keys of {where}", done, json)
