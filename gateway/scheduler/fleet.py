@@ -32,7 +32,7 @@ from gateway.radios.api import (
     RadioEvent,
     StateChanged,
 )
-from gateway.scheduler.members import SPEAKING, Member, Members
+from gateway.scheduler.members import HEARD_AGAIN_S, SPEAKING, Member, Members
 from gateway.scheduler.record import QUARANTINE_MS
 from gateway.store import devices, events, history, reported
 
@@ -120,7 +120,8 @@ class Fleet:
         leave = [self._members.follow(radio, self._first(radio)) for radio in self.radios]
         claimed: list[asyncio.Task[None]] = []
         if self._claimed is not None:
-            leave.append(self._members.follow(self._claimed.radio))
+            # It speaks every second whether or not it answers: each word hurries nothing.
+            leave.append(self._members.follow(self._claimed.radio, heard_pause_s=HEARD_AGAIN_S))
             watch = self._claimed.run(self._members)
             claimed.append(asyncio.create_task(watch, name="claimed devices"))
         try:

@@ -135,9 +135,16 @@ class Members:
             self.listener.member_rang(member.device_id, event)
 
     def follow(
-        self, radio: Radio, first: Callable[[RadioEvent], None] | None = None
+        self,
+        radio: Radio,
+        first: Callable[[RadioEvent], None] | None = None,
+        *,
+        heard_pause_s: float = 0.0,
     ) -> Callable[[], None]:
-        """Pass on what a radio says; `first` hears it before. Returns what ends it."""
+        """Pass on what a radio says; `first` hears it before. Returns what ends it.
+
+        `heard_pause_s`: that a device was heard is passed on no more often.
+        """
 
         def on_event(event: RadioEvent) -> None:
             if first is not None:
@@ -147,7 +154,7 @@ class Members:
                     if self.listener is not None:
                         self.listener.radio_changed(radio.name, up=state.status in SPEAKING)
                 case Heard(address):
-                    self._heard(self.at(radio, address))
+                    self._heard(self.at(radio, address), heard_pause_s)
                 case ClusterCommandReceived(address=address) | AttributeReported(address=address):
                     self._translate(self.at(radio, address), event)
                 case Advertised(address):
@@ -155,8 +162,12 @@ class Members:
 
         return radio.listen(on_event)
 
-    def _heard(self, member: Member | None) -> None:
-        if member is not None and self.listener is not None:
+    def _heard(self, member: Member | None, pause_s: float) -> None:
+        now = self._clock.monotonic()
+        if member is None or member.leaving or now - member.heard_at < pause_s:
+            return
+        member.heard_at = now
+        if self.listener is not None:
             self.listener.member_heard(member.device_id)
 
     def _translate(self, member: Member | None, event: RadioEvent) -> None:
@@ -168,9 +179,6 @@ class Members:
         if member is None or member.driver is None or member.leaving:
             return
         now = self._clock.monotonic()
-        if now - member.heard_at >= HEARD_AGAIN_S:
-            member.heard_at = now
-            self._heard(member)
         for found in member.driver.translate(event):
             if isinstance(found, Measured) and found != NEWS:
                 last, at = member.told or (None, 0.0)
