@@ -41,6 +41,10 @@ _REFUSALS = {
         "codes of ours are still on it",
         "Revoke them first, or use --force: then they stay on the lock and keep opening it.",
     ),
+    "not_released": (
+        "it did not give us up",
+        "Wake it up and come nearer; with --force it goes, keeps our keys and has to be reset.",
+    ),
     "jammed": ("the bolt is jammed", "Free it at the door."),
     "unknown_credential": ("nothing of it is left to revoke", "See `lock-gateway codes --all`."),
     "invalid_name": ("a name has 1 to 64 letters", ""),
@@ -163,7 +167,7 @@ def remove(
     json: Json = False,
     reason: Reason = "removed on the command line",
     force: Annotated[
-        bool, typer.Option("--force", help="Also with codes of ours left on it.")
+        bool, typer.Option("--force", help="Also with codes of ours left on it, or without its word.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
