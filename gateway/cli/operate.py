@@ -167,7 +167,7 @@ def remove(
     json: Json = False,
     reason: Reason = "removed on the command line",
     force: Annotated[
-        bool, typer.Option("--force", help="Also with codes of ours left on it, or without its word.")
+        bool, typer.Option("--force", help="Also with codes of ours on it, or without its word.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
