@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.domain.events import EventType
-from gateway.domain.ids import CredentialId
-from gateway.domain.windows import Always
+from gateway.domain.grants import Enforcement
+from gateway.domain.ids import CredentialId, DeviceId
+from gateway.domain.windows import Always, Timed
+from gateway.store import devices
 from tests.claimed_house import ADDRESS, House, open_house
 from tests.simulation.disk import Cut
 from tests.simulation.loop import run
@@ -180,5 +182,32 @@ def test_a_code_of_somebody_else_is_told_of_and_left_alone(tmp_path: Path) -> No
             assert door.holds() == [OTHER]
             whose = [e.credential_id for e in await house.told(EventType.LOCK_UNLOCKED)]
             assert CredentialId("c1") not in whose
+
+    run(main())
+
+
+def test_a_window_is_on_the_lock_where_it_was_seen_to_keep_them(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with open_house(tmp_path) as house:
+            door = await house.claimed_door()
+            await house.write(
+                lambda tx: devices.update_device(tx, DeviceId("dev_1"), schedules_proven=True)
+            )
+            await house.want("c1", PIN, Timed(house.at(3600), house.at(7200)))
+            await house.advance(120)
+            grant = await house.grant("c1")
+            assert (grant.opens, grant.closes) == (Enforcement.ON_LOCK, Enforcement.ON_LOCK)
+            assert door.holds() == [PIN]
+            assert not door.opens(PIN)
+            await house.advance(3600)
+            assert door.opens(PIN)
+            await house.advance(3600)
+            assert not door.opens(PIN)
+            await house.advance(600)
+            assert door.holds() == []
+            assert [whose for whose, _ in await used(house)] == ["c1"]
+            denied = await house.told(EventType.ACCESS_DENIED)
+            assert denied
+            assert PIN not in str([dict(event.body) for event in denied])
 
     run(main())
