@@ -93,6 +93,19 @@ async def test_what_connecting_speaking_and_hanging_up_take(tmp_path: Path) -> N
         assert parrot.connects == 1
 
 
+async def test_a_link_that_lingers_is_handed_out_again_and_ends_by_itself(tmp_path: Path) -> None:
+    parrot = Parrot(1)
+    async with house(tmp_path, parrot) as home:
+        async with home.radio.connect(address(1), deadline_s=DEADLINE_S, linger_s=60) as first:
+            assert await talk(first, b"one") == b"one"
+        async with home.radio.connect(address(1), deadline_s=DEADLINE_S, linger_s=0.5) as second:
+            assert second is first
+            assert await talk(second, b"two") == b"two"
+        await parrot.until(lambda: parrot.line is None)
+        assert not second.connected
+        assert parrot.connects == 1
+
+
 async def test_what_an_unlock_takes(tmp_path: Path) -> None:
     lock = LockHouse(start=_clock.now() / 1000)
     async with house(tmp_path) as home:
