@@ -5,10 +5,9 @@ Not here: codes (the cloud orders those), and what a change proves (the daemon).
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -238,14 +237,16 @@ def _watch(kind: str, progress: Iterator[Document]) -> Document | None:
 
 def _window(client: Client, given: _Given) -> Document:
     """RFC 3339, from times as a clock on the site's wall shows them."""
+    from gateway.domain.windows import zone_info
+
     if given.until is None:
         return {}
-    zone = ZoneInfo(client.get("devices")["zone"])
+    zone = zone_info(client.get("devices")["zone"])
     opens = datetime.now(UTC) if given.opens is None else _time(given.opens, zone)  # noqa: TID251 - a person's now
     return {"opens_at": _rfc3339(opens), "closes_at": _rfc3339(_time(given.until, zone))}
 
 
-def _time(text: str, zone: ZoneInfo) -> datetime:
+def _time(text: str, zone: tzinfo) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -263,7 +264,9 @@ def _table(document: Document) -> RenderableType:
     from rich.console import Group
     from rich.table import Table
 
-    kind, zone = document["kind"], ZoneInfo(document["zone"])
+    from gateway.domain.windows import zone_info
+
+    kind, zone = document["kind"], zone_info(document["zone"])
     revealed = any("number" in item for item in document["media"])
     table = Table(box=None, pad_edge=False)
     for title in ("id", "number" if revealed else "ends in", "name", "opens", "enrolled"):
@@ -285,14 +288,14 @@ def _table(document: Document) -> RenderableType:
     return Group(table, *notes)
 
 
-def _enrolled(item: Document, zone: ZoneInfo) -> str:
+def _enrolled(item: Document, zone: tzinfo) -> str:
     if item["added_at"] is None:
         return ""
     at = datetime.fromisoformat(item["added_at"]).astimezone(zone)
     return f"{at:%Y-%m-%d}"
 
 
-def hours_text(schedules: list[dict[str, Any]] | None, zone: ZoneInfo) -> str:
+def hours_text(schedules: list[dict[str, Any]] | None, zone: tzinfo) -> str:
     if schedules is None:
         return "the lock does not tell"
     words = []

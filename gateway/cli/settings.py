@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -190,7 +189,9 @@ def phones(
 def _keys(document: Document) -> RenderableType:
     from rich.table import Table
 
-    zone = ZoneInfo(document["zone"])
+    from gateway.domain.windows import zone_info
+
+    zone = zone_info(document["zone"])
     table = Table(box=None, pad_edge=False)
     for title in ("id", "name", "kind", "standing", "opens", "uses"):
         table.add_column(title)
