@@ -265,6 +265,7 @@ def test_keys_that_cannot_be_kept_after_all_are_given_back(tmp_path: Path) -> No
         async with open_house(tmp_path) as house:
             door = house.add_door()
             await house.start()
+            house.air.weather.latency_s = 0.05
             claim = asyncio.create_task(house.pair())
             await house.until(lambda: house.air.connected(ADDRESS))
             obstacle = block(house)
@@ -339,6 +340,7 @@ def test_a_lock_that_cannot_be_asked_after_its_claim_is_ours_and_is_set_up_later
         async with open_house(tmp_path) as house:
             door = house.add_door()
             await house.start()
+            house.air.weather.latency_s = 0.05
             claim = asyncio.create_task(house.pair(name="Front"))
             await house.until(lambda: house.identities.entrusted("ble"))
             house.air.go_away(ADDRESS)
