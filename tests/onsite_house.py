@@ -73,16 +73,16 @@ class OnSiteHouse:
     # ── the local API and the command line ──────────────────────────────────────────────
 
     async def call(self, method: str, path: str, body: Any = None) -> tuple[int, dict[str, Any]]:
-        async with self._request(method, path, body) as response:
+        async with self.request(method, path, body) as response:
             return response.status, json.loads(await response.text())
 
     async def lines(self, path: str, body: Any) -> list[dict[str, Any]]:
-        async with self._request("POST", path, body) as response:
+        async with self.request("POST", path, body) as response:
             assert response.status == 200, await response.text()
             return [json.loads(line) async for line in response.content]
 
     @asynccontextmanager
-    async def _request(
+    async def request(
         self, method: str, path: str, body: Any
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         connector = aiohttp.UnixConnector(str(self.socket))

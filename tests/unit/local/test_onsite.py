@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -107,6 +108,17 @@ async def test_an_enrolment_is_told_as_it_goes_on(house: OnSiteHouse) -> None:
     assert [line["stage"] for line in again] == ["ended"]
     assert again[0]["result"] == found[-1]["result"]
     assert house.lock.skin.queue.received["add_finger"] == 1
+
+
+async def test_who_stops_looking_on_does_not_stop_the_lock(house: OnSiteHouse) -> None:
+    body = {"reason": "test", "name": "Ada", "command_id": "c1"}
+    async with house.request("POST", f"{FRONT}/cards/enrol", body) as response:
+        assert json.loads(await response.content.readline()) == {"stage": "waiting"}
+    assert (await house.journaled("c1")).result is None
+    house.lock.firmware.reader.present(Source.CARD, CARD)
+    assert (await house.result("c1"))["outcome"] == "confirmed"
+    (listed,) = (await get(house, "cards"))["media"]
+    assert listed["name"] == "Ada"
 
 
 async def test_a_number_is_told_by_reveal_only_and_that_is_audited(house: OnSiteHouse) -> None:
