@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from bleak import BleakClient
-from bleak.exc import BleakDBusError
+from bleak.exc import BleakDBusError, BleakError
 from structlog.testing import capture_logs
 
 from firmware_sims.ble.bleak_backend import Backend, Client, Scanner
@@ -27,6 +27,7 @@ from gateway.errors import (
 from gateway.kit.clock import ManualClock, SystemClock, settle
 from gateway.radios.api import Advertised, Heard, RadioState, RadioStatus, StateChanged
 from gateway.radios.ble import BleRadio, Budget, Patience
+from gateway.radios.keeper import Pace
 from tests.contracts.ble_air import (
     BARRED,
     DEADLINE_S,
@@ -621,6 +622,33 @@ class TestAdapters:
                 async with asyncio.timeout(DEADLINE_S):
                     assert "went away" in await for_a_place
                     assert "could not" in await to_hear
+
+    async def test_who_connects_when_the_adapter_has_just_gone_is_told_of_the_adapter(
+        self, tmp_path: Path
+    ) -> None:
+        """BlueZ forgets an adapter's devices with it, before we have asked after the adapter."""
+
+        class Forgetting(Client):
+            async def connect(self, *_: Any, **__: Any) -> None:
+                tries.append(self.address)
+                raise BleakError("device 'dev_C0_00_00_00_00_01' not found")
+
+        class Stack(Backend):
+            async def probe(self, adapter: str) -> None:
+                if tries:
+                    raise BleakError("it is gone")
+                await super().probe(adapter)
+
+            def client(self, adapter: str) -> Mapping[str, Any]:
+                return {**super().client(adapter), "backend": Forgetting}
+
+        tries: list[str] = []
+        seldom = Pace(probe_interval_s=3600, first_wait_s=0.05)
+        async with house(tmp_path, Parrot(1), backend=Stack(), pace=seldom) as home:
+            with pytest.raises(RadioUnavailable, match="it is gone"):
+                async with home.radio.connect(address(1), deadline_s=DEADLINE_S):
+                    pass
+            assert set(tries) == {address(1)}
 
     async def test_an_adapter_that_hears_nothing_is_down_until_it_hears(
         self, tmp_path: Path

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 from bleak import BleakScanner
 
-from gateway.errors import RadioUnavailable
+from gateway.errors import RadioUnavailable, Unreachable
 from gateway.kit.tasks import wait_or_sleep
 from gateway.radios.api import RadioStatus
 from gateway.radios.ble.links import Links, Stage
@@ -144,7 +144,13 @@ class Adapter:
 
     async def connect(self, device: BLEDevice, stage: Stage) -> Link:
         """Raises `Unreachable` or `RadioUnavailable`; the caller keeps the deadline."""
-        return await self.links.connect(device, self._backend.client(self.name), stage)
+        try:
+            return await self.links.connect(device, self._backend.client(self.name), stage)
+        except Unreachable:
+            # BlueZ forgets the devices of an adapter that goes, and says so first.
+            with adapter_errors(f"connect to {stage.address} by Bluetooth adapter {self.name}"):
+                await self._backend.probe(self.name)
+            raise
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────
 
