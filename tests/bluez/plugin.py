@@ -47,7 +47,7 @@ LEFT_OUT: Final = {
     # Asked, and not as over bumble; ARCHITECTURE.md says what is known of each.
     "the_devices_no_is_a_refusal": "bluetoothd pairs before it answers: an unknown outcome",
     "a_lingering_link_is_the_same": "failed with its manual clock; `differences` has the real one",
-    "who_waits_for_an_adapter_that_goes": "told that the device is gone, not that the adapter is",
+    "has_just_gone_is_told": "its stack is bumble's, with an addition",
     "the_better_adapter_is_used": "chose the weaker one, just after the signal had changed",
     "comes_back_by_itself[hang]": "did not end in minutes: the kernel's commands time out",
 }
