@@ -18,9 +18,46 @@ LONG = 400
 TESTED_ELSEWHERE = {
     "gateway/__main__.py": ("tests/command_line.py", "one line; every command as a process"),
     "gateway/app.py": ("tests/house", "composes; run as a process with everything in it"),
+    "gateway/cli/measures.py": ("tests/unit/cli/test_render.py", "how a reading is written"),
     "gateway/cli/operate.py": ("tests/unit/cli/test_main.py", "its commands, as processes"),
     "gateway/domain/reconcile.py": ("tests/properties/test_reconcile.py", "rules are properties"),
+    "gateway/drivers/access.py": (
+        "tests/unit/drivers/test_ttlock_media_session.py",
+        "only protocols",
+    ),
+    "gateway/drivers/bthome/family.py": ("tests/unit/drivers/test_bthome.py", "with the driver"),
+    "gateway/drivers/bthome/keys.py": ("tests/wire/test_bthome.py", "with the bytes it opens"),
+    "gateway/drivers/bthome/parser.py": ("tests/wire/test_bthome.py", "with the bytes it reads"),
+    "gateway/drivers/bthome/wire.py": ("tests/wire/test_bthome.py", "named by family"),
+    "gateway/drivers/nuki/commands.py": ("tests/wire/test_nuki_wire.py", "with the frames"),
+    "gateway/drivers/nuki/crypto.py": ("tests/wire/test_nuki_wire.py", "the vendor's example"),
+    "gateway/drivers/nuki/keys.py": (
+        "tests/unit/drivers/test_nuki_family.py",
+        "as pairing makes them",
+    ),
+    "gateway/drivers/nuki/link.py": (
+        "tests/unit/drivers/test_nuki_driver.py",
+        "under every conversation",
+    ),
+    "gateway/drivers/nuki/settings.py": (
+        "tests/unit/drivers/test_nuki_driver.py",
+        "on a simulated lock",
+    ),
+    "gateway/drivers/nuki/voice.py": (
+        "tests/unit/drivers/test_nuki_driver.py",
+        "under every conversation",
+    ),
     "gateway/drivers/ttlock/dialogue.py": ("tests/unit/drivers/test_ttlock_codes.py", "small talk"),
+    "gateway/drivers/yale_august/family.py": (
+        "tests/contracts/test_yale_august.py",
+        "needs an air",
+    ),
+    "gateway/drivers/yale_august/keys.py": (
+        "tests/wire/test_yale_august.py",
+        "with the forms it takes",
+    ),
+    "gateway/drivers/yale_august/talk.py": ("tests/contracts/test_yale_august.py", "needs an air"),
+    "gateway/drivers/yale_august/wire.py": ("tests/wire/test_yale_august.py", "named by family"),
     "gateway/local/commands.py": ("tests/contracts/test_local_api.py", "its part of the API"),
     "gateway/local/queries.py": ("tests/contracts/test_local_api.py", "what the API answers with"),
     "gateway/local/server.py": ("tests/contracts/test_local_api.py", "socket, groups, limits"),
@@ -34,6 +71,7 @@ TESTED_ELSEWHERE = {
     "gateway/scheduler/before.py": ("tests/unit/scheduler/test_record.py", "a part of Record"),
     "gateway/scheduler/facts.py": ("tests/unit/scheduler/test_record.py", "a part of Record"),
     "gateway/scheduler/readings.py": ("tests/unit/scheduler/test_record.py", "a part of Record"),
+    "gateway/store/readings.py": ("tests/flows/test_meters.py", "from the air to the report"),
     "gateway/store/withhold.py": ("tests/unit/sync/test_accept.py", "with the guard it serves"),
 }
 """Module below the root -> where it is tested instead, and why no test module bears its name."""

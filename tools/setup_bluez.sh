@@ -56,7 +56,7 @@ fetch() {
 [ -d "$cache/root" ] || fetch
 
 # bluetoothd runs on this system's libraries.
-absent=$(ldd "$cache/root/usr/libexec/bluetooth/bluetoothd" | sed -nE 's/^\s*(\S+) => not found/\1/p')
+absent=$(ldd "$cache/root"/usr/libexec/bluetooth/bluetoothd | sed -nE 's/^\s*(\S+) => not found/\1/p')
 if [ -n "$absent" ]; then
   libraries=(libasound2 libdbus-1-3 libdw1 libglib2.0-0)
   say "bluetoothd needs libraries that are missing:" $absent
