@@ -265,8 +265,10 @@ class Judge:
 
     def _use(self, at: int, pair: Pair) -> None:
         heard = self._conditions.reach(pair.device_id) is not None
+        # Where somebody keyed in the same digits, the lock names a slot that is nobody's.
+        strangers = self._memory.is_strangers(pair.device_id, pair.digits)
         for grant in pair.grants:
-            doubtful = not heard or len(pair.grants) > 1
+            doubtful = not heard or strangers or len(pair.grants) > 1
             self._orders.used(at, grant.credential, doubtful=doubtful)
         self._recent_uses.append((at, pair))
 

@@ -376,6 +376,23 @@ def test_a_use_that_nobody_heard_of_is_no_end(world: Building) -> None:
     assert world.rules == []
 
 
+@pytest.mark.parametrize(("hand", "found"), [(True, []), (False, ["LATE"])])
+def test_an_opening_by_a_strangers_slot_is_no_use(
+    world: Building, hand: bool, found: list[str]
+) -> None:
+    """Somebody keyed in the same digits at one door, where no slot is the gateway's own."""
+    world.order(use={"limit": 1}, devices=(DOOR, OTHER))
+    world.opens("483920", OTHER)
+    if hand:
+        world.judge.tampered(world.now, DOOR, 9, "set_by_hand", "483920")
+    world.opens("483920", DOOR)
+    world.wait(10 * MIN)
+    world.judge.door(world.now, DOOR, "483920", True)
+    world.shuts("483920", DOOR)
+    world.wait(HOUR)
+    assert world.rules == found
+
+
 def test_only_the_door_that_was_not_heard_is_excused(world: Building) -> None:
     world.order(use={"limit": 1})
     world.opens("483920")

@@ -14,6 +14,7 @@ from firmware_sims.firmware.model import ALL_SLOTS, FirmwareEvent, Kind, Source
 from gateway.domain.instant import from_rfc3339
 from gateway.drivers.catalog import facts_for
 from tests.simulation.judge import Delivered, Findings, Judge, Lock, Promise
+from tests.simulation.judging.memory import SET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,8 @@ CLOCK_MS = 120_000
 RECONNECTED_S = 640.0
 """A gateway that lost its broker waits for up to ten minutes before it tries again (F12: so that
 not all of them return at once), and a try is given up after half a minute."""
+UNREAD_MS = 30_000
+"""A write and its reading back, with what is lost of it and asked again, take no longer."""
 SIGNED_AFTER_S = 150.0
 """A gateway says hello once a minute, and its cloud answers with signed time where it signs any: a
 link without trouble for two hellos and a slow way has brought one."""
@@ -82,6 +85,8 @@ class Witness:
         self._foreign = False
         self._writes: dict[str, int] = {}
         """By address: how many writes of those that reached the lock were counted."""
+        self._pretended: dict[tuple[str, int], int] = {}
+        """By address and slot: when the lock last only said that it stored a code there."""
         self._clocks: dict[str, float] = {}
         """By address: how wrong the lock's clock was when it was last looked at, in seconds."""
         self.device_of: dict[str, str] = {}
@@ -132,12 +137,11 @@ class Witness:
         if event.source is not Source.RADIO or event.phantom or self._foreign:
             return
         now, slot = self._now(), event.slot
+        self.tell()  # whatever it does may follow from an order of a moment ago
         match event.kind:
             case Kind.UNLOCKED:
-                self.tell()
                 self.judge.unlocked_by_radio(now, device)
             case Kind.CODE_ADDED | Kind.CODE_CHANGED if slot is not None:
-                self.tell()
                 self.judge.wrote(now, device, slot, "set", event.code)
             case Kind.CODE_DELETED if slot is not None and slot != ALL_SLOTS:
                 self.judge.wrote(now, device, slot, "clear")
@@ -185,14 +189,23 @@ class Witness:
     def _tampered(self, address: str, slot: int | None, how: str) -> None:
         if how == "factory_reset":
             self._clocks.pop(address, None)
-        device = self.device_of.get(address)
-        if device is not None:
-            door = self._air.members[address]
-            digits = door.codes().get(slot) if slot is not None else None
-            if digits is not None and how == Fault.NOT_APPLIED:
+        device, now = self.device_of.get(address), self._now()
+        if device is None:
+            return
+        door = self._air.members[address]
+        digits = door.codes().get(slot) if slot is not None else None
+        if how == Fault.NOT_APPLIED and slot is not None:
+            self._pretended[address, slot] = now
+            if digits is not None:
                 # A slot that stays empty shows it; what is in this one hides what is missing.
-                digits = door.asked_for.get(slot or 0, digits)
-            self.judge.tampered(self._now(), device, slot, how, digits)
+                digits = door.asked_for.get(slot, digits)
+        self.judge.tampered(now, device, slot, how, digits)
+        if how in SET and slot is not None:
+            # So does what is keyed in before the gateway has looked, where digits are not told.
+            pretended_at = self._pretended.pop((address, slot), None)
+            if pretended_at is not None and now - pretended_at <= UNREAD_MS:
+                missing = door.asked_for.get(slot)
+                self.judge.tampered(now, device, slot, Fault.NOT_APPLIED.value, missing)
 
     # ── orders ──────────────────────────────────────────────────────────────────────────
 
