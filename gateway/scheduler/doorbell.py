@@ -63,6 +63,8 @@ _IN_DOUBT = {
     Opaque(OpaqueReason.READ_FAILED),
 }
 _BY_CODE = frozenset({Method.CODE, Method.KEYPAD})
+_Rung = tuple[DeviceId, DeviceEvent, float]
+"""Where, what, and when by the monotonic clock."""
 
 
 class Doorbell:
@@ -71,15 +73,15 @@ class Doorbell:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._waiting: list[tuple[DeviceId, DeviceEvent, Instant]] = []
+        self._waiting: list[_Rung] = []
         self._meters = meters.Meters(clock)
         self._wake = asyncio.Event()
 
     def ring(self, device_id: DeviceId, event: DeviceEvent) -> None:
         """Called on the loop; returns at once."""
-        at = self._clock.now()
-        if not isinstance(event, Reading) or self._meters.passes(device_id, event, at):
-            self._waiting.append((device_id, event, at))
+        heard_s = self._clock.monotonic()
+        if not isinstance(event, Reading) or self._meters.passes(device_id, event, heard_s):
+            self._waiting.append((device_id, event, heard_s))
         self._wake.set()
 
     async def run(self) -> None:
@@ -91,7 +93,7 @@ class Doorbell:
             if not batch:
                 continue
             try:
-                await self._store.submit(lambda tx, batch=batch: self._write(tx, batch))  # type: ignore[misc]
+                await self._store.submit(lambda tx, batch=batch: self._write_all(tx, batch))  # type: ignore[misc]
             except StoreClosed:
                 return
             except StoreError as error:
@@ -112,11 +114,11 @@ class Doorbell:
                     log.info("events are written down again")
                 refused = False
 
-    async def _one_by_one(self, batch: list[tuple[DeviceId, DeviceEvent, Instant]]) -> None:
+    async def _one_by_one(self, batch: list[_Rung]) -> None:
         """A single event that breaks a rule of ours takes none of the others with it."""
         for item in batch:
             try:
-                await self._store.submit(lambda tx, item=item: self._write(tx, [item]))  # type: ignore[misc]  # bound early
+                await self._store.submit(lambda tx, item=item: self._write_all(tx, [item]))  # type: ignore[misc]  # bound early
             except StoreError:
                 self._waiting.append(item)
                 self._wake.set()
@@ -134,21 +136,27 @@ class Doorbell:
                 happened_at = _when(event, at, clock_error_ms)
                 self._happening(tx, device_id, event, happened_at, told_at=at)
             else:
-                self._write(tx, [(device_id, event, at)])
+                self._write(tx, device_id, event, at)
 
-    def _write(self, tx: Tx, batch: list[tuple[DeviceId, DeviceEvent, Instant]]) -> None:
-        for device_id, event, at in batch:
-            match event:
-                case Happening():
-                    self._happening(tx, device_id, event, at)
-                case SlotChanged():
-                    self._slot_changed(tx, device_id, event, at)
-                case Measured():
-                    self._measured(tx, device_id, event, at)
-                case Reading():
-                    row = tx.one(devices.device(device_id))
-                    if row is not None and row.removed_at is None:
-                        meters.write(tx, device_id, event, at, self._clock.trust)
+    def _write_all(self, tx: Tx, batch: list[_Rung]) -> None:
+        """Each is dated now: what waited for the disk is stamped by the belief in the time that it
+        is written under, which may have been proven since."""
+        for device_id, event, heard_s in batch:
+            ago_ms = round(self._clock.monotonic() * 1000) - round(heard_s * 1000)
+            self._write(tx, device_id, event, Instant(self._clock.now() - ago_ms))
+
+    def _write(self, tx: Tx, device_id: DeviceId, event: DeviceEvent, at: Instant) -> None:
+        match event:
+            case Happening():
+                self._happening(tx, device_id, event, at)
+            case SlotChanged():
+                self._slot_changed(tx, device_id, event, at)
+            case Measured():
+                self._measured(tx, device_id, event, at)
+            case Reading():
+                row = tx.one(devices.device(device_id))
+                if row is not None and row.removed_at is None:
+                    meters.write(tx, device_id, event, at, self._clock.trust)
 
     def _tell(
         self,

@@ -26,7 +26,8 @@ SLACK_S = 0.001
 STILL_SO_S = 600.0
 """A value that is as it was is written no more often, so that its age stays honest."""
 
-Heard = tuple["DeviceId", Reading, "Instant"]
+Heard = tuple["DeviceId", Reading, float]
+"""Whose, what, and when by the monotonic clock."""
 
 
 @dataclass(slots=True)
@@ -35,7 +36,7 @@ class _Told:
 
     value: int
     at: float
-    held: tuple[Reading, Instant] | None = None
+    held: tuple[Reading, float] | None = None
 
 
 class Meters:
@@ -45,7 +46,7 @@ class Meters:
         self._clock = clock
         self._told: dict[tuple[DeviceId, str], _Told] = {}
 
-    def passes(self, device_id: DeviceId, reading: Reading, at: Instant) -> bool:
+    def passes(self, device_id: DeviceId, reading: Reading, heard_s: float) -> bool:
         """Whether it is to be written now; else it is known already, or comes with `due`."""
         now = self._clock.monotonic()
         key = (device_id, reading.quantity)
@@ -56,7 +57,7 @@ class Meters:
             changed_state = reading.nature is Nature.STATE and reading.value != told.value
             if now - told.at < pause_s and not changed_state:
                 if reading.value != told.value:
-                    told.held = (reading, at)
+                    told.held = (reading, heard_s)
                 return False
         self._told[key] = _Told(reading.value, now)
         return True
@@ -67,9 +68,9 @@ class Meters:
         found: list[Heard] = []
         for (device_id, _), told in self._told.items():
             if told.held is not None and now + SLACK_S >= told.at + WRITTEN_AGAIN_S:
-                reading, at = told.held
+                reading, heard_s = told.held
                 told.value, told.at, told.held = reading.value, now, None
-                found.append((device_id, reading, at))
+                found.append((device_id, reading, heard_s))
         return found
 
     def wait_s(self) -> float | None:

@@ -14,7 +14,7 @@ from gateway.domain.instant import ClockTrust, Instant
 from gateway.domain.windows import Always, Timed
 from gateway.drivers.api import Happening
 from gateway.errors import StoreClosed
-from gateway.store import history
+from gateway.store import events, history
 from tests.flows.world import Code, World, world
 
 if TYPE_CHECKING:
@@ -178,6 +178,30 @@ async def test_erases_reach_the_lock_when_nothing_can_be_written_down(tmp_path: 
         assert (await house.told(EventType.CREDENTIAL_ERASED))[0].at == closed
         (locked,) = await house.told(EventType.LOCK_LOCKED)
         assert locked.at == closed
+
+
+async def test_what_waited_for_the_disk_is_dated_by_the_time_that_was_proven_meanwhile(
+    tmp_path: Path,
+) -> None:
+    """Else it would be told with a proven time's trust and the date of a clock that was wrong."""
+    async with world(tmp_path) as house:
+        house.add_lock()
+        house.clock.trust = ClockTrust.UNTRUSTED
+        await house.start()
+        house.writer.full = True
+        house.ring(Happening(EventType.LOCK_LOCKED, Method.MANUAL))
+        happened_ms = house.clock.monotonic() * 1000
+        await house.advance(60)
+        house.clock.jump(7200)
+        house.clock.trust = ClockTrust.TRUSTED
+        now, now_ms = house.clock.now(), house.clock.monotonic() * 1000
+        await house.advance(60)
+        house.writer.full = False
+        await house.advance(60)
+        rows = await house.store.fetch(events.events_after(0, 100))
+        (locked,) = (row for row in rows if row.type is EventType.LOCK_LOCKED)
+        assert locked.trust is ClockTrust.TRUSTED
+        assert locked.at == now - round(now_ms - happened_ms)
 
 
 async def test_erases_reach_the_lock_after_a_start_on_a_full_disk(tmp_path: Path) -> None:
