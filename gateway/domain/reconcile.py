@@ -133,7 +133,8 @@ def plan(
         for grant in ordered
     ]
     wants = without_conflicts(device, wants, policy)
-    losers = over_capacity(device, wants, held, limits, policy)
+    untrusted = moment.trust is ClockTrust.UNTRUSTED
+    losers = over_capacity(device, wants, held, limits, policy, untrusted=untrusted)
 
     seekers: list[Want] = []
     for want in wants:

@@ -117,8 +117,13 @@ def over_capacity(
     held: dict[CredentialId, Slot],
     limits: CodeLimits,
     policy: Policy,
+    *,
+    untrusted: bool,
 ) -> frozenset[CredentialId]:
-    """Who goes without a slot: latest opening first, never one whose window is open."""
+    """Who goes without a slot: latest opening first, never one whose window is open.
+
+    `untrusted`: nobody knows whose windows are, so whatever is on the lock stays.
+    """
     present = [want for want in wants if want.present]
     foreign = sum(
         1
@@ -133,12 +138,15 @@ def over_capacity(
     if len(present) <= room:
         return frozenset()
 
+    def stays(want: Want) -> bool:
+        return want.grant.credential_id in held and (want.urgent or untrusted)
+
     def rank(want: Want) -> tuple[bool, bool, int, bool, int, CredentialId]:
         on_lock = want.grant.credential_id in held
         assert want.span is not None  # noqa: S101 - told by the caller
         opens = want.span.opens_at or 0
         return (
-            not (on_lock and want.urgent),
+            not stays(want),
             not want.urgent,
             opens,
             not on_lock,
@@ -147,11 +155,7 @@ def over_capacity(
         )
 
     ranked = sorted(present, key=rank)
-    return frozenset(
-        want.grant.credential_id
-        for want in ranked[max(room, 0) :]
-        if not (want.urgent and want.grant.credential_id in held)
-    )
+    return frozenset(want.grant.credential_id for want in ranked[max(room, 0) :] if not stays(want))
 
 
 def usable(limits: CodeLimits, policy: Policy) -> frozenset[int]:

@@ -376,6 +376,31 @@ async def test_a_power_cut_just_after_a_write_takes_no_code_away_while_time_is_u
         assert lock.count("erase") == 0
 
 
+async def test_on_a_full_lock_nobody_gives_way_while_time_is_unproven(tmp_path: Path) -> None:
+    """By the floor the window has not opened; by the truth somebody stands before the door."""
+    async with world(tmp_path) as house:
+        lock = house.add_lock(slots=1)
+        await house.start()
+        house.floor = house.at(3000)
+        await house.want("c1", PIN, Timed(house.at(3900), house.at(90_000)))
+        await house.advance(4000)
+        assert lock.opens(PIN)
+        house.clock.trust = ClockTrust.UNTRUSTED
+        house.clock.jump(-600)
+        await house.restart()
+        await house.want("c2", OTHER, Always())
+        await house.advance(3600)
+        assert lock.opens(PIN)
+        assert lock.count("erase") == 0
+        (full,) = await house.told(EventType.CREDENTIAL_NO_FREE_SLOT)
+        assert full.credential == "c2"
+        house.clock.jump(600)
+        house.clock.trust = ClockTrust.TRUSTED
+        house.floor = house.clock.now()
+        await house.until(after(house.clock.now(), 86_400))
+        assert lock.opens(OTHER), "the window is over"
+
+
 async def test_an_unlock_from_before_a_power_cut_is_not_carried_out_by_a_clock_gone_back(
     tmp_path: Path,
 ) -> None:
