@@ -124,6 +124,25 @@ async def test_a_lock_that_answers_and_does_not_obey_is_not_hammered(house: Worl
     assert lock.count("erase") - tries < 30
 
 
+async def test_a_lock_that_says_it_stored_a_code_and_did_not_is_neither_hammered_nor_offline(
+    house: World,
+) -> None:
+    """Its own late and doubled frames are no reason to try again: it was there all the time."""
+    lock = house.add_lock(delay_s=1.0)
+    await house.start()
+    await house.advance(60)
+    lock.faults.extend([("program", "not_stored")] * 1000)
+    await house.want("c1", PIN, Always())
+    for _ in range(600):
+        house.hear()
+        await house.advance(1)
+    assert lock.count("program") < 20
+    assert not await house.told(EventType.DEVICE_OFFLINE)
+    lock.faults.clear()
+    await house.advance(180)
+    assert lock.opens(PIN)
+
+
 async def test_a_command_for_a_lock_whose_radio_went_down_is_answered_at_once(
     house: World,
 ) -> None:

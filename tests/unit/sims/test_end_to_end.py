@@ -165,7 +165,7 @@ async def test_a_write_that_arrived_survives_the_sims_and_the_hosts_restart(tmp_
     [
         (
             "[[node]]\nname = 'front'\nprofile = 'yele'\nieee = '01'\n",
-            b"unknown profile 'yele'; known: danalock-v3",
+            b"unknown profile 'yele'; known: august-pro, danalock-v3",
         ),
         ("ezsp = 3\n", b"EZSP 3 is not simulated; known: "),
         ("ezsp = ", b"world.toml: Invalid value"),

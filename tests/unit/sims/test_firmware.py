@@ -430,7 +430,7 @@ def test_an_unknown_fact_or_a_wrong_type_is_refused_by_name() -> None:
         profile.with_overrides({"slot": 3})
     with pytest.raises(profiles.ProfileError, match="slots must be int"):
         profile.with_overrides({"slots": "3"})
-    with pytest.raises(profiles.ProfileError, match="known: danalock-v3"):
+    with pytest.raises(profiles.ProfileError, match="known: august-pro, danalock-v3"):
         profiles.load("yale")
 
 
