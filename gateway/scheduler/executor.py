@@ -100,6 +100,8 @@ class Ending(Enum):
     REFUSED = "refused"
     """The device said no; final or not is in the records."""
     UNCONFIRMED = "unconfirmed"
+    NOT_DONE = "not_done"
+    """The device answered and was read, and what was asked of it is not there."""
     UNREACHABLE = "unreachable"
     RADIO_DOWN = "radio_down"
     STORE = "store"
@@ -276,7 +278,8 @@ class Executor:
             case Refused(refusal):
                 return Ending.REFUSED, refusal.value, result
             case Unconfirmed(cause):
-                return Ending.UNCONFIRMED, cause, result
+                heard = result.reading is not None
+                return Ending.NOT_DONE if heard else Ending.UNCONFIRMED, cause, result
 
     async def _converse(self, order: Order, deadline_s: float) -> WriteResult:
         driver, action = order.driver, order.action

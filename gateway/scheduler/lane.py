@@ -293,7 +293,8 @@ class Lane:
         retry.hurry = float("inf")
         if ending is Ending.STORE and self._urgent(action):
             retry.hurry = retry.last + STORE_AGAIN_S
-        if ending is Ending.UNCONFIRMED and isinstance(action, Program | Reschedule):
+        unproven = ending in {Ending.UNCONFIRMED, Ending.NOT_DONE}
+        if unproven and isinstance(action, Program | Reschedule):
             # A slow lock has it only a moment later: read too soon, the slot would count as empty.
             reading = ReadSlot(action.slot, action.credential_id, action.priority)
             self._retries[self._key(reading)] = _Retry(1, last=retry.last)
@@ -370,7 +371,7 @@ class Lane:
             await self._set_reachable(True)
 
     async def _note_reachability(self, ending: Ending) -> None:
-        if ending in {Ending.DONE, Ending.REFUSED}:
+        if ending in {Ending.DONE, Ending.REFUSED, Ending.NOT_DONE}:
             self._silent = 0
             if self._reachable is not True:
                 await self._set_reachable(True)

@@ -169,6 +169,8 @@ class SimDriver:
             return WriteResult(Refused(Refusal.DUPLICATE), self._reading(slot))
         if fault == "ack_only":
             return WriteResult(ACK)
+        if fault == "not_stored":
+            return WriteResult(Unconfirmed("the slot reads otherwise"), self._reading(slot))
         if fault == "slow":
             code = Code(digits.reveal(), schedules)
             lock.coming.append((lock.clock.now() + SLOW_MS, slot, code))
