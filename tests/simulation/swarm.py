@@ -122,7 +122,7 @@ class Swarm:
     blamed: bool
     """Whether the gateway is turned off and on again because the cloud is not there."""
     own_duplicates: bool
-    """Locks that hide their digits call those in their own slot duplicates."""
+    """Locks call the digits that are in a slot already duplicates, also in that slot itself."""
     moves_per_h: float
     recodes_per_h: float
     short_memory: bool

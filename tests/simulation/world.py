@@ -209,8 +209,7 @@ class World:
         for number in range(self.swarm.locks):
             profile = firmware_sims.profiles.load(rng.choice(MODELS))
             kind: dict[str, Any] = {"slots": rng.choice((6, 10, 20)), "code_memory": 0}
-            hides = not profile.send_pin_over_the_air
-            kind["duplicate_includes_own_slot"] = hides and self.swarm.own_duplicates
+            kind["duplicate_includes_own_slot"] = self.swarm.own_duplicates
             profile = profile.with_overrides(kind)
             yield self.air.add_lock(f"door{number}", profile=profile, zone=self.swarm.zone)
 
