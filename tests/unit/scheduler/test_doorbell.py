@@ -9,9 +9,11 @@ import pytest
 from gateway.domain.devices import Evidence
 from gateway.domain.events import EventType, Method
 from gateway.domain.ids import DeviceId
+from gateway.domain.instant import Instant
 from gateway.domain.secret import KeyedHash
 from gateway.domain.windows import Always
-from gateway.drivers.api import Happening, Measured, SlotChange, SlotChanged
+from gateway.drivers.api import Happening, LogRead, Measured, SlotChange, SlotChanged
+from gateway.scheduler.doorbell import Doorbell
 from gateway.store import devices, media, reported
 from tests.flows.world import Code, World, world
 
@@ -64,6 +66,27 @@ async def test_an_opening_from_an_unmanaged_slot_is_nobodys_of_ours(house: World
     (told,) = await house.told(EventType.LOCK_UNLOCKED)
     assert (told.credential, told.body["managed"], told.body["slot"]) == (None, False, 7)
     assert not await house.told(EventType.CREDENTIAL_USED)
+
+
+async def test_a_record_dated_just_before_its_code_was_written_is_its_holders(
+    house: World,
+) -> None:
+    """Locks date their records in whole seconds."""
+    await house.want("c1", PIN, Always())
+    written = house.clock.now()
+    await house.advance(60)
+    doorbell = Doorbell(house.store, house.clock)
+    for early_ms in (900, 60_000):
+        dated = Instant(written - early_ms)
+        record = Happening(
+            EventType.LOCK_UNLOCKED, Method.CODE, 1, device_time=dated, from_log=True
+        )
+        read, now = LogRead((record,), "1"), house.clock.now()
+        await house.store.submit(
+            lambda tx, read=read, now=now: doorbell.write_log(tx, DEVICE, read, now, 0)  # type: ignore[misc]  # bound early
+        )
+    by = [t.credential for t in await house.told(EventType.LOCK_UNLOCKED)]
+    assert by == ["c1", None]
 
 
 async def test_a_jam_has_a_start_and_an_end(house: World) -> None:
