@@ -90,7 +90,10 @@ def test_the_example_world_is_usable() -> None:
     [
         ({"ble": [{}]}, "a \\[\\[ble\\]\\] lacks its name"),
         ({"ble": [{**METER, "colour": "red"}]}, "device 'meter' has no 'colour'"),
-        ({"ble": [{**METER, "family": "zwave"}]}, "unknown family 'zwave'; known: august, bthome, nuki"),
+        (
+            {"ble": [{**METER, "family": "zwave"}]},
+            "unknown family 'zwave'; known: august, bthome, nuki",
+        ),
         ({"ble": [{**METER, "model": "boiler"}]}, "unknown model 'boiler'; known: electricity"),
         ({"ble": [{**METER, "timezone": "Europe/Zurich"}]}, "bthome device has no timezone"),
         ({"ble": [{**METER, "address": "front"}]}, "address must be AA:BB:CC:DD:EE:FF"),
