@@ -29,6 +29,7 @@ TESTED_ELSEWHERE = {
     "gateway/drivers/bthome/keys.py": ("tests/wire/test_bthome.py", "with the bytes it opens"),
     "gateway/drivers/bthome/parser.py": ("tests/wire/test_bthome.py", "with the bytes it reads"),
     "gateway/drivers/bthome/wire.py": ("tests/wire/test_bthome.py", "named by family"),
+    "gateway/drivers/conversing.py": ("tests/unit/drivers/test_ttlock_link.py", "its loop"),
     "gateway/drivers/nuki/commands.py": ("tests/wire/test_nuki_wire.py", "with the frames"),
     "gateway/drivers/nuki/crypto.py": ("tests/wire/test_nuki_wire.py", "the vendor's example"),
     "gateway/drivers/nuki/keys.py": (

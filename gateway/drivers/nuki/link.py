@@ -14,6 +14,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from gateway.drivers.conversing import converse
 from gateway.drivers.nuki.commands import Answer, Channel, Command, Proof, error_in, request
 from gateway.drivers.nuki.dialogue import (
     Await,
@@ -31,7 +32,6 @@ from gateway.drivers.nuki.wire import Message, Op, number
 from gateway.drivers.numbering import Numbering
 from gateway.errors import (
     DeviceRefused,
-    GatewayError,
     LinkError,
     LocalProtocolError,
     OutcomeUnknown,
@@ -114,19 +114,7 @@ class Talk:
         await self._leave(error if spoilt else None)
 
     async def converse(self, dialogue: Dialogue[T]) -> T:
-        try:
-            step = next(dialogue)
-            while True:
-                try:
-                    reply = await self._do(step)
-                except GatewayError as error:
-                    step = dialogue.throw(error)
-                else:
-                    step = dialogue.send(reply)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]  # what the generator returns is T
-        finally:
-            dialogue.close()
+        return await converse(dialogue, self._do)
 
     async def _do(self, step: Step) -> Any:
         match step:

@@ -13,6 +13,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from gateway.drivers.conversing import converse
 from gateway.drivers.numbering import Numbering
 from gateway.drivers.ttlock import commands, crypto, mapping, wire
 from gateway.drivers.ttlock.commands import Answer, Command, Login, answer_of
@@ -31,7 +32,6 @@ from gateway.drivers.ttlock.dialogue import (
 )
 from gateway.errors import (
     DeviceRefused,
-    GatewayError,
     LinkError,
     LocalProtocolError,
     OutcomeUnknown,
@@ -119,19 +119,7 @@ class Talk:
         await self._leave(error if spoilt else None)
 
     async def converse(self, dialogue: Dialogue[T]) -> T:
-        try:
-            step = next(dialogue)
-            while True:
-                try:
-                    reply = await self._do(step)
-                except GatewayError as error:
-                    step = dialogue.throw(error)
-                else:
-                    step = dialogue.send(reply)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]  # what the generator returns is T
-        finally:
-            dialogue.close()
+        return await converse(dialogue, self._do)
 
     async def _do(self, step: Step) -> Any:
         match step:
