@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from gateway.domain.instant import Instant, to_datetime, to_rfc3339
+from gateway.domain.instant import Instant, from_rfc3339, to_datetime, to_rfc3339
 from gateway.domain.windows import zone_info
 
 if TYPE_CHECKING:
@@ -94,6 +94,15 @@ class Bookings:
             credential = dict(self.live[rng.choice(list(self.live))])
             self._put(credential | {"secret": {"digits": self._digits()}})
 
+    def steal(self, rng: Random) -> None:
+        """Somebody lost a code that opens now: by command at once, in the schedule much later."""
+        now = self.now()
+        names = [name for name, known in self.live.items() if _is_open(known["window"], now)]
+        if names:
+            name = rng.choice(names)
+            del self.live[name]
+            self.cloud.revoke(name, urgent=True, buried_s=rng.uniform(600, 3600))
+
     def leave(self, rng: Random) -> None:
         """Somebody changes rooms, and keeps the other doors."""
         several = [name for name, known in self.live.items() if len(known["devices"]) > 1]
@@ -159,3 +168,10 @@ class Bookings:
         if self.rng.random() < 0.3:
             window["not_after"] = to_rfc3339(Instant(now + self.rng.randint(10, 240) * MINUTE))
         return window
+
+
+def _is_open(window: Json, now: Instant) -> bool:
+    """Of recurring ones nobody looks at the rules: some are meant."""
+    if window["kind"] != "timed":
+        return True
+    return from_rfc3339(window["opens_at"]) <= now < from_rfc3339(window["closes_at"])

@@ -55,6 +55,8 @@ class Weather:
         """Told of whatever makes the link anything but continuously good, when it happened."""
         self.on_connected: Callable[[], None] = lambda: None
         """Told when `connected` has become true."""
+        self.on_delivered: Callable[[str], None] = lambda topic: None
+        """Told of every message that has reached the gateway."""
         self._rng = rng
         self._note = note
 
@@ -332,6 +334,7 @@ class SimBroker(Weather):
             self._loop.call_at(at, self._deliver, topic, payload, retained, generation)
             return
         connection.take(topic, payload, retained)
+        self.on_delivered(topic)
 
     # ------------------------------------------------------------------------------ odds and ends
 

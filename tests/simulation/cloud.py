@@ -92,9 +92,15 @@ class SimCloud(Publisher):
         return version
 
     def revoke(
-        self, credential_id: str, device_id: str | None = None, *, urgent: bool = False
+        self,
+        credential_id: str,
+        device_id: str | None = None,
+        *,
+        urgent: bool = False,
+        buried_s: float | None = None,
     ) -> None:
-        """By a tombstone. `urgent`: by command at once, the tombstone at once or later."""
+        """By a tombstone. `urgent`: by command at once, the tombstone after `buried_s`; None: at
+        once or later."""
         stone = {"credential_id": credential_id}
         if device_id is not None:
             stone["device_id"] = device_id
@@ -105,8 +111,9 @@ class SimCloud(Publisher):
         version = self.wanted.credentials.get(credential_id, {}).get("version")
         meant = {} if version is None else {"version": version}
         self.command("revoke", credential_id=credential_id, **meant)
-        later = self._rng.choice((0.0, self._rng.uniform(1.0, self.buried_s)))
-        self._loop.call_later(later, self._bury, stone, version)
+        if buried_s is None:
+            buried_s = self._rng.choice((0.0, self._rng.uniform(1.0, self.buried_s)))
+        self._loop.call_later(buried_s, self._bury, stone, version)
 
     def suspend(self, credential_id: str, suspended: bool) -> int:
         known = self.wanted.credentials[credential_id]

@@ -131,6 +131,10 @@ class Swarm:
     """The disk is full until somebody comes, which takes an hour rather than minutes."""
     stood_in_per_h: float
     """At a lock that cannot be reached a code is keyed in, and then it can be reached again."""
+    stolen_per_h: float
+    """A code in force is revoked by command, and the schedule says so much later."""
+    cut_at_order: float
+    """At an order's arrival: the power goes around one of the next transactions."""
 
     def without(self, troubles: Sequence[str]) -> Swarm:
         """The same world, spared these. ValueError for one that does not exist."""
@@ -236,6 +240,8 @@ def draw(rng: Random) -> Swarm:
         moves_per_h=chance(20, 0.4),
         recodes_per_h=chance(40, 0.4),
         short_memory=rng.random() < 0.5,
-        stuffed_per_h=chance(2.0, 0.2),
+        stuffed_per_h=chance(3.0, 0.35),
         stood_in_per_h=chance(4.0, 0.2),
+        stolen_per_h=chance(8.0, 0.25),
+        cut_at_order=min(1.0, chance(2.0, 0.25)),
     )

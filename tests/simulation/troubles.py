@@ -7,6 +7,7 @@ gateway should make of it (`judge`).
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from firmware_sims.faults import Fault
@@ -85,6 +86,7 @@ class Troubles:
             (swarm.worn_per_h, self._wear),
             (swarm.stuffed_per_h, self._stuff),
             (swarm.stood_in_per_h, self._stand_in),
+            (swarm.stolen_per_h, self._steal),
         ):
             if rate:
                 self._spawn(self._by_itself(rate, mishap))
@@ -93,6 +95,8 @@ class Troubles:
         if swarm.buried_s:
             world.cloud.buried_s = swarm.buried_s
         world.cloud.on_command = self._commanded
+        if swarm.cut_at_order:
+            broker.on_delivered = partial(self._delivered, self._source("_delivered"))
 
     def heal(self) -> None:
         """Everything works from now on; what was damaged stays damaged."""
@@ -101,6 +105,7 @@ class Troubles:
         world = self._world
         world.cloud.on_command = lambda _command, _late_s: None
         broker, air, machine = world.broker, world.air, world.machine
+        broker.on_delivered = lambda _topic: None
         broker.loss_up = broker.loss_down = broker.duplicate = broker.reorder = 0.0
         broker.half_open = 0.0
         broker.delay_s = (0.01, 0.05)
@@ -186,6 +191,9 @@ class Troubles:
 
     async def _move(self) -> None:
         self._world.bookings.leave(self._rng)
+
+    async def _steal(self, rng: Random) -> None:
+        self._world.bookings.steal(rng)
 
     # ── the air and the doors ───────────────────────────────────────────────────────────
 
@@ -337,6 +345,12 @@ class Troubles:
             self._world.end_life(Ending.POWER, self._rng.uniform(1, 10))
         else:
             await self._kill()
+
+    def _delivered(self, rng: Random, topic: str) -> None:
+        """The power goes while what was ordered is being written down, or just after."""
+        order = topic == self._world.cloud.topics.down("commands")
+        if order and rng.random() < self._swarm.cut_at_order:
+            self._world.cut_in(rng.randint(1, 4), rng.choice(list(Cut)), rng.uniform(1, 10))
 
     async def _kill(self) -> None:
         self._world.end_life(Ending.KILLED, 0.0)
