@@ -235,6 +235,7 @@ class Judge:
     def asked(self, at: int, device_id: str, slot: int) -> None:
         """The gateway told this lock to store a code; what became of it is another matter."""
         self._memory.asked(at, device_id, slot)
+        self._guesses.wrote(device_id, slot)
 
     def clock_set(self, at: int, device_id: str, error_ms: int) -> None:
         """The gateway set this lock's clock, which is off by so much now."""

@@ -178,6 +178,18 @@ def test_a_guess_takes_nobody_off_a_lock(
     assert world.rules == found
 
 
+def test_a_code_may_go_for_a_moment_to_be_written_anew(world: Building) -> None:
+    """A lock that calls digits in their own slot duplicates has to be rid of them first."""
+    world.order(opens=0, closes=3 * HOUR)
+    world.judge.wrote(world.now, DOOR, 1, "set", CODE)
+    world.opens(CODE)
+    world.wait(HOUR)
+    reboot(world, MIN)
+    world.judge.asked(world.now, DOOR, 1)
+    world.judge.wrote(world.now, DOOR, 1, "clear")
+    assert world.rules == []
+
+
 def test_a_revoked_code_needs_no_clock_to_go(world: Building) -> None:
     world.order(opens=0, closes=3 * HOUR)
     world.judge.wrote(world.now, DOOR, 1, "set", CODE)

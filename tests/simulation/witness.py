@@ -124,7 +124,7 @@ class Witness:
             reads_back=profile.send_pin_over_the_air,
         )
         self.judge.lock(device, facts)
-        door.firmware.listeners.append(lambda event: self._door_did(device, event))
+        door.firmware.listeners.append(lambda event: self._door_did(door, device, event))
 
     def usable(self, door: SimDoor) -> list[int]:
         """The slots that a gateway may use, by the lock's own numbers, in order."""
@@ -133,9 +133,10 @@ class Witness:
         offset = facts_for(door.node).slot_offset
         return sorted(slot + offset for slot in ours)
 
-    def _door_did(self, device: str, event: FirmwareEvent) -> None:
+    def _door_did(self, door: SimDoor, device: str, event: FirmwareEvent) -> None:
         if event.source is not Source.RADIO or event.phantom or self._foreign:
             return
+        self._count_writes(door)
         now, slot = self._now(), event.slot
         self.tell()  # whatever it does may follow from an order of a moment ago
         match event.kind:

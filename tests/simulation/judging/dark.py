@@ -81,7 +81,11 @@ def passes(floor: tuple[int, int], instant: int) -> int:
 
 
 class Guesses:
-    """`power`, and `wrote` and `cleared` before the memory is told."""
+    """`power`, and `wrote` and `cleared` before the memory is told.
+
+    To be asked to store a code counts as `wrote`: a lock that says no to the digits it has in that
+    very slot is rid of them first.
+    """
 
     def __init__(self, watch: Watch, conditions: Conditions, violate: Violate) -> None:
         self._watch = watch
