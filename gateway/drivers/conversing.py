@@ -1,6 +1,6 @@
 """Drives a conversation that is a generator: each step is done, and its reply or error sent back.
 
-Here: the loop that families over a link share. Not here: what a step is and how it is done.
+Here: the loop that families share. Not here: what a step is and how it is done.
 """
 
 from __future__ import annotations

@@ -15,10 +15,11 @@ from gateway.domain.capabilities import Capabilities
 from gateway.domain.instant import Instant, after
 from gateway.domain.windows import zone_info
 from gateway.drivers.api import DeviceEvent, DriverInfo, Measured, SlotReading, WriteResult
+from gateway.drivers.conversing import converse
 from gateway.drivers.zcl_lock import clock, mapping, session, wire
 from gateway.drivers.zcl_lock.dialogue import Dialect, Dialogue, Extend, Step, read_slot
 from gateway.drivers.zcl_lock.interview import interview
-from gateway.errors import GatewayError, LinkError, Refusal, Unreachable
+from gateway.errors import LinkError, Refusal, Unreachable
 from gateway.radios.api import (
     AttributeReported,
     BindAndReport,
@@ -188,23 +189,15 @@ class ZclLock:
     async def _converse(self, dialogue: Dialogue[T], deadline_s: float) -> T:
         loop = asyncio.get_running_loop()
         until = loop.time() + deadline_s
-        try:
-            step = next(dialogue)
-            while True:
-                if isinstance(step, Extend):
-                    until = max(until, loop.time() + step.exchanges * self._patience_s)
-                    step = dialogue.send(_DONE)
-                    continue
-                try:
-                    reply = await self._exchange(step, until)
-                except GatewayError as error:
-                    step = dialogue.throw(error)
-                else:
-                    step = dialogue.send(reply)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]  # what the generator returns is T
-        finally:
-            dialogue.close()
+
+        async def do(step: Step) -> ClusterReply:
+            nonlocal until
+            if isinstance(step, Extend):
+                until = max(until, loop.time() + step.exchanges * self._patience_s)
+                return _DONE
+            return await self._exchange(step, until)
+
+        return await converse(dialogue, do)
 
     async def _exchange(self, step: Step, until: float) -> ClusterReply:
         loop = asyncio.get_running_loop()
