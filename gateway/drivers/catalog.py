@@ -11,12 +11,13 @@ import tomllib
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from gateway.drivers.zcl_lock import wire
 from gateway.drivers.zcl_lock.driver import ZclLock, ZclLockWithClock
 from gateway.drivers.zcl_lock.facts import ModelFacts
 from gateway.errors import ConfigError
+from gateway.radios.command_classes import CcNode
 
 if TYPE_CHECKING:
     import random
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from gateway.domain.instant import Instant
     from gateway.drivers.api import Driver
     from gateway.drivers.claims import Family
-    from gateway.radios.api import ClusterRadio, NodeInfo
+    from gateway.radios.api import ClusterRadio, NodeInfo, Radio
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,14 @@ class Entry:
     facts: ModelFacts
 
 
-def driver_for(node: NodeInfo, radio: ClusterRadio, site_zone: str) -> Driver | None:
-    """None for a node that no driver knows. `site_zone`: an IANA name."""
+def driver_for(node: NodeInfo | CcNode, radio: Radio, site_zone: str) -> Driver | None:
+    """None for a node that no driver knows. `radio` has the node; `site_zone`: an IANA name."""
+    if isinstance(node, CcNode):
+        return None
+    return _zcl_driver(node, cast("ClusterRadio", radio), site_zone)
+
+
+def _zcl_driver(node: NodeInfo, radio: ClusterRadio, site_zone: str) -> Driver | None:
     facts = facts_for(node)
     endpoint = next(
         (

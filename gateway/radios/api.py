@@ -10,7 +10,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from gateway.domain.secret import Secret
+    from gateway.radios.command_classes import CcNode, LifeSign, Notified, ValueTold
 
 
 class RadioStatus(Enum):
@@ -165,7 +169,7 @@ class Advertised:
 class NodeReady:
     """Joined and interviewed (again, when it rejoined)."""
 
-    node: NodeInfo
+    node: NodeInfo | CcNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,14 +182,9 @@ class StateChanged:
     state: RadioState
 
 
-RadioEvent = (
-    Heard
-    | ClusterCommandReceived
-    | AttributeReported
-    | Advertised
-    | NodeReady
-    | NodeLeft
-    | StateChanged
+RadioEvent: TypeAlias = (
+    "Heard | ClusterCommandReceived | AttributeReported | Advertised"
+    " | Notified | ValueTold | LifeSign | NodeReady | NodeLeft | StateChanged"
 )
 RadioListener = Callable[[RadioEvent], None]
 
@@ -229,6 +228,8 @@ class JoinStage(Enum):
     FOUND = "found"
     INTERVIEWING = "interviewing"
     READY = "ready"
+    LEFT = "left"
+    """Somebody at the door has taken the node out of the network."""
     CLOSED = "closed"
     FAILED = "failed"
 
@@ -245,12 +246,21 @@ class JoinProgress:
 
 @dataclass(frozen=True, slots=True)
 class JoinOrder:
-    """Admit one node. Without `install_code` only if `allow_well_known_key` was chosen aloud."""
+    """Admit one node. Without a proof of its own only if `allow_well_known_key` was chosen aloud.
+
+    The proof is an `install_code` (Zigbee), or (Z-Wave) the five digits of the `dsk_pin` or the
+    text of the `qr`. `radio`: the name of the one that opens; None: the first there is. `replaces`:
+    the address of a node that has failed and whose place the new one takes.
+    """
 
     address: str | None = None
     install_code: bytes | None = None
     allow_well_known_key: bool = False
     duration_s: int = 180
+    radio: str | None = None
+    dsk_pin: Secret | None = None
+    qr: Secret | None = None
+    replaces: str | None = None
 
     def __repr__(self) -> str:
         return f"JoinOrder(address={self.address!r}, duration_s={self.duration_s})"

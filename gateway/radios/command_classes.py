@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Protocol
 from gateway.radios.api import Commissioning, Radio
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from gateway.radios.api import JoinProgress
 
 
 class SecurityClass(Enum):
@@ -52,6 +54,12 @@ class CcNode:
     sleepy: bool
     mains_powered: bool
     security: SecurityClass
+
+    @property
+    def well_known_key(self) -> bool:
+        """Whoever listened while it joined has its keys, if it has any: S0 hands its network key
+        over under a key of zeros (CC:0098)."""
+        return self.security in {SecurityClass.NONE, SecurityClass.S0}
 
 
 class Supervision(Enum):
@@ -134,4 +142,9 @@ class CcRadio(Radio, Commissioning, Protocol):
 
     async def call(self, address: str, call: CcCall, *, deadline_s: float) -> CcReply:
         """Raises what `radios.api` says; a node's own no is a reply (`FAIL`, `NO_SUPPORT`)."""
+        ...
+
+    def open_leaving(self, duration_s: int) -> AsyncIterator[JoinProgress]:
+        """Let one node be taken out by somebody at its door, whose ever it was: progress up to
+        `LEFT`, the time's end, or the iterator's. Raises as `open_joining`."""
         ...

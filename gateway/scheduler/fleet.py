@@ -21,14 +21,13 @@ from gateway.domain.instant import Instant
 from gateway.drivers.api import Gauge
 from gateway.errors import GatewayError, RadioUnavailable, RequestError, StoreError
 from gateway.radios.api import (
-    ClusterRadio,
     Commissioning,
     JoinOrder,
     JoinProgress,
     JoinStage,
-    NodeInfo,
     NodeLeft,
     NodeReady,
+    Radio,
     RadioEvent,
     StateChanged,
 )
@@ -37,13 +36,15 @@ from gateway.scheduler.record import QUARANTINE_MS
 from gateway.store import devices, events, history, reported
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
     from gateway.domain.capabilities import Capabilities
     from gateway.domain.secret import Secret
     from gateway.drivers.api import Driver
     from gateway.drivers.claims import ClaimOrder, Found, PairProgress
     from gateway.kit.clock import Clock
+    from gateway.radios.api import NodeInfo
+    from gateway.radios.command_classes import CcNode
     from gateway.scheduler.claimed import Claimed
     from gateway.scheduler.members import FleetListener
     from gateway.store.database import Store
@@ -61,14 +62,16 @@ REGISTERED_WITHIN_S = 90.0
 STORE_PAUSE_S = 5.0
 
 
-class MeshRadio(ClusterRadio, Commissioning, Protocol):
-    """A mesh that can also admit and dismiss nodes."""
+class MeshRadio(Radio, Commissioning, Protocol):
+    """A mesh of nodes that it can admit and dismiss; drivers speak to them."""
+
+    def nodes(self) -> Sequence[NodeInfo | CcNode]: ...
 
 
 class DriverFor(Protocol):
-    """The catalogue: None for a node that no driver knows."""
+    """The catalogue: None for a node that no driver knows. `radio` is the one that has the node."""
 
-    def __call__(self, node: NodeInfo, radio: ClusterRadio, site_zone: str) -> Driver | None: ...
+    def __call__(self, node: NodeInfo | CcNode, radio: Radio, site_zone: str) -> Driver | None: ...
 
 
 class Fleet:
@@ -92,7 +95,7 @@ class Fleet:
         self._zone = zone
         self._identities = identities
         self._members = Members(clock)
-        self._nodes: asyncio.Queue[tuple[MeshRadio, NodeInfo]] = asyncio.Queue()
+        self._nodes: asyncio.Queue[tuple[MeshRadio, NodeInfo | CcNode]] = asyncio.Queue()
         self._registering: dict[str, asyncio.Task[None]] = {}
         self._registered = asyncio.Condition()
         self._names: dict[str, str] = {}
@@ -150,7 +153,7 @@ class Fleet:
             if member is None or member.driver is None:
                 self._nodes.put_nowait((radio, node))
 
-    async def _guarded(self, radio: MeshRadio, node: NodeInfo) -> None:
+    async def _guarded(self, radio: MeshRadio, node: NodeInfo | CcNode) -> None:
         """One device that cannot be registered keeps no other out; it is tried again."""
         while True:
             try:
@@ -188,7 +191,7 @@ class Fleet:
 
     # ── membership ──────────────────────────────────────────────────────────────────────
 
-    async def _register(self, radio: MeshRadio, node: NodeInfo) -> None:
+    async def _register(self, radio: MeshRadio, node: NodeInfo | CcNode) -> None:
         row = await self._store.fetch_one(devices.device_at(radio.name, node.address))
         known = row is not None and (row.manufacturer, row.model) == (
             node.manufacturer,
@@ -220,7 +223,7 @@ class Fleet:
         if row is None or not node.sleepy:
             await self._measure(radio, node, driver)
 
-    async def _measure(self, radio: MeshRadio, node: NodeInfo, driver: Driver) -> None:
+    async def _measure(self, radio: MeshRadio, node: NodeInfo | CcNode, driver: Driver) -> None:
         """How the door stands now. What does not answer tells by its next report."""
         if not isinstance(driver, Gauge):
             return
@@ -231,7 +234,7 @@ class Fleet:
                 self._members.rang(member, found)
 
     async def _welcome(
-        self, radio: MeshRadio, node: NodeInfo, driver: Driver, before: DeviceRow | None
+        self, radio: MeshRadio, node: NodeInfo | CcNode, driver: Driver, before: DeviceRow | None
     ) -> None:
         capabilities = await self._interview(node, driver)
         if capabilities is None:
@@ -282,7 +285,7 @@ class Fleet:
         log.info("a device joined", device=device_id, model=node.model)
         self._members.joined(device_id)
 
-    async def _interview(self, node: NodeInfo, driver: Driver) -> Capabilities | None:
+    async def _interview(self, node: NodeInfo | CcNode, driver: Driver) -> Capabilities | None:
         for attempt in range(INTERVIEW_TRIES):
             try:
                 capabilities = await driver.interview(deadline_s=INTERVIEW_DEADLINE_S)
@@ -294,7 +297,7 @@ class Fleet:
         log.error("a device could not be interviewed", address=node.address)
         return None
 
-    async def _meet_again(self, node: NodeInfo, driver: Driver, row: DeviceRow) -> None:
+    async def _meet_again(self, node: NodeInfo | CcNode, driver: Driver, row: DeviceRow) -> None:
         """The same hardware joined once more, perhaps after a factory reset: believe nothing of it.
 
         Its codes are read anew before anything else is decided, and its reporting is set up again.
@@ -318,9 +321,7 @@ class Fleet:
 
     async def join(self, order: JoinOrder, name: str | None) -> AsyncIterator[JoinProgress]:
         """Admit one device and see it stored; `READY` carries the device id in `detail`."""
-        if not self.radios:
-            raise RequestError("could not open the network: no radio is configured", "no_radio")
-        radio = self.radios[0]
+        radio = self._network(order.radio)
         if radio.state.status not in SPEAKING:
             raise RadioUnavailable(f"could not open the network: {radio.state.reason}")
         if order.address is not None and name:
@@ -341,6 +342,13 @@ class Fleet:
                     )  # fmt: skip
                 else:
                     yield replace(step, detail=device_id)
+
+    def _network(self, name: str | None) -> MeshRadio:
+        found = next((radio for radio in self.radios if name in (None, radio.name)), None)
+        if found is None:
+            missing = "no radio is configured" if name is None else f"{name} is not enabled"
+            raise RequestError(f"could not open the network: {missing}", "no_radio")
+        return found
 
     async def _registered_id(self, radio: MeshRadio, address: str) -> DeviceId | None:
         def known() -> DeviceId | None:

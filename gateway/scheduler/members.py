@@ -19,6 +19,7 @@ from gateway.radios.api import (
     RadioStatus,
     StateChanged,
 )
+from gateway.radios.command_classes import LifeSign, Notified, ValueTold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,9 +154,14 @@ class Members:
                 case StateChanged(state):
                     if self.listener is not None:
                         self.listener.radio_changed(radio.name, up=state.status in SPEAKING)
-                case Heard(address):
+                case Heard(address) | LifeSign(address, alive=True):
                     self._heard(self.at(radio, address), heard_pause_s)
-                case ClusterCommandReceived(address=address) | AttributeReported(address=address):
+                case (
+                    ClusterCommandReceived(address=address)
+                    | AttributeReported(address=address)
+                    | Notified(address=address)
+                    | ValueTold(address=address)
+                ):
                     self._translate(self.at(radio, address), event)
                 case Advertised(address):
                     self._advertised(self.at(radio, address), event)

@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     from gateway.domain.events import EventType
     from gateway.domain.windows import Window
     from gateway.drivers.api import DeviceEvent
-    from gateway.radios.api import ClusterRadio, JoinOrder, JoinProgress, RadioEvent, RadioListener
+    from gateway.radios.api import JoinOrder, JoinProgress, Radio, RadioEvent, RadioListener
+    from gateway.radios.command_classes import CcNode
     from gateway.store.reported import GrantRow
     from gateway.store.tx import Select, Tx
 
@@ -275,7 +276,9 @@ class World:
                 await self._run
         await self.store.close()
 
-    def _driver_for(self, node: NodeInfo, radio: ClusterRadio, site_zone: str) -> SimDriver | None:
+    def _driver_for(
+        self, node: NodeInfo | CcNode, radio: Radio, site_zone: str
+    ) -> SimDriver | None:
         lock = self.locks.get(node.address)
         return SimDriver(lock) if lock is not None else None
 
