@@ -78,7 +78,11 @@ class CcCall:
     """One call of a command class API, by the name of its method in Z-Wave JS.
 
     `arguments` are plain values (numbers, strings, bytes, lists, maps). `acts_twice`: a repeat
-    would do harm. `asks_only`: it changes nothing, so that no answer is `Unreachable`.
+    would do harm. `asks_only`: it changes nothing, so that a broken way is `Unreachable`.
+
+    A `method` with a dot is a command of the server itself, sent as it is: the one argument is a
+    map of its fields beside node and endpoint, and `value` of the reply is its whole result
+    (`endpoint.access_control.set_user`, `node.set_date_and_time`, `node.get_value_timestamp`).
     """
 
     command_class: int
@@ -91,7 +95,11 @@ class CcCall:
 
 @dataclass(frozen=True, slots=True)
 class CcReply:
-    """`value` is what a getter told, in plain values; None where the node did not say."""
+    """`value` is what a getter told, in plain values; None where the node did not say.
+
+    Getters of Z-Wave JS answer `undefined`, which is None here, for a report that did not come in
+    time, and some of them also for a report that says "nothing there": who asks tells them apart.
+    """
 
     supervision: Supervision
     value: object = field(default=None, repr=False)
@@ -134,7 +142,12 @@ class LifeSign:
 
 
 class CcRadio(Radio, Commissioning, Protocol):
-    """A network of nodes that speak command classes."""
+    """A network of nodes that speak command classes.
+
+    Z-Wave JS tells nodes the zone and the local time of its own process (`getDSTInfo`,
+    `TimeParametersCC.useLocalTime`, answers to Time CC), and reads their local times likewise: it
+    runs in the site's zone (TZ).
+    """
 
     def nodes(self) -> Sequence[CcNode]:
         """All that are interviewed, in order of node id."""
