@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from gateway.config import BrokerSection, Settings
     from gateway.domain.actions import Action
     from gateway.domain.probe import ProbeProgress
+    from gateway.domain.secret import Secret
     from gateway.drivers.access import EnrolStage, KeyHolder, Medium, MediumKind, Setting
     from gateway.drivers.claims import ClaimOrder, Found, PairProgress
     from gateway.radios.api import JoinOrder, JoinProgress, Radio, RadioState
@@ -404,6 +405,9 @@ class _Operations:
         self, command_id: str, told: Callable[[EnrolStage], None]
     ) -> Callable[[], None]:
         return self._scheduler.onlookers.watch(command_id, told)
+
+    def entrust(self, command_id: str, number: Secret) -> Callable[[], None]:
+        return self._scheduler.entrusted.give(command_id, number)
 
     async def plan(self, device_id: DeviceId) -> PlanView:
         decided = await self._scheduler.view(device_id)

@@ -138,6 +138,9 @@ class PlayedOperations:
     ) -> Callable[[], None]:
         return lambda: None
 
+    def entrust(self, command_id: str, number: Secret) -> Callable[[], None]:
+        return lambda: None
+
     def keyless(self) -> frozenset[DeviceId]:
         return self.lost_keys
 

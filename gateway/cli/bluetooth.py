@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.exits import Exit, Failure
-from gateway.cli.options import Json, Socket, connect, reporting
+from gateway.cli.options import Json, Socket, connect, reporting, secret_from
 from gateway.cli.output import print_stream
 
 if TYPE_CHECKING:
@@ -135,7 +135,8 @@ def pair(
 ) -> None:
     """Claim one device: from then on it belongs to this gateway."""
     with reporting(json):
-        body: Document = {"address": address, "name": name, "secret": _secret(secret_file)}
+        secret = None if secret_file is None else secret_from(secret_file)
+        body: Document = {"address": address, "name": name, "secret": secret}
         progress = connect(socket).stream("POST", "pair", body=body)
         try:
             last = print_stream(progress) if json else _watch(progress)
@@ -149,19 +150,6 @@ def pair(
             raise Failure("could not pair: it did not finish", Exit.TRY_AGAIN)
         if not json:
             print(last["detail"])
-
-
-def _secret(path: Path | None) -> str | None:
-    """Never from an argument: those are visible to every process of the machine."""
-    if path is None:
-        return None
-    try:
-        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise Failure(f"could not read {path}: {error.strerror}", Exit.USAGE) from error
-    if not text.strip():
-        raise Failure(f"could not read {path}: it is empty", Exit.USAGE)
-    return text.strip()
 
 
 def _watch(progress: Iterator[Document]) -> Document | None:

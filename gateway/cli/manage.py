@@ -1,15 +1,17 @@
-"""Commands about records and codes: revoke, resume, rename, refresh. Each enters the journal.
+"""Commands about records and codes: revoke, resume, rename, refresh, switch-code.
 
-None moves a bolt. Not here: commands at a door (`operate`), commands that only look (`main`).
+Each enters the journal, none moves a bolt. Not here: commands at a door (`operate`), commands that
+only look (`main`).
 """
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gateway.cli.operate import CommandId, Reason, answer, ask, order
+from gateway.cli.operate import WAIT_S, CommandId, Reason, answer, ask, new_id, order
 from gateway.cli.options import Device, Json, Socket, connect, reporting
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(resume)
     app.command()(rename)
     app.command()(refresh)
+    app.command("switch-code")(switch_code)
 
 
 def revoke(
@@ -107,3 +110,33 @@ def refresh(
         document = order(connect(socket), "refresh", reason, device=lock)
         name = document["device_name"]
         answer(document, f"refresh {name}", f"{name}: slots that are not ours are read anew", json)
+
+
+class Switch(Enum):
+    ON = "on"
+    OFF = "off"
+
+
+def switch_code(
+    lock: Device,
+    slot: Annotated[int, typer.Argument(help="Its slot, as `device` shows it.", min=1)],
+    to: Annotated[Switch, typer.Argument(help="Off: it opens nothing. On: as it was before.")],
+    reason: Reason,
+    socket: Socket = None,
+    json: Json = False,
+    command_id: CommandId = None,
+) -> None:
+    """Switch a code of others off or on, on a lock that can; its limits stay as they are."""
+    with reporting(json):
+        body = {
+            "slot": slot,
+            "enabled": to is Switch.ON,
+            "reason": reason,
+            "command_id": command_id or new_id(),
+            "wait_s": WAIT_S,
+        }
+        place = ("devices", lock, "codes", "switch")
+        document = connect(socket).post(*place, body=body, timeout_s=WAIT_S + 10)
+        what = f"switch the code in slot {slot} {to.value}"
+        done = f"{document['device_name']}: the code in slot {slot} is {to.value}"
+        answer(document, what, done, json)

@@ -1,4 +1,4 @@
-"""`lock-gateway cards DEVICE …` and `fingers DEVICE …`: list, enrol at the lock, schedule, delete.
+"""`lock-gateway cards DEVICE …` and `fingers DEVICE …`: list, enrol, add, schedule, delete.
 
 Not here: codes (the cloud orders those), and what a change proves (the daemon).
 """
@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, tzinfo
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gateway.cli.exits import Exit, Failure
 from gateway.cli.operate import WAIT_S, CommandId, answer, ask, new_id
-from gateway.cli.options import Device, Json, Socket, connect, reporting
+from gateway.cli.options import Device, Json, Socket, connect, reporting, secret_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,11 +25,14 @@ if TYPE_CHECKING:
 
 LOOK_S = 130.0
 """The daemon waits for the lock's turn, then for the lock."""
+ADD_S = 250.0
+"""As long as the daemon keeps a card's number for the lock's turn."""
 
 
 class Action(Enum):
     LIST = "list"
     ENROL = "enrol"
+    ADD = "add"
     SCHEDULE = "schedule"
     DELETE = "delete"
 
@@ -40,7 +44,15 @@ Which = Annotated[
         help="For schedule and delete: a name, an id, or the last four digits.", show_default=False
     ),
 ]
-Name = Annotated[str | None, typer.Option("--name", help="For enrol: whose it is.")]
+Name = Annotated[str | None, typer.Option("--name", help="For enrol and add: whose it is.")]
+NumberFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--number-file",
+        help="For add: the card's number in decimal; `-` reads it from stdin.",
+        allow_dash=True,
+    ),
+]
 From = Annotated[
     str | None,
     typer.Option("--from", help="Opens from then, in the site's zone: 2026-12-24T15:00."),
@@ -68,6 +80,7 @@ def cards(
     socket: Socket = None,
     json: Json = False,
     name: Name = None,
+    number_file: NumberFile = None,
     opens: From = None,
     until: Until = None,
     always: Always = False,
@@ -79,6 +92,7 @@ def cards(
     """The cards a lock opens to, and their hours. The lock itself learns a card held to it."""
     with reporting(json):
         given = _Given(action, card, name, opens, until, always, reveal, reason, yes, command_id)
+        given.number_file = number_file
         _run("card", connect(socket), device, given, json)
 
 
@@ -127,9 +141,9 @@ class _Given:
         self.always = always
         self.reveal = reveal
         self.yes = yes
-        done = {Action.ENROL: "enrolled", Action.SCHEDULE: "scheduled", Action.DELETE: "deleted"}
+        self.number_file: Path | None = None
         self.body: Document = {
-            "reason": reason or f"{done.get(action, '')} on the command line",
+            "reason": reason or f"{_DONE.get(action, '')} on the command line",
             "command_id": command_id or new_id(),
         }
 
@@ -141,12 +155,16 @@ class _Given:
             wrong = f"say which {kind}: its name, its id, or its last four digits"
         elif not named and self.which is not None:
             wrong = f"{self.action.value} takes no {kind}; --name says whose it is"
-        elif self.action is Action.ENROL and not self.name:
+        elif self.action is Action.ADD and kind != "card":
+            wrong = "only the lock itself can learn one: enrol it"
+        elif self.action in {Action.ENROL, Action.ADD} and not self.name:
             wrong = "--name says whose it is"
-        elif self.action is not Action.ENROL and self.name:
-            wrong = "--name belongs to enrol"
+        elif self.action not in {Action.ENROL, Action.ADD} and self.name:
+            wrong = "--name belongs to enrol and add"
+        elif (self.action is Action.ADD) != (self.number_file is not None):
+            wrong = "add takes the card's number, by --number-file"
         elif hours and self.action in {Action.LIST, Action.DELETE}:
-            wrong = "--from and --until belong to enrol and schedule"
+            wrong = "--from and --until belong to enrol, add and schedule"
         elif self.opens is not None and self.until is None:
             wrong = "--from needs --until"
         elif self.action is Action.SCHEDULE and hours == self.always:
@@ -157,6 +175,14 @@ class _Given:
             raise Failure(f"could not {self.action.value} {kind}s: {wrong}", Exit.USAGE)
 
 
+_DONE = {
+    Action.ENROL: "enrolled",
+    Action.ADD: "added",
+    Action.SCHEDULE: "scheduled",
+    Action.DELETE: "deleted",
+}
+
+
 def _run(kind: str, client: Client, device: str, given: _Given, as_json: bool) -> None:
     given.check(kind)
     match given.action:
@@ -164,6 +190,8 @@ def _run(kind: str, client: Client, device: str, given: _Given, as_json: bool) -
             _list(kind, client, device, given, as_json)
         case Action.ENROL:
             _enrol(kind, client, device, given, as_json)
+        case Action.ADD:
+            _add(client, device, given, as_json)
         case Action.SCHEDULE | Action.DELETE:
             _change(kind, client, device, given, as_json)
 
@@ -183,7 +211,12 @@ def _change(kind: str, client: Client, device: str, given: _Given, as_json: bool
     verb = given.action.value
     if given.action is Action.DELETE and not given.yes:
         ask(f"Delete that {kind} at {device}?", f"delete the {kind}")
-    body = {**given.body, kind: given.which, "wait_s": WAIT_S, **_window(client, given)}
+    body = {
+        **given.body,
+        kind: given.which,
+        "wait_s": WAIT_S,
+        **window(client, given.opens, given.until),
+    }
     place = ("devices", device, f"{kind}s", verb)
     document = client.post(*place, body=body, timeout_s=LOOK_S + WAIT_S)
     where = document["device_name"]
@@ -195,10 +228,24 @@ def _change(kind: str, client: Client, device: str, given: _Given, as_json: bool
     answer(document, f"{verb} the {kind}", done[given.action], as_json)
 
 
+def _add(client: Client, device: str, given: _Given, as_json: bool) -> None:
+    assert given.number_file is not None  # noqa: S101 - checked with the rest of what was typed
+    number = secret_from(given.number_file)
+    body = {
+        **given.body,
+        "name": given.name,
+        "number": number,
+        **window(client, given.opens, given.until),
+    }
+    document = client.post("devices", device, "cards", "add", body=body, timeout_s=ADD_S)
+    done = f"{document['device_name']}: opens to the card of {given.name}"
+    answer(document, "add the card", done, as_json)
+
+
 def _enrol(kind: str, client: Client, device: str, given: _Given, as_json: bool) -> None:
     from gateway.cli.output import print_stream
 
-    body = {**given.body, "name": given.name, **_window(client, given)}
+    body = {**given.body, "name": given.name, **window(client, given.opens, given.until)}
     progress = client.stream("POST", "devices", device, f"{kind}s", "enrol", body=body)
     try:
         last = print_stream(progress) if as_json else _watch(kind, progress)
@@ -235,15 +282,17 @@ def _watch(kind: str, progress: Iterator[Document]) -> Document | None:
     return last
 
 
-def _window(client: Client, given: _Given) -> Document:
+def window(client: Client, opens: str | None, until: str | None) -> Document:
     """RFC 3339, from times as a clock on the site's wall shows them."""
     from gateway.domain.windows import zone_info
 
-    if given.until is None:
+    if until is None:
         return {}
     zone = zone_info(client.get("devices")["zone"])
-    opens = datetime.now(UTC) if given.opens is None else _time(given.opens, zone)  # noqa: TID251 - a person's now
-    return {"opens_at": _rfc3339(opens), "closes_at": _rfc3339(_time(given.until, zone))}
+    # From now on is from this minute on: locks round a beginning up to their own whole minutes.
+    now = datetime.now(UTC).replace(second=0, microsecond=0)  # noqa: TID251 - a person's now
+    begins = now if opens is None else _time(opens, zone)
+    return {"opens_at": _rfc3339(begins), "closes_at": _rfc3339(_time(until, zone))}
 
 
 def _time(text: str, zone: tzinfo) -> datetime:

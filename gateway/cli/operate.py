@@ -1,4 +1,4 @@
-"""Commands at a door: unlock, lock, join, probe, remove; and how a command's result is told.
+"""Commands at a door: unlock, lock, unlatch, join, probe, remove; and how a result is told.
 
 Not here: commands about records and codes (`manage`), commands that only look (`main`).
 """
@@ -58,6 +58,12 @@ _REFUSALS = {
         "Give the command again, or enrol it without hours.",
     ),
     "unknown_medium": ("it is not on the lock any more", ""),
+    "unknown_key": ("the lock does not know it any more", "See `lock-gateway phones DEVICE`."),
+    "empty_slot": ("no code is in that slot", "See `lock-gateway device DEVICE`."),
+    "number_forgotten": (
+        "its number is kept only while somebody waits, and nobody did",
+        "Give the command again.",
+    ),
     "full": ("the lock's memory is full", "Delete what nobody needs."),
     "busy": ("the device is busy, or its batteries are empty", "Try again in a moment."),
     "store_full": ("nothing can be written down: the disk is full", "Make room first."),
@@ -71,6 +77,7 @@ _TOLD = frozenset({"unsupported", "invalid_value", "hours_not_set"})
 def add_to(app: typer.Typer) -> None:
     app.command()(unlock)
     app.command()(lock)
+    app.command()(unlatch)
     app.command()(join)
     app.command()(probe)
     app.command()(remove)
@@ -96,6 +103,17 @@ def lock(
 ) -> None:
     """Lock a door now, once."""
     _momentary("lock", device, reason, socket, json, command_id)
+
+
+def unlatch(
+    device: Device,
+    reason: Reason,
+    socket: Socket = None,
+    json: Json = False,
+    command_id: CommandId = None,
+) -> None:
+    """Unlock and pull the latch now, once: the door springs open, where the lock can do that."""
+    _momentary("unlatch", device, reason, socket, json, command_id)
 
 
 def _momentary(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,6 +44,19 @@ def connect(socket: Path | None) -> Client:
     from gateway.cli.client import Client  # here, because `--help` needs no HTTP
 
     return Client(socket or DEFAULT_SOCKET)
+
+
+def secret_from(path: Path) -> str:
+    """Never from an argument: those are visible to every process of the machine. `-` is stdin."""
+    try:
+        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise Failure(f"could not read {path}: {error.strerror}", Exit.USAGE) from error
+    except UnicodeDecodeError as error:
+        raise Failure(f"could not read {path}: it is not text", Exit.USAGE) from error
+    if not text.strip():
+        raise Failure(f"could not read {path}: it is empty", Exit.USAGE)
+    return text.strip()
 
 
 @contextlib.contextmanager

@@ -236,9 +236,11 @@ def device(document: Document) -> RenderableType:
         keeps = "yes, proven" if item["schedules_proven"] else "not proven: kept by the gateway"
         facts.add_row("keeps windows", keeps)
         slots = item["slots"]
+        others = _others(slots["listed"])
         facts.add_row(
             "slots",
-            f"{slots['total']}: {slots['managed']} managed, {slots['unmanaged']} set by others, "
+            f"{slots['total']}: {slots['managed']} managed, {slots['unmanaged']} set by others"
+            f"{f' (in {others})' if others else ''}, "
             f"{slots['free']} free, {slots['unread']} not read",
         )
     if item["quirks"]:
@@ -253,6 +255,16 @@ def device(document: Document) -> RenderableType:
     if document["codes"]:
         parts += [Text(), _code_table(document["codes"], now, zone, None, with_door=False)]
     return Group(*parts)
+
+
+def _others(slots: Iterable[Mapping[str, Any]]) -> str:
+    """Numbers of slots that hold codes of others, switched-off ones marked."""
+    held = [one for one in slots if one["credential_id"] is None and one["content"] != "empty"]
+    return ", ".join(
+        f"{one['slot']} off" if one["reason"] == "disabled" else str(one["slot"])
+        for one in held
+        if one["reason"] not in {"unread", "read_failed"}
+    )
 
 
 _FLAGS = (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli.exits import Exit, Failure
-from gateway.cli.media import LOOK_S, Why, Yes, hours_text
+from gateway.cli.media import LOOK_S, Always, From, Until, Why, Yes, hours_text, window
 from gateway.cli.operate import WAIT_S, CommandId, Reason, answer, ask, new_id, order
 from gateway.cli.options import Device, Json, Socket, connect, reporting
 
@@ -144,7 +144,20 @@ def _range(item: Document) -> str:
 
 class KeyAction(Enum):
     LIST = "list"
+    DISABLE = "disable"
+    ENABLE = "enable"
+    RENAME = "rename"
+    SCHEDULE = "schedule"
     REMOVE = "remove"
+
+
+_PAST = {
+    KeyAction.DISABLE: "is switched off, and keeps its limits",
+    KeyAction.ENABLE: "is switched on, with the limits it had",
+    KeyAction.RENAME: "has its new name",
+    KeyAction.SCHEDULE: "has its new hours",
+    KeyAction.REMOVE: "is obeyed no more",
+}
 
 
 def phones(
@@ -153,37 +166,75 @@ def phones(
         KeyAction, typer.Argument(help="What to do; without it, list them.")
     ] = KeyAction.LIST,
     key: Annotated[
-        str | None, typer.Argument(help="For remove: its name or id.", show_default=False)
+        str | None, typer.Argument(help="Its name or id, for all but list.", show_default=False)
     ] = None,
     socket: Socket = None,
     json: Json = False,
+    name: Annotated[str | None, typer.Option("--name", help="For rename: the new one.")] = None,
+    opens: From = None,
+    until: Until = None,
+    always: Always = False,
     reason: Why = None,
     yes: Yes = False,
     command_id: CommandId = None,
 ) -> None:
     """Phones, bridges and fobs that a lock obeys, where it keeps a list of them."""
     with reporting(json):
+        _check(action, key, name, opens, until, always)
         client = connect(socket)
-        if (action is KeyAction.REMOVE) != (key is not None):
-            raise Failure(f"could not {action.value} keys: say which, to remove one", Exit.USAGE)
         if key is None:
             from gateway.cli import output
 
             output.show(client.ask("devices", device, "keys", timeout_s=LOOK_S), json, _keys)
             return
-        if not yes:
+        verb = action.value
+        if action is KeyAction.REMOVE and not yes:
             ask(f"Remove the key {key} from {device}?", f"remove the key {key}")
-        body = {
+        body: Document = {
             "key": key,
-            "reason": reason or "removed on the command line",
+            "reason": reason or f"{verb}d on the command line",
             "command_id": command_id or new_id(),
             "wait_s": WAIT_S,
         }
-        place = ("devices", device, "keys", "remove")
+        match action:
+            case KeyAction.DISABLE | KeyAction.ENABLE:
+                body["enabled"] = action is KeyAction.ENABLE
+            case KeyAction.RENAME:
+                body["new_name"] = name
+            case KeyAction.SCHEDULE:
+                body |= {"always": True} if always else window(client, opens, until)
+        place = ("devices", device, "keys", "remove" if action is KeyAction.REMOVE else "update")
         document = client.post(*place, body=body, timeout_s=LOOK_S + WAIT_S)
         who = document["args"].get("name") or document["args"]["key"]
-        done = f"{document['device_name']}: obeys {who} no more"
-        answer(document, f"remove the key {key}", done, json)
+        done = f"{document['device_name']}: {who} {_PAST[action]}"
+        answer(document, f"{verb} the key {key}", done, json)
+
+
+def _check(
+    action: KeyAction,
+    key: str | None,
+    name: str | None,
+    opens: str | None,
+    until: str | None,
+    always: bool,
+) -> None:
+    """`Failure` where what was typed does not belong together."""
+    hours = opens is not None or until is not None
+    wrong = None
+    if action is KeyAction.LIST and key is not None:
+        wrong = "list takes no key"
+    elif action is not KeyAction.LIST and key is None:
+        wrong = "say which: its name or id"
+    elif (action is KeyAction.RENAME) != (name is not None):
+        wrong = "rename takes the new name, by --name"
+    elif opens is not None and until is None:
+        wrong = "--from needs --until"
+    elif action is KeyAction.SCHEDULE and hours == always:
+        wrong = "schedule takes --until, or --always"
+    elif action is not KeyAction.SCHEDULE and (hours or always):
+        wrong = "--from, --until and --always belong to schedule"
+    if wrong is not None:
+        raise Failure(f"could not {action.value} keys: {wrong}", Exit.USAGE)
 
 
 def _keys(document: Document) -> RenderableType:

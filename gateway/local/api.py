@@ -24,6 +24,7 @@ from gateway.local.access import Access, Role
 from gateway.local.commands import CommandDesk, Target
 from gateway.local.explain import explain
 from gateway.local.facts import gather
+from gateway.local.holders import Holders
 from gateway.local.onsite import OnSite
 from gateway.local.queries import Code, Named
 from gateway.local.resolve import resolve
@@ -78,6 +79,7 @@ class LocalApi:
         self._onsite = OnSite(
             store, clock, keyring, operations, self._desk, self._head, self._find_device
         )
+        self._holders = Holders(store, clock, operations, self._desk, self._head, self._find_device)
         self._time = TimeDesk(store, witness, site.gateway_id, site.zone)
 
     def application(self, access: Access) -> web.Application:
@@ -104,6 +106,7 @@ class LocalApi:
                 web.post("/v1/pair", self._pair),
                 web.post("/v1/devices/{device}/probe", self._probe),
                 *self._onsite.routes(),
+                *self._holders.routes(),
             ]
         )
         return application

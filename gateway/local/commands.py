@@ -59,10 +59,14 @@ KINDS: Mapping[str, Kind] = {
         frozenset({"name", "value"}),
     ),
     "revoke_keys": Kind(ERRAND_S),
+    "unlatch": Kind(expires_s=30.0),
 }
 """Those that POST /v1/commands takes; others have addresses of their own (`onsite`)."""
 
-_SUBJECTS = ("credential_id", "medium", "key", "name", "value", "opens_at", "closes_at")
+_SUBJECTS = (
+    "credential_id", "medium", "key", "name", "value", "opens_at", "closes_at", "new_name",
+    "enabled", "always", "slot",
+)  # fmt: skip
 """What tells one order from another, beside its kind and device."""
 
 

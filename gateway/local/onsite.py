@@ -1,13 +1,15 @@
-"""Settings, cards, fingers and keys of one device: lists asked from it, changes as commands.
+"""Cards and fingers of one device: lists asked from it, changes as commands.
 
 Looking speaks to the device, so it takes an operator. A card's number is told by `reveal` only; it
-goes by a short id, its ending, and the name it was enrolled under. Not here: the lane and what a
-change proves (the scheduler), the journal (`commands`).
+goes by a short id, its ending, and the name it was enrolled under. Not here: settings, keys and
+codes of others (`holders`), the lane and what a change proves (the scheduler), the journal
+(`commands`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +19,12 @@ from gateway.domain.devices import WeekDay, YearDay
 from gateway.domain.events import EventType, Fact
 from gateway.domain.hours import hours_document
 from gateway.domain.instant import from_rfc3339
+from gateway.domain.secret import Secret
 from gateway.drivers.access import MediumKind, medium_text, short_id
 from gateway.errors import RequestError
 from gateway.local import documents, streams
 from gateway.local.access import Role
 from gateway.local.commands import ERRAND_S, Order, Target, document, order_of
-from gateway.local.queries import Named
-from gateway.local.resolve import resolve
 from gateway.local.server import CALLER, RequestRefused, body_of
 from gateway.store import events, media
 
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from gateway.domain.devices import LockSchedule
-    from gateway.domain.secret import KeyedHash, Secret
-    from gateway.drivers.access import EnrolStage, KeyHolder, Setting, SettingValue
+    from gateway.domain.instant import Instant
+    from gateway.domain.secret import KeyedHash
+    from gateway.drivers.access import EnrolStage
     from gateway.kit.clock import Clock
     from gateway.local.commands import CommandDesk
     from gateway.local.operations import Operations
@@ -50,6 +52,7 @@ LEAST = 4
 """Letters of an id or digits of an ending that may stand for a medium."""
 ENROL_WAIT_S = 240.0
 """For the lane's turn, for somebody at the door, for the hours; then the stream ends unfinished."""
+_NUMBER = re.compile(r"[0-9]{1,20}")
 _KINDS = {"cards": MediumKind.CARD, "fingers": MediumKind.FINGER}
 
 
@@ -88,29 +91,15 @@ class OnSite:
     def routes(self) -> list[web.RouteDef]:
         device, of = "/v1/devices/{device}", "/{media:cards|fingers}"
         return [
-            web.get(f"{device}/settings", self._settings),
-            web.get(f"{device}/keys", self._keys),
-            web.post(f"{device}/keys/remove", self._remove_key),
             web.get(f"{device}{of}", self._media),
             web.post(f"{device}{of}/reveal", self._reveal),
             web.post(f"{device}{of}/enrol", self._enrol),
+            web.post(f"{device}/cards/add", self._add),
             web.post(f"{device}{of}/schedule", self._schedule),
             web.post(f"{device}{of}/delete", self._delete),
         ]
 
     # ── looking ─────────────────────────────────────────────────────────────────────────
-
-    async def _settings(self, request: web.Request) -> web.Response:
-        row = await self._device(request, "read settings")
-        found = await self._operations.settings(row.device_id)
-        return web.json_response(
-            {**self._of(row), "settings": [setting_document(each) for each in found]}
-        )
-
-    async def _keys(self, request: web.Request) -> web.Response:
-        row = await self._device(request, "list keys")
-        found = await self._operations.keys(row.device_id)
-        return web.json_response({**self._of(row), "keys": [key_document(each) for each in found]})
 
     async def _media(self, request: web.Request) -> web.Response:
         row = await self._device(request, "list cards and fingers")
@@ -185,7 +174,7 @@ class OnSite:
         row, kind = await self._device(request, "enrol cards and fingers"), _kind(request)
         body = await body_of(request)
         name = await self._new_name(row, kind, body)
-        arguments = {"name": name, **self._window(body)}
+        arguments = {"name": name, **window_of(body, self._clock.now())}
         order = order_of(f"enrol_{kind.value}", arguments, body, ERRAND_S)
         stages: asyncio.Queue[EnrolStage | None] = asyncio.Queue()
         leave = self._operations.watch_enrolment(order.command_id, stages.put_nowait)
@@ -219,6 +208,24 @@ class OnSite:
             )
         return name.strip()
 
+    async def _add(self, request: web.Request) -> web.Response:
+        """The number stays in memory, and only while the caller waits."""
+        row, body = await self._device(request, "add cards"), await body_of(request)
+        before = await self._desk.again(_target(row), "add_card", body)
+        if before is not None:
+            return before
+        number = _card_number(body)
+        name = await self._new_name(row, MediumKind.CARD, body)
+        known = self._keyring.hash(medium_text(MediumKind.CARD, number))
+        window = window_of(body, self._clock.now())
+        order = order_of("add_card", {"medium": known, "name": name, **window}, body, ERRAND_S)
+        forget = self._operations.entrust(order.command_id, number)
+        try:
+            await self._desk.receive(_target(row), order, request[CALLER].actor)
+            return web.json_response(await self._end(row, order))
+        finally:
+            forget()
+
     async def _schedule(self, request: web.Request) -> web.Response:
         return await self._change(request, "schedule")
 
@@ -231,7 +238,7 @@ class OnSite:
         before = await self._desk.again(_target(row), f"{step}_{kind.value}", body)
         if before is not None:
             return before
-        window = self._window(body) if step == "schedule" else {}
+        window = window_of(body, self._clock.now()) if step == "schedule" else {}
         known, name = await self._meant(row, kind, body)
         arguments = {"medium": known, "name": name, **window}
         order = order_of(f"{step}_{kind.value}", arguments, body, ERRAND_S)
@@ -269,53 +276,42 @@ class OnSite:
             f"Give an id: {', '.join(sorted(map(short_id, fitting)))}.",
         )
 
-    async def _remove_key(self, request: web.Request) -> web.Response:
-        row, body = await self._device(request, "remove keys"), await body_of(request)
-        before = await self._desk.again(_target(row), "remove_key", body)
-        if before is not None:
-            return before
-        given = body.get("key")
-        if not isinstance(given, str) or not given:
-            raise RequestError("could not read the request: `key` must be a text")
-        held = {each.id: each for each in await self._operations.keys(row.device_id)}
-        which = resolve(given, [Named(each.id, each.name) for each in held.values()], "key")
-        if held[which].ours:
-            raise RequestRefused(
-                f"could not remove the key {which}: it is this gateway's own",
-                "conflict",
-                "`lock-gateway remove DEVICE` gives the device back.",
-            )
-        arguments = {"key": which, "name": held[which].name}
-        order = order_of("remove_key", arguments, body, ERRAND_S)
-        return await self._desk.carry_out(_target(row), order, body, request[CALLER].actor)
-
     # ── reading the request ─────────────────────────────────────────────────────────────
 
     async def _device(self, request: web.Request, what: str) -> DeviceRow:
         request[CALLER].needs(Role.OPERATOR, what)
         return await self._find(request.match_info["device"])
 
-    def _window(self, body: Document) -> Document:
-        """`opens_at` and `closes_at`, or neither: at all times."""
-        given = [body.get("opens_at"), body.get("closes_at")]
-        if given == [None, None]:
-            return {}
-        try:
-            opens_at, closes_at = (from_rfc3339(_text(each)) for each in given)
-        except ValueError:
-            raise RequestError(
-                "could not read the request: `opens_at` and `closes_at` are both RFC 3339 times,"
-                " or both missing"
-            ) from None
-        if closes_at <= max(opens_at, self._clock.now()):
-            raise RequestError("could not read the request: the window is over before it opens")
-        return {"opens_at": documents.time(opens_at), "closes_at": documents.time(closes_at)}
+
+def window_of(body: Document, now: Instant) -> Document:
+    """`opens_at` and `closes_at`, or neither: at all times."""
+    given = [body.get("opens_at"), body.get("closes_at")]
+    if given == [None, None]:
+        return {}
+    try:
+        opens_at, closes_at = (from_rfc3339(_text(each)) for each in given)
+    except ValueError:
+        raise RequestError(
+            "could not read the request: `opens_at` and `closes_at` are both RFC 3339 times,"
+            " or both missing"
+        ) from None
+    if closes_at <= max(opens_at, now):
+        raise RequestError("could not read the request: the window is over before it opens")
+    return {"opens_at": documents.time(opens_at), "closes_at": documents.time(closes_at)}
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError("not a text")  # noqa: TRY004 - a request, not a defect
     return value
+
+
+def _card_number(body: Document) -> Secret:
+    """As it is printed on the card. What was given is never repeated."""
+    given = body.get("number")
+    if not isinstance(given, str) or not _NUMBER.fullmatch(given):
+        raise RequestError("could not add a card: `number` must be its number, in decimal digits")
+    return Secret(given)
 
 
 def _kind(request: web.Request) -> MediumKind:
@@ -366,30 +362,3 @@ def schedules_document(schedules: Sequence[LockSchedule] | None) -> list[Documen
             case WeekDay():
                 found.append({"kind": "weekly", **hours_document((each,))[0]})
     return found
-
-
-def setting_document(setting: Setting) -> Document:
-    return {
-        "name": setting.name,
-        "kind": setting.kind.value,
-        "value": _plain(setting.value),
-        "low": setting.low,
-        "high": setting.high,
-    }
-
-
-def _plain(value: SettingValue | None) -> object:
-    return hours_document(value) if isinstance(value, tuple) else value
-
-
-def key_document(key: KeyHolder) -> Document:
-    return {
-        "id": key.id,
-        "name": key.name,
-        "kind": key.kind,
-        "enabled": key.enabled,
-        "ours": key.ours,
-        "uses": key.uses,
-        "last_used_at": documents.time(key.last_used_at),
-        "schedules": schedules_document(key.schedules),
-    }

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gateway.domain.ids import DeviceId
     from gateway.domain.instant import Instant
     from gateway.domain.probe import ProbeProgress
+    from gateway.domain.secret import Secret
     from gateway.drivers.access import EnrolStage, KeyHolder, Medium, MediumKind, Setting
     from gateway.drivers.claims import ClaimOrder, Found, PairProgress
     from gateway.radios.api import JoinOrder, JoinProgress, RadioState
@@ -92,6 +93,10 @@ class Operations(Protocol):
         self, command_id: str, told: Callable[[EnrolStage], None]
     ) -> Callable[[], None]:
         """Call `told` as the enrolment of that command goes on; the returned function ends it."""
+        ...
+
+    def entrust(self, command_id: str, number: Secret) -> Callable[[], None]:
+        """A card's number for that command, in memory only; the returned function forgets it."""
         ...
 
     async def plan(self, device_id: DeviceId) -> PlanView: ...

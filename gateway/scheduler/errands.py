@@ -1,4 +1,4 @@
-"""What people on site have a device do beyond codes and bolt: settings, cards, fingers, keys.
+"""What people on site have a device do beyond codes and bolt: settings, cards, keys, latch.
 
 Each is a command of the journal that `commands` carries out at most once, in the device's lane.
 Here: how each is done, and what its answer proves. Not here: journal, lane and air (`commands`),
@@ -21,20 +21,23 @@ from gateway.domain.instant import from_rfc3339
 from gateway.domain.secret import KeyedHash, Secret
 from gateway.drivers.access import (
     CardStore,
+    CodeSwitch,
     EnrolProgress,
-    EnrolStage,
     FingerprintStore,
+    KeyChange,
     KeyHolders,
     KeyRevoker,
     Medium,
     MediumKind,
     SettingsKeeper,
+    Unlatcher,
     medium_text,
     short_id,
 )
 from gateway.errors import DeviceRefused, GatewayError, Refusal, StoreBusy, StoreFull
 from gateway.scheduler.answers import Ended, refused, result_of, unconfirmed
-from gateway.store import media
+from gateway.scheduler.policy import MOMENTARY_DEADLINE_S
+from gateway.store import media, reported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from gateway.drivers.access import SettingValue
     from gateway.drivers.api import Driver
     from gateway.kit.clock import Clock
+    from gateway.scheduler.waiting import Entrusted, Onlookers
     from gateway.store.journal import CommandRow
     from gateway.store.keyring import Keyring
     from gateway.store.tx import Tx
@@ -53,28 +57,6 @@ ENROL_DEADLINE_S = 60.0
 """Somebody walks up to the lock meanwhile; locks themselves give up after about 30 s."""
 
 KeepKeys = Callable[[DeviceId, Secret], Awaitable[None]]
-
-
-class Onlookers:
-    """Who wants to know how far an enrolment has come; nothing of it is kept."""
-
-    def __init__(self) -> None:
-        self._told: dict[str, list[Callable[[EnrolStage], None]]] = {}
-
-    def watch(self, command_id: str, told: Callable[[EnrolStage], None]) -> Callable[[], None]:
-        """Call `told` on the loop; the returned function ends it."""
-        self._told.setdefault(command_id, []).append(told)
-
-        def leave() -> None:
-            left = [one for one in self._told.pop(command_id, []) if one is not told]
-            if left:
-                self._told[command_id] = left
-
-        return leave
-
-    def tell(self, command_id: str, stage: EnrolStage) -> None:
-        for told in tuple(self._told.get(command_id, ())):
-            told(stage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,22 +101,36 @@ class Errands:
     """`keep` puts a device's new keys on the disk, before the device hears of them."""
 
     def __init__(
-        self, keyring: Keyring, clock: Clock, keep: KeepKeys, onlookers: Onlookers
+        self,
+        keyring: Keyring,
+        clock: Clock,
+        keep: KeepKeys,
+        onlookers: Onlookers,
+        entrusted: Entrusted,
     ) -> None:
         self._keyring = keyring
         self._clock = clock
         self._keep = keep
         self._onlookers = onlookers
+        self._entrusted = entrusted
 
     def work(self, row: CommandRow, driver: Driver) -> Work | None:
         """How this driver does it; None where it cannot, which is known without asking it."""
         match row.kind:
             case "write_setting" if isinstance(driver, SettingsKeeper):
                 return partial(self._write_setting, row, driver)
+            case "update_key" if isinstance(driver, KeyHolders):
+                return partial(self._update_key, row, driver)
             case "remove_key" if isinstance(driver, KeyHolders):
                 return partial(self._remove_key, row, driver)
             case "revoke_keys" if isinstance(driver, KeyRevoker):
                 return partial(self._revoke_keys, row, driver)
+            case "switch_code" if isinstance(driver, CodeSwitch):
+                return partial(self._switch_code, row, driver)
+            case "unlatch" if isinstance(driver, Unlatcher):
+                return partial(self._unlatch, driver)
+            case "add_card" if isinstance(driver, CardStore):
+                return partial(self._add_card, row, driver)
         reader = _reader(row.kind, driver)
         if reader is None:
             return None
@@ -157,6 +153,20 @@ class Errands:
         result = result_of(Confirmed(frozenset({Evidence.READ_BACK})))
         return Ended({**result, "reads": reads})
 
+    async def _update_key(self, row: CommandRow, driver: KeyHolders) -> Ended:
+        body = row.body
+        rescheduled = body.get("always") or body.get("opens_at") is not None
+        change = KeyChange(
+            name=body.get("new_name"),
+            enabled=body.get("enabled"),
+            schedules=_schedules(body) if rescheduled else None,
+        )
+        which = str(body["key"])
+        outcome = await driver.update_key(which, change, deadline_s=CHANGE_DEADLINE_S)
+        if outcome == Refused(Refusal.INVALID):
+            return Ended(refused("unknown_key"))
+        return Ended(result_of(outcome))
+
     async def _remove_key(self, row: CommandRow, driver: KeyHolders) -> Ended:
         which = str(row.body["key"])
         return Ended(result_of(await driver.remove_key(which, deadline_s=CHANGE_DEADLINE_S)))
@@ -169,6 +179,20 @@ class Errands:
             # Our own key could not be kept, so the lock has heard of nothing.
             return Ended(refused("store_full", str(error)))
         return Ended(result_of(outcome))
+
+    async def _switch_code(self, row: CommandRow, driver: CodeSwitch) -> Ended:
+        """What was read of codes of others is forgotten, so that planning sees this one anew."""
+        slot, enabled = int(row.body["slot"]), bool(row.body["enabled"])
+        written = await driver.switch_code(slot, enabled=enabled, deadline_s=CHANGE_DEADLINE_S)
+        if written.outcome == Refused(Refusal.INVALID):
+            return Ended(refused("empty_slot"))
+        device_id = DeviceId(row.device_id or "")
+        return Ended(
+            result_of(written.outcome), lambda tx: reported.forget_unmanaged(tx, device_id)
+        )
+
+    async def _unlatch(self, driver: Unlatcher) -> Ended:
+        return Ended(result_of(await driver.unlatch(deadline_s=MOMENTARY_DEADLINE_S)))
 
     # ── cards and fingers ───────────────────────────────────────────────────────────────
 
@@ -189,6 +213,17 @@ class Errands:
         result = result_of(outcome)
         keep = partial(self._name, row, reader.kind, known, wanted)
         return Ended({**result, "medium": short_id(known)}, keep)
+
+    async def _add_card(self, row: CommandRow, driver: CardStore) -> Ended:
+        number, wanted = self._entrusted.take(row.command_id), _schedules(row.body)
+        if number is None:
+            return Ended(refused("number_forgotten"))
+        outcome = await driver.add_card(number, wanted, deadline_s=CHANGE_DEADLINE_S)
+        if not isinstance(outcome, Confirmed):
+            return Ended(result_of(outcome))
+        known = self._hash(MediumKind.CARD, number)
+        keep = partial(self._name, row, MediumKind.CARD, known, wanted)
+        return Ended({**result_of(outcome), "medium": short_id(known)}, keep)
 
     async def _unlearn(self, row: CommandRow, reader: _Reader, number: Secret, cause: str) -> Ended:
         """What cannot be given its hours would open at all hours: it goes again."""
@@ -259,7 +294,11 @@ class Errands:
 
 _READERS: Mapping[str, Callable[[Driver], _Reader | None]] = {"card": _cards, "finger": _fingers}
 _MEDIA = frozenset(f"{step}_{of}" for step in ("enrol", "schedule", "delete") for of in _READERS)
-ERRANDS = _MEDIA | {"write_setting", "remove_key", "revoke_keys"}
+_KEY_CHANGES = ("new_name", "enabled", "always", "opens_at", "closes_at")
+ERRANDS = _MEDIA | {
+    "write_setting", "update_key", "remove_key", "revoke_keys", "switch_code", "unlatch",
+    "add_card",
+}  # fmt: skip
 """Kinds of commands that are errands. The cloud's contract has none of them."""
 
 
@@ -320,11 +359,16 @@ def about(row: CommandRow) -> Value:
         match row.kind:
             case "write_setting":
                 return f"{body['name']} = {setting_text(_value(body['value']))}"
+            case "update_key":
+                changed = [f"{c}={body[c]}" for c in _KEY_CHANGES if body.get(c) is not None]
+                return f"key {body['key']} {body.get('name') or ''}: {', '.join(changed)}"
             case "remove_key":
                 return f"key {body['key']} {body.get('name') or ''}".rstrip()
+            case "switch_code":
+                return f"slot {body['slot']} {setting_text(bool(body['enabled']))}"
             case "revoke_keys":
                 return "all keys on phones"
-            case kind if kind in _MEDIA:
+            case kind if kind in _MEDIA | {"add_card"}:
                 known = short_id(KeyedHash(str(body.get("medium") or "")))
                 words = [kind.rpartition("_")[2], known, str(body.get("name") or "")]
                 return " ".join(word for word in words if word)

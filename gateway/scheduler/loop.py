@@ -22,12 +22,13 @@ from gateway.kit.tasks import wait_or_sleep
 from gateway.scheduler.asking import Asking
 from gateway.scheduler.commands import Commands
 from gateway.scheduler.doorbell import Doorbell
-from gateway.scheduler.errands import Errands, Onlookers
+from gateway.scheduler.errands import Errands
 from gateway.scheduler.executor import Executor
 from gateway.scheduler.fleet import Fleet, reap_attempts
 from gateway.scheduler.lane import Lane, Momentary
 from gateway.scheduler.publish import next_alarm, publish_strays, raise_overdue_erases
 from gateway.scheduler.turns import Turns
+from gateway.scheduler.waiting import Entrusted, Onlookers
 from gateway.store import events, reported
 from gateway.store.desired import desired_for
 from gateway.store.devices import device as device_row
@@ -98,7 +99,8 @@ class Scheduler:
         )
         self.asking = Asking(clock, arbiter, self)
         self.onlookers = Onlookers()
-        errands = Errands(keyring, clock, fleet.keep_keys, self.onlookers)
+        self.entrusted = Entrusted()
+        errands = Errands(keyring, clock, fleet.keep_keys, self.onlookers, self.entrusted)
         self._commands = Commands(store, clock, arbiter, self, errands)
         self._alarm_wake = asyncio.Event()
         self._strays_wake = asyncio.Event()

@@ -48,6 +48,26 @@ async def test_a_card_from_enrolment_to_deletion(house: OnSiteHouse) -> None:
     assert none.out == "Front door opens to no card.\n"
 
 
+async def test_a_card_is_added_by_its_number_from_a_file(house: OnSiteHouse) -> None:
+    file = house.folder / "number"
+    file.write_text(f"{CARD}\n")
+    add = ("cards", "front", "add", "--name", "Ada", "--until", "2088-12-24 15:00")
+    ran = await house.cli(*add, "--number-file", str(file))
+    assert (ran.code, ran.out) == (0, "Front door: opens to the card of Ada\n"), ran.err
+    assert house.opens(Source.CARD, CARD)
+    assert "2088-12-24 15:00" in (await house.cli("cards", "front")).out
+    again = await house.cli(*add, "--number-file", "-", stdin="3141 592653")
+    assert (again.code, "decimal digits" in again.err) == (1, True)
+    assert "592653" not in again.err
+    assert (await house.cli("cards", "front", "delete", "Ada", "--yes")).code == 0
+    for command in ("acknowledged-but-not-applied", "busy"):
+        house.lock.arm(command, "add_card")
+        ran = await house.cli(*add, "--number-file", "-", stdin=str(CARD))
+        assert (ran.code, ran.out) != (0, "")
+        assert "could not" in ran.err
+        assert house.numbers(Source.CARD) == []
+
+
 async def test_a_finger_with_hours_in_the_sites_zone(house: OnSiteHouse) -> None:
     house.comes(Source.FINGER, 1337)
     ran = await house.cli(
@@ -64,6 +84,11 @@ async def test_a_finger_with_hours_in_the_sites_zone(house: OnSiteHouse) -> None
     ran = await house.cli("fingers", "front", "schedule", "Ada", "--always")
     assert ran.out == "Front door: the finger Ada has its new hours\n", ran.err
     assert "always" in (await house.cli("fingers", "front")).out
+
+
+async def test_a_finger_has_no_number_to_add_it_by(house: OnSiteHouse) -> None:
+    ran = await house.cli("fingers", "front", "add", "--name", "Ada")
+    assert (ran.code, "enrol it" in ran.err) == (2, True)
 
 
 async def test_what_goes_wrong_has_words_and_an_exit_code(house: OnSiteHouse) -> None:
@@ -88,6 +113,11 @@ async def test_what_goes_wrong_has_words_and_an_exit_code(house: OnSiteHouse) ->
         (["schedule", "Ada", "--always", "--until", "2030-01-01"], "--always"),
         (["delete", "Ada", "--name", "Bob"], "belongs to enrol"),
         (["delete", "Ada", "--reveal"], "--reveal"),
+        (["add", "--number-file", "-"], "--name"),
+        (["add", "--name", "Ada"], "--number-file"),
+        (["enrol", "--name", "Ada", "--number-file", "-"], "--number-file"),
+        (["add", "314", "--name", "Ada"], "takes no card"),
+        (["add", "--name", "Ada", "--number-file", "/no/such/file"], "No such file"),
         (["list", "Ada"], "takes no card"),
         (["paint"], "paint"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -75,13 +76,21 @@ async def test_keys_on_phones_are_declared_void_once_it_is_said(house: OnSiteHou
     assert ran.code == 0, ran.err
 
 
-async def test_phones_are_listed_and_removed_where_the_lock_tells(tmp_path: Path) -> None:
+@asynccontextmanager
+async def house_of_bob(folder: Path) -> AsyncIterator[tuple[OnSiteHouse, NukiHouse, bytes]]:
+    """A Nuki that obeys Bob's phone too, and the phone's id."""
     lock = NukiHouse(SMART_LOCK)
     lock.hold_button()
-    async with onsite_house(tmp_path, lock, Secret(PIN[SMART_LOCK])) as house:
+    async with onsite_house(folder, lock, Secret(PIN[SMART_LOCK])) as house:
         table, core = lock.skin.core.authorizations, lock.skin.core
         bob = table.next_id()
         table.held[bob] = Authorization(bob, bytes(32), Client.APP, "Bob", core.now(), 1)
+        yield house, lock, bob
+
+
+async def test_phones_are_listed_and_removed_where_the_lock_tells(tmp_path: Path) -> None:
+    async with house_of_bob(tmp_path) as (house, lock, bob):
+        table = lock.skin.core.authorizations
         listed = await house.cli("phones", "front")
         assert "Bob" in listed.out
         assert "this gateway" in listed.out
@@ -90,8 +99,74 @@ async def test_phones_are_listed_and_removed_where_the_lock_tells(tmp_path: Path
         assert (await house.cli("phones", "front", "remove", "Bob")).code == 2
         assert bob in table.held
         ran = await house.cli("phones", "front", "remove", "Bob", "--yes")
-        assert (ran.code, ran.out) == (0, "Front door: obeys Bob no more\n"), ran.err
+        assert (ran.code, ran.out) == (0, "Front door: Bob is obeyed no more\n"), ran.err
         assert bob not in table.held
+
+
+async def test_a_phone_is_switched_off_and_on_renamed_and_given_hours(tmp_path: Path) -> None:
+    async with house_of_bob(tmp_path) as (house, lock, bob):
+        held = lock.skin.core.authorizations.held
+
+        def standing() -> tuple[str, bool]:
+            return held[bob].name, held[bob].enabled
+
+        ran = await house.cli(
+            "phones", "front", "schedule", "Bob",
+            "--from", "2026-07-01T10:00", "--until", "2088-12-24 15:00",
+        )  # fmt: skip
+        assert (ran.code, ran.out) == (0, "Front door: Bob has its new hours\n"), ran.err
+        ran = await house.cli("phones", "front", "disable", "bob")
+        assert ran.out == "Front door: Bob is switched off, and keeps its limits\n", ran.err
+        assert standing() == ("Bob", False)
+        listed = (await house.cli("phones", "front")).out
+        for words in ("switched off", "2026-07-01 10:00 to", "2088-12-24 15:00"):
+            assert words in listed
+        ran = await house.cli("phones", "front", "enable", "bob")
+        assert ran.out == "Front door: Bob is switched on, with the limits it had\n", ran.err
+        assert standing() == ("Bob", True)
+        assert "2088-12-24" in (await house.cli("phones", "front")).out
+        ran = await house.cli("phones", "front", "rename", "bob", "--name", "Robert")
+        assert ran.code == 0, ran.err
+        assert standing() == ("Robert", True)
+        ran = await house.cli("phones", "front", "schedule", "Robert", "--always")
+        assert ran.code == 0, ran.err
+        assert "2088-12-24" not in (await house.cli("phones", "front")).out
+
+
+async def test_the_latch_is_pulled_and_a_code_of_others_is_switched(tmp_path: Path) -> None:
+    async with house_of_bob(tmp_path) as (house, lock, _):
+        ran = await house.cli("unlatch", "front", "--reason", "no handle")
+        assert (ran.code, ran.out) == (0, "Front door: unlatched\n"), ran.err
+        assert lock.received("unlatch") == 1
+        driver: Any = house.scheduler.driver(house.device_id)
+        await driver.program(4, Secret("471966"), (), deadline_s=20)
+        ran = await house.cli("switch-code", "front", "4", "off", "--reason", "cleaner left")
+        assert (ran.code, ran.out) == (0, "Front door: the code in slot 4 is off\n"), ran.err
+        assert not lock.opens("471966")
+        ran = await house.cli("switch-code", "front", "4", "on", "--reason", "back again")
+        assert ran.code == 0, ran.err
+        assert lock.opens("471966")
+        ran = await house.cli("switch-code", "front", "7", "on", "--reason", "x")
+        assert (ran.code, "no code is in that slot" in ran.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["disable"], "say which"),
+        (["rename", "Bob"], "--name"),
+        (["enable", "Bob", "--name", "x"], "--name"),
+        (["schedule", "Bob"], "--always"),
+        (["schedule", "Bob", "--from", "2030-01-01"], "--until"),
+        (["schedule", "Bob", "--always", "--until", "2030-01-01"], "--always"),
+        (["disable", "Bob", "--until", "2030-01-01"], "belong to schedule"),
+        (["burn", "Bob"], "burn"),
+    ],
+)
+async def test_usage_of_phones(house: OnSiteHouse, arguments: list[str], words: str) -> None:
+    ran = await house.cli("phones", "front", *arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert words in ran.err
 
 
 async def test_a_lock_that_keeps_no_list_says_so(house: OnSiteHouse) -> None:

@@ -1,4 +1,4 @@
-"""Settings, cards, fingers and keys by the local API: a real lock's firmware answers below it."""
+"""Cards and fingers by the local API: a real lock's firmware answers below it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from firmware_sims.ble.nuki.authorizations import Authorization
-from firmware_sims.ble.nuki.words import Client
 from firmware_sims.firmware.model import Source
 from gateway.domain.devices import WeekDay, YearDay
 from gateway.domain.events import EventType
@@ -17,7 +15,6 @@ from gateway.domain.secret import Secret
 from gateway.local.access import Access
 from gateway.local.onsite import ending_of, schedules_document
 from tests.onsite_house import CARD, OnSiteHouse, onsite_house
-from tests.unit.drivers.nuki_house import PIN, SMART_LOCK, NukiHouse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -51,44 +48,6 @@ async def enrol(house: OnSiteHouse, number: int, **body: Any) -> dict[str, Any]:
     house.comes(Source.CARD, number)
     body = {"reason": "test", "name": "Ada", **body}
     return (await house.lines(f"{FRONT}/cards/enrol", body))[-1]
-
-
-# ── settings ────────────────────────────────────────────────────────────────────────────
-
-
-async def test_settings_are_listed_and_changed(house: OnSiteHouse) -> None:
-    listed = {each["name"]: each for each in (await get(house, "settings"))["settings"]}
-    assert listed["auto_lock_s"] == {
-        "name": "auto_lock_s", "kind": "seconds", "value": 0, "low": 5, "high": 900,
-    }  # fmt: skip
-    assert listed["sound"]["value"] is True
-    hours = [{"weekdays": ["mon"], "from": "08:00", "to": "10:00"}]
-    for name, value in (("sound", False), ("passage_mode", hours)):
-        body = {"device": "front", "kind": "write_setting", "reason": "x"}
-        order = {**body, "args": {"name": name, "value": value}}
-        _, document = await house.call("POST", "/v1/commands", order)
-        assert document["result"]["outcome"] == "confirmed"
-        assert document["args"] == {"name": name, "value": value, "reason": "x"}
-        found = {each["name"]: each for each in (await get(house, "settings"))["settings"]}
-        assert found[name]["value"] == value
-
-
-@pytest.mark.parametrize(
-    "args",
-    [
-        {"name": "sound"},
-        {"value": True},
-        {"name": "sound", "value": "on"},
-        {"name": "sound", "value": 1.5},
-        {"name": "passage_mode", "value": [{"weekdays": ["mon"]}]},
-    ],
-)
-async def test_a_setting_that_makes_no_sense_is_no_command(
-    house: OnSiteHouse, args: dict[str, Any]
-) -> None:
-    body = {"device": "front", "kind": "write_setting", "reason": "x", "args": args}
-    status, document = await house.call("POST", "/v1/commands", body)
-    assert (status, document["error"]["code"]) == (400, "bad_request")
 
 
 # ── cards and fingers ───────────────────────────────────────────────────────────────────
@@ -221,6 +180,35 @@ async def test_a_name_stands_for_one_card(house: OnSiteHouse) -> None:
     assert house.lock.skin.queue.received["add_card"] == 1
 
 
+async def test_a_card_is_added_by_its_number_which_is_nowhere_afterwards(
+    house: OnSiteHouse,
+) -> None:
+    body = {"name": "Ada", "number": str(CARD), "command_id": "c1"}
+    window = {"opens_at": "2026-01-01T00:00:00Z", "closes_at": "2090-01-01T00:00:00Z"}
+    status, document = await post(house, "cards/add", **body, **window)
+    assert (status, document["result"]["outcome"]) == (200, "confirmed"), document
+    assert house.opens(Source.CARD, CARD)
+    (listed,) = (await get(house, "cards"))["media"]
+    assert (listed["name"], listed["id"]) == ("Ada", document["result"]["medium"])
+    assert listed["schedules"][0]["kind"] == "timed"
+    assert str(CARD) not in str(document)
+    assert str(CARD).encode() not in house.everything_written()
+    # The same id never acts twice.
+    house.lock.firmware.tokens.remove(Source.CARD, CARD)
+    assert (await post(house, "cards/add", **body, **window))[1] == document
+    assert house.numbers(Source.CARD) == []
+
+
+@pytest.mark.parametrize("number", [None, "", "0x4f", " 12", "1" * 21, 3141592653, "x3141592653"])
+async def test_what_is_no_number_of_a_card_is_not_repeated(
+    house: OnSiteHouse, number: object
+) -> None:
+    status, document = await post(house, "cards/add", name="Ada", number=number)
+    assert (status, document["error"]["code"]) == (400, "bad_request")
+    assert "3141592653" not in str(document)
+    assert await refusal(house, "cards/add", name="", number="314") == (400, "bad_request")
+
+
 async def test_looking_speaks_to_the_lock_and_takes_an_operator(tmp_path: Path) -> None:
     class Reader(Access):
         async def caller(self, uid: int, gid: int) -> Any:
@@ -228,9 +216,9 @@ async def test_looking_speaks_to_the_lock_and_takes_an_operator(tmp_path: Path) 
             return type(found)(found.uid, found.name, type(found.role).STATUS)
 
     async with onsite_house(tmp_path, access=Reader("x", "y")) as house:
-        for path in ("settings", "keys", "cards", "fingers"):
+        for path in ("cards", "fingers"):
             assert (await house.call("GET", f"{FRONT}/{path}"))[0] == 403
-        for path in ("cards/reveal", "cards/enrol", "cards/delete", "keys/remove"):
+        for path in ("cards/reveal", "cards/enrol", "cards/add", "cards/delete"):
             assert (await house.call("POST", f"{FRONT}/{path}", {}))[0] == 403
         assert await house.told(EventType.AUDIT_REVEALED) == []
 
@@ -250,34 +238,6 @@ async def test_who_used_a_card_has_a_name_in_the_events(house: OnSiteHouse) -> N
         for one in await house.told(EventType.LOCK_UNLOCKED)
     }
     assert told == {("card", ended["result"]["medium"], "Ada")}
-
-
-# ── keys ────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_a_lock_without_such_a_list_says_so(house: OnSiteHouse) -> None:
-    status, document = await house.call("GET", f"{FRONT}/keys")
-    assert (status, document["error"]["code"]) == (409, "unsupported")
-    assert await refusal(house, "keys/remove", key="1") == (409, "unsupported")
-
-
-async def test_a_key_of_others_is_removed_by_name_and_ours_is_not(tmp_path: Path) -> None:
-    lock = NukiHouse(SMART_LOCK)
-    lock.hold_button()
-    async with onsite_house(tmp_path, lock, Secret(PIN[SMART_LOCK])) as house:
-        table, core = lock.skin.core.authorizations, lock.skin.core
-        bob = table.next_id()
-        table.held[bob] = Authorization(bob, bytes(32), Client.APP, "Bob's phone", core.now(), 1)
-        keys = (await get(house, "keys"))["keys"]
-        ours = next(key for key in keys if key["ours"])
-        assert [key["name"] for key in keys if not key["ours"]] == ["Bob's phone"]
-        assert await refusal(house, "keys/remove", key=ours["id"]) == (409, "conflict")
-        assert await refusal(house, "keys/remove", key="Carol") == (404, "unknown_key")
-        _, document = await post(house, "keys/remove", key="bob")
-        assert document["result"]["outcome"] == "confirmed"
-        assert document["args"]["name"] == "Bob's phone"
-        assert bob not in table.held
-        assert len(table.held) == 1
 
 
 # ── documents ───────────────────────────────────────────────────────────────────────────

@@ -11,10 +11,10 @@ from gateway.domain.events import EventType
 from gateway.domain.ids import CommandId
 from gateway.domain.instant import DAY, ClockTrust, Instant, to_rfc3339
 from gateway.domain.secret import KeyedHash, Secret
-from gateway.drivers.access import EnrolStage, MediumKind, medium_text
+from gateway.drivers.access import MediumKind, medium_text
 from gateway.drivers.ttlock.keys import keys_of
 from gateway.kit.clock import SystemClock
-from gateway.scheduler.errands import ERRANDS, Onlookers
+from gateway.scheduler.errands import ERRANDS
 from gateway.store import claimed, journal, media
 from gateway.store.database import open_store
 from gateway.store.identities import Identities
@@ -262,13 +262,21 @@ async def test_what_a_device_cannot_do_is_refused_before_anybody_speaks_to_it(
     }
 
 
-def test_onlookers_hear_of_their_own_enrolment_until_they_leave() -> None:
-    onlookers = Onlookers()
-    heard: list[EnrolStage] = []
-    leave = [onlookers.watch("c1", heard.append) for _ in range(2)]
-    onlookers.tell("c1", EnrolStage.WAITING)
-    leave[0]()
-    onlookers.tell("c2", EnrolStage.DONE)
-    leave[1]()
-    onlookers.tell("c1", EnrolStage.DONE)
-    assert heard == [EnrolStage.WAITING, EnrolStage.WAITING]
+# ── codes of others, and the latch ──────────────────────────────────────────────────────
+
+
+async def test_a_lock_without_a_latch_or_a_switch_for_codes_is_not_asked(
+    house: OnSiteHouse,
+) -> None:
+    house.lock.air.go_away(ADDRESS)
+    nothing = {"outcome": "refused", "reason": "unsupported"}
+    assert await house.order("unlatch") == nothing
+    assert await house.order("switch_code", "c2", slot=1, enabled=False) == nothing
+
+
+async def test_a_card_whose_number_nobody_kept_is_not_added(house: OnSiteHouse) -> None:
+    """As after a restart: the number was in memory only."""
+    result = await house.order("add_card", name="Ada", medium=known(house, CARD))
+    assert result == {"outcome": "refused", "reason": "number_forgotten"}
+    assert house.numbers(Source.CARD) == []
+    assert house.lock.skin.queue.received["add_card"] == 0
