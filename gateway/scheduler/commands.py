@@ -33,7 +33,7 @@ from gateway.errors import (
 from gateway.scheduler.answers import Ended, Result, refused, result_of, unconfirmed
 from gateway.scheduler.errands import ERRANDS, about
 from gateway.scheduler.policy import MOMENTARY_DEADLINE_S
-from gateway.store import desired, devices, events, journal, meta, reported
+from gateway.store import beforehand, desired, devices, events, journal, meta, reported
 from gateway.store.journal import CommandState
 from gateway.store.rules import REVOKED
 
@@ -375,9 +375,14 @@ def _revoke(tx: Tx, row: CommandRow, now: Instant) -> Result:
     if isinstance(meant, int):
         # The edit that made this version may be withheld: a snapshot would bring it back as new.
         desired.outdate(tx, credential_id, meant)
-    if not hit:
+    if hit:
+        return {"outcome": "confirmed", "grants": len(hit)}
+    if not isinstance(meant, int):
         return {"outcome": "refused", "reason": "unknown_credential"}
-    return {"outcome": "confirmed", "grants": len(hit)}
+    # The schedule that lists it may still be on its way, and must not bring it.
+    if tx.one(desired.version_of(credential_id)) is None:
+        beforehand.remember(tx, credential_id, device_id, meant, now)
+    return {"outcome": "confirmed", "grants": 0}
 
 
 def _revoke_subject(tx: Tx, row: CommandRow, now: Instant) -> Result:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.ids import CredentialId, DeviceId
 from gateway.domain.schedule import CredentialSpec, GrantLine, Tombstone, schedule_hash
-from gateway.store import desired, events, meta, staging, withhold
+from gateway.store import beforehand, desired, events, meta, staging, withhold
 from gateway.store.withhold import Held
 from gateway.sync import receiving
 from gateway.sync.guard import held_changes, takes_away
@@ -365,7 +365,9 @@ def _conclude(
     removed: int,
     orphans: int = 0,
 ) -> None:
-    """Revision, hash, what is withheld, and the events that tell of it."""
+    """Revision, hash, what is withheld, and the events that tell of it; and what was revoked before
+    it came."""
+    removed += beforehand.carry_out(tx, message.revision, at.now)
     meta.set_revision(tx, message.revision)
     meta.set_schedule_hash(tx, message.hash)
     withhold.put_held(tx, held)

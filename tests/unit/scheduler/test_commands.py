@@ -9,7 +9,7 @@ import pytest
 from gateway.domain.events import EventType
 from gateway.domain.ids import CommandId
 from gateway.domain.windows import Always
-from gateway.store import journal, withhold
+from gateway.store import beforehand, journal, withhold
 from tests.flows.world import world
 
 if TYPE_CHECKING:
@@ -71,6 +71,18 @@ async def test_what_cannot_be_done_is_refused_by_name(
         assert result is not None
         assert (result["outcome"], result["reason"]) == ("refused", reason)
         assert len(lock.spoken) == said
+
+
+async def test_a_revocation_is_remembered_until_what_it_revokes_comes(tmp_path: Path) -> None:
+    async with world(tmp_path) as house:
+        lock = house.add_lock()
+        await house.start()
+        await house.command("k1", "revoke", None, credential_id="c1", version=1)
+        assert await house.result("k1") == {"outcome": "confirmed", "grants": 0}
+        await house.want("c1", "483920", Always(), version=1)
+        await house.store.submit(lambda tx: beforehand.carry_out(tx, 1, house.clock.now()))
+        await house.advance(30)
+        assert not lock.opens("483920")
 
 
 async def test_a_revocation_takes_no_version_that_was_given_after_it(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from gateway.domain.schedule import CredentialSpec, GrantLine, Tombstone, schedu
 from gateway.domain.secret import Secret
 from gateway.domain.windows import Always, Timed, Window
 from gateway.kit.clock import ManualClock
-from gateway.store import desired, events, meta, staging, withhold
+from gateway.store import beforehand, desired, events, meta, staging, withhold
 from gateway.store.database import Store, open_store
 from gateway.store.keyring import Keyring
 from gateway.sync import accept, receiving
@@ -132,6 +132,10 @@ class Cloud:
 
 def revoke(tx: Tx, name: str) -> None:
     desired.tombstone(tx, stone(name), 0, NOW, "revoked")
+
+
+def revoke_beforehand(tx: Tx, name: str) -> None:
+    beforehand.remember(tx, CredentialId(name), None, 1, NOW)
 
 
 async def in_store(store: Store) -> Lines:
@@ -345,13 +349,57 @@ async def test_what_is_told(cloud: Cloud, store: Store) -> None:
     assert "483920" not in json.dumps(told)
 
 
+@pytest.mark.parametrize("how", ["delta", "snapshot"])
+async def test_what_was_revoked_before_it_came_does_not_open(
+    cloud: Cloud, store: Store, how: str
+) -> None:
+    await store.submit(partial(revoke_beforehand, name="c1"))
+    if how == "delta":
+        assert await cloud.delta([spec("c1"), spec("c2")]) is Outcome.APPLIED
+    else:
+        await cloud.snapshot([spec("c1"), spec("c2")])
+    assert await in_store(store) == {("c2", "d1"): 1}
+    assert await cloud.delta([spec("c3")]) is Outcome.APPLIED  # it is counted as ordered
+    assert await cloud.delta([spec("c1", 2)]) is Outcome.APPLIED
+    assert await in_store(store) == {("c1", "d1"): 2, ("c2", "d1"): 1, ("c3", "d1"): 1}
+
+
+async def test_a_revocation_waits_a_month_and_for_its_version(cloud: Cloud, store: Store) -> None:
+    def order(tx: Tx, name: str, at: Instant) -> None:
+        beforehand.remember(tx, CredentialId(name), None, 1, at)
+
+    await store.submit(partial(order, name="c1", at=Instant(NOW - beforehand.KEPT_MS)))
+    await store.submit(partial(order, name="c2", at=Instant(NOW - DAY)))
+    await cloud.delta([spec("c9")])  # looks through them
+    await cloud.delta([spec("c1"), spec("c2", 2)])
+    assert set(await in_store(store)) == {("c1", "d1"), ("c2", "d1"), ("c9", "d1")}
+
+
+async def test_a_revocation_for_one_door_leaves_the_others(cloud: Cloud, store: Store) -> None:
+    await store.submit(
+        lambda tx: beforehand.remember(tx, CredentialId("c1"), DeviceId("d1"), 1, NOW)
+    )
+    await cloud.delta([spec("c1", 1, "d1", "d2")])
+    assert await in_store(store) == {("c1", "d2"): 1}
+
+
+async def test_not_endlessly_many_are_remembered(cloud: Cloud, store: Store) -> None:
+    def flood(tx: Tx) -> None:
+        for number in range(beforehand.MOST + 1):
+            beforehand.remember(tx, CredentialId(f"c{number}"), None, 1, NOW)
+
+    await store.submit(flood)
+    await cloud.delta([spec("c0"), spec("c1")])
+    assert await in_store(store) == {("c0", "d1"): 1}
+
+
 names = st.sampled_from(["a", "b", "c", "d"])
 doors = st.lists(st.sampled_from(["d1", "d2", "d3"]), min_size=1, max_size=3, unique=True)
 edits = st.tuples(names, doors)
 changes = st.tuples(
     st.lists(edits, max_size=3, unique_by=lambda edit: edit[0]),
     st.lists(st.tuples(names, st.none() | st.sampled_from(["d1", "d2"])), max_size=2, unique=True),
-    st.sampled_from(["delta", "snapshot", "revoke"]),
+    st.sampled_from(["delta", "snapshot", "revoke", "revoke beforehand"]),
     st.booleans(),
 )
 
@@ -377,6 +425,14 @@ async def test_a_cloud_and_a_gateway_never_disagree_for_long(
                 for name, _ in edited:
                     await store.submit(partial(revoke, name=name))
                     revoked[name] = versions.get(name, 0)
+                continue
+            if how == "revoke beforehand":  # what lists it is lost on its way
+                for name, devices in edited:
+                    if name not in versions:
+                        versions[name] = revoked[name] = 1
+                        wanted[name] = spec(name, 1, *devices)
+                        await store.submit(partial(revoke_beforehand, name=name))
+                cloud.lines = after({}, wanted.values(), [])
                 continue
             gone = [stone(name, device) for name, device in buried if name not in dict(edited)]
             specs = []
