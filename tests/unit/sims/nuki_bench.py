@@ -6,28 +6,23 @@ Here: the lock with everything it has done, frames in and out, pairing. Not here
 from __future__ import annotations
 
 import hmac
-import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from nacl.bindings import crypto_box_beforenm, crypto_scalarmult_base
 
-from firmware_sims import profiles
 from firmware_sims.ble import nuki
 from firmware_sims.ble.nuki import frames
 from firmware_sims.ble.nuki.advert import APPLE, PAIRING, ULTRA_PAIRING, USDIO
 from firmware_sims.ble.nuki.fields import datetime7, text, u8, u16, u32
 from firmware_sims.ble.nuki.frames import Message
-from firmware_sims.clock import LOCK_EPOCH, VirtualTimebase, ZoneRules
-from firmware_sims.faults import ArmedFault, Fault, Faults
-from firmware_sims.firmware.lock import LockFirmware
+from firmware_sims.clock import LOCK_EPOCH
+from tests.unit.sims.lock_bench import LockBench
 
 if TYPE_CHECKING:
     from firmware_sims.ble.peripheral import Advertising
 
-MONDAY_NOON = datetime(2026, 7, 6, 10, 0, tzinfo=UTC).timestamp()
-"""12:00 in Berlin."""
 PIN = 4711
 ULTRA_PIN = 482913
 STATUS, ERROR = 0x0E, 0x12
@@ -35,61 +30,19 @@ COMPLETE, ACCEPTED = Message(STATUS, b"\0"), Message(STATUS, b"\1")
 _OUR_SECRET = bytes(range(32))
 
 
-class Bench:
-    """The lock, its faults, its air."""
+class Bench(LockBench):
+    """A lock with its news and its log."""
+
+    family = nuki
+    address = "54:D2:72:1A:2B:3C"
+    skin: nuki.NukiSkin
 
     def __init__(self, profile: str = "nuki-smartlock-3", **skin: object) -> None:
-        self.time = VirtualTimebase(MONDAY_NOON)
-        self.hits: list[tuple[Fault, str, int | None]] = []
-        self.profile = profiles.load(profile).with_overrides({"drift_ppm": 0.0})
-        self.settings: dict[str, object] = dict(skin)
-        self.seen: list[Advertising | None] = []
-        self.make()
-
-    def make(self) -> None:
-        """The simulator's process starts."""
-        self.firmware = LockFirmware(self.profile, self.time)
-        self.firmware.clock.zone = ZoneRules.of("Europe/Berlin", self.time.now())
-        self.faults = Faults(random.Random(1), nuki.COMMANDS, self._hit, self._condition)
-        self.skin = nuki.build(
-            self.firmware,
-            self.faults,
-            address="54:D2:72:1A:2B:3C",
-            settings=self.settings,
-            rng=random.Random(7),
-        )
-        self.queue = self.skin.queue
-        self.queue.restarted = self.skin.restarted
-        self.peripheral = self.skin.peripheral
-        self.peripheral.advertising_changed = self._advertised
-
-    def restart(self) -> None:
-        """The process ends and starts again with what its memory kept."""
-        firmware, skin = self.firmware.dump(), self.skin.dump()
-        self.make()
-        self.firmware.load(firmware)
-        self.skin.load(skin)
-
-    def _hit(self, armed: ArmedFault, command: str, slot: int | None) -> None:
-        self.hits.append((armed.fault, command, slot))
-
-    def _condition(self, fault: Fault, on: bool) -> None:
-        if fault is Fault.DEAD and on:
-            self.firmware.lose_power()
-        elif fault is Fault.DEAD:
-            self.firmware.restore_power()
-            self.skin.restarted()
-        elif fault is Fault.STUCK_JAM and on:
-            self.firmware.bolt.jam()
-        elif fault is Fault.STUCK_JAM:
-            self.firmware.bolt.unjam()
+        super().__init__(profile, {}, skin)
 
     def on_air(self) -> bool:
         """Whether it has told the air that it advertises."""
         return self.seen[-1] is not None
-
-    def _advertised(self) -> None:
-        self.seen.append(self.peripheral.advertising)
 
     @property
     def advertising(self) -> Advertising:
@@ -100,19 +53,6 @@ class Bench:
     def has_news(self) -> bool:
         """Whether the beacon says that the state has changed."""
         return bool(self.advertising.manufacturer_data[APPLE][-1] & 1)
-
-    @property
-    def state(self) -> dict[str, Any]:
-        return self.skin.state()
-
-    @property
-    def codes(self) -> set[str]:
-        """The digits that the lock holds."""
-        return {user.code for user in self.firmware.users.users.values()}
-
-    def types(self, code: str) -> str:
-        """Somebody types a code."""
-        return self.firmware.keypad.type_code(code).reason
 
     def act(self, name: str) -> Any:
         """Somebody at the door does this."""

@@ -9,7 +9,7 @@ import pytest
 from firmware_sims.clock import VirtualTimebase
 from firmware_sims.control.operations import Operations
 from firmware_sims.world import World, WorldError, parse_world
-from tests.unit.sims.nuki_bench import MONDAY_NOON
+from tests.unit.sims.lock_bench import MONDAY_NOON
 
 if TYPE_CHECKING:
     from pathlib import Path

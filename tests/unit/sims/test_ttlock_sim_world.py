@@ -10,7 +10,8 @@ from firmware_sims.clock import VirtualTimebase
 from firmware_sims.control.arguments import OperationError
 from firmware_sims.control.operations import Operations
 from firmware_sims.world import World, WorldError, parse_world
-from tests.unit.sims.ttlock_bench import ADMIN_PS, KEY, MONDAY_NOON, UNLOCK_KEY
+from tests.unit.sims.lock_bench import MONDAY_NOON
+from tests.unit.sims.ttlock_bench import ADMIN_PS, KEY, UNLOCK_KEY
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,12 +5,9 @@ Here: the lock with everything it has done, chunks in and out, logins. Not here:
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from firmware_sims import profiles
 from firmware_sims.ble import ttlock
 from firmware_sims.ble.ttlock.frames import (
     Frame,
@@ -21,16 +18,12 @@ from firmware_sims.ble.ttlock.frames import (
     encrypt,
 )
 from firmware_sims.ble.ttlock.peripheral import NOTIFY, WRITE
-from firmware_sims.clock import VirtualTimebase, ZoneRules
-from firmware_sims.faults import ArmedFault, Fault, Faults
-from firmware_sims.firmware.lock import LockFirmware
 from firmware_sims.firmware.model import BoltState
+from tests.unit.sims.lock_bench import LockBench
 
 if TYPE_CHECKING:
     from firmware_sims.ble.peripheral import Advertising
 
-MONDAY_NOON = datetime(2026, 7, 6, 10, 0, tzinfo=UTC).timestamp()
-"""12:00 in Berlin."""
 KEY = bytes(range(0x10, 0x20))
 ADMIN_PS, UNLOCK_KEY = 87654321, 98765432
 CLAIMED = {"aes_key": KEY.hex(), "admin_ps": ADMIN_PS, "unlock_key": UNLOCK_KEY}
@@ -51,59 +44,18 @@ class Heard:
         return self.data[0]
 
 
-class Bench:
-    """The lock, its faults, its air."""
+class Bench(LockBench):
+    """A lock with its flags and its log."""
+
+    family = ttlock
+    address = "38:38:E5:1D:71:FE"
+    skin: ttlock.TTLockSkin
 
     def __init__(
         self, profile: str = "ttlock-deadbolt", *, claimed: bool = True, **skin: object
     ) -> None:
-        self.time = VirtualTimebase(MONDAY_NOON)
-        self.hits: list[tuple[Fault, str, int | None]] = []
-        self.profile = profiles.load(profile).with_overrides({"drift_ppm": 0.0, "auto_relock_s": 0})
-        self.settings: dict[str, object] = {**(CLAIMED if claimed else {}), **skin}
-        self.seen: list[Advertising | None] = []
-        self.make()
-
-    def make(self) -> None:
-        """The simulator's process starts."""
-        self.firmware = LockFirmware(self.profile, self.time)
-        self.firmware.clock.zone = ZoneRules.of("Europe/Berlin", self.time.now())
-        self.faults = Faults(random.Random(1), ttlock.COMMANDS, self._hit, self._condition)
-        self.skin = ttlock.build(
-            self.firmware,
-            self.faults,
-            address="38:38:E5:1D:71:FE",
-            settings=self.settings,
-            rng=random.Random(7),
-        )
-        self.queue = self.skin.queue
-        self.queue.restarted = self.skin.restarted
-        self.peripheral = self.skin.peripheral
-        self.peripheral.advertising_changed = self._advertised
-
-    def restart(self) -> None:
-        """The process ends and starts again with what its memory kept."""
-        firmware, skin = self.firmware.dump(), self.skin.dump()
-        self.make()
-        self.firmware.load(firmware)
-        self.skin.load(skin)
-
-    def _hit(self, armed: ArmedFault, command: str, slot: int | None) -> None:
-        self.hits.append((armed.fault, command, slot))
-
-    def _condition(self, fault: Fault, on: bool) -> None:
-        if fault is Fault.DEAD and on:
-            self.firmware.lose_power()
-        elif fault is Fault.DEAD:
-            self.firmware.restore_power()
-            self.skin.restarted()
-        elif fault is Fault.STUCK_JAM and on:
-            self.firmware.bolt.jam()
-        elif fault is Fault.STUCK_JAM:
-            self.firmware.bolt.unjam()
-
-    def _advertised(self) -> None:
-        self.seen.append(self.peripheral.advertising)
+        settings: dict[str, object] = {**(CLAIMED if claimed else {}), **skin}
+        super().__init__(profile, {"auto_relock_s": 0}, settings)
 
     def air(self) -> Advertising | None:
         """What is advertised now."""
@@ -119,19 +71,6 @@ class Bench:
         advertising = self.peripheral.advertising
         assert advertising is not None
         return advertising.manufacturer_data[0x0305][1]
-
-    @property
-    def state(self) -> dict[str, Any]:
-        return self.skin.state()
-
-    @property
-    def codes(self) -> set[str]:
-        """The digits that the lock holds."""
-        return {user.code for user in self.firmware.users.users.values()}
-
-    def types(self, code: str) -> str:
-        """Somebody types a code."""
-        return self.firmware.keypad.type_code(code).reason
 
     @property
     def records(self) -> list[int]:
