@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from gateway.domain.events import EventType, Method
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from gateway.domain.actions import Outcome
     from gateway.domain.capabilities import Capabilities
@@ -187,6 +187,19 @@ class CredentialStore(Protocol):
 
     async def erase(self, slot: int, *, deadline_s: float) -> WriteResult:
         """Code first, proven, then its schedules. An empty slot is a success."""
+        ...
+
+
+@runtime_checkable
+class SparingEraser(Protocol):
+    """Beside `CredentialStore`, where a slot keeps its number whatever is in it: somebody else's
+    code may stand in one of ours."""
+
+    async def erase_unless(
+        self, slot: int, spared: Callable[[SlotReading], bool], *, deadline_s: float
+    ) -> WriteResult:
+        """As `erase`; what the look before it finds `spared` is refused as `INVALID`, with its
+        reading."""
         ...
 
 

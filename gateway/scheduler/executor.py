@@ -29,7 +29,7 @@ from gateway.domain.actions import (
     Unconfirmed,
     Write,
 )
-from gateway.domain.devices import Device, Evidence
+from gateway.domain.devices import Device, Evidence, Known
 from gateway.domain.grants import GrantState
 from gateway.domain.ids import GrantId
 from gateway.drivers.api import (
@@ -40,6 +40,7 @@ from gateway.drivers.api import (
     Inventory,
     SlotReading,
     SlotUse,
+    SparingEraser,
     WriteResult,
 )
 from gateway.errors import (
@@ -304,6 +305,9 @@ class Executor:
                 )
             case Reschedule(slot, _, schedules):
                 return await driver.reschedule(slot, schedules, deadline_s=deadline_s)
+            case Erase(slot) if isinstance(driver, SparingEraser):
+                spared = await self._swapped(order, slot)
+                return await driver.erase_unless(slot, spared, deadline_s=deadline_s)
             case Erase(slot):
                 return await driver.erase(slot, deadline_s=deadline_s)
             case Adopt():
@@ -345,6 +349,23 @@ class Executor:
                 await self._erase_unrecorded(order, driver, reading, deadline_s)
             raise
         return READ
+
+    async def _swapped(self, order: Order, slot: int) -> Callable[[SlotReading], bool]:
+        """Tells whether somebody keyed in another code where ours was proven to be.
+
+        A slot in doubt may hold any digits of ours, and is erased whatever it shows.
+        """
+        device_id, now = order.device.device_id, self._clock.now()
+        before = order.device.slots.get(slot)
+        if before is None or before.owner is None or not isinstance(before.content, Known):
+            return lambda reading: False
+        row = await self._store.fetch_one(reported.grant(GrantId(before.owner, device_id)))
+        ours = {before.content.hash, *await self._store.fetch(history.quarantined(device_id, now))}
+        if row is not None:
+            ours.add(row.digits_hash)
+        return lambda reading: (
+            reading.digits is not None and self._keyring.hash(reading.digits) not in ours
+        )
 
     async def _erase_unrecorded(
         self, order: Order, driver: CredentialStore, reading: SlotReading, deadline_s: float

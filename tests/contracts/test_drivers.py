@@ -30,6 +30,7 @@ from gateway.drivers.api import (
     SlotChange,
     SlotChanged,
     SlotUse,
+    SparingEraser,
     WriteResult,
 )
 from gateway.drivers.catalog import driver_for
@@ -323,6 +324,20 @@ async def test_an_empty_slot_reads_empty_and_erases_gladly(case: Case) -> None:
     assert (reading.use, reading.digits) == (SlotUse.AVAILABLE, None)
     erased = await case.driver.erase(case.slot, deadline_s=DEADLINE_S)
     assert isinstance(erased.outcome, Confirmed)
+
+
+async def test_what_is_to_be_spared_is_not_erased(case: Case) -> None:
+    if not isinstance(case.driver, SparingEraser):
+        return
+    await write(case, "583926")
+    erase = case.driver.erase_unless
+    refused = await erase(case.slot, lambda reading: True, deadline_s=DEADLINE_S)
+    assert refused.outcome == Refused(Refusal.INVALID)
+    assert refused.reading == await case.driver.read_slot(case.slot, deadline_s=DEADLINE_S)
+    assert await case.door.holds() == {case.slot: "583926"}
+    done = await erase(case.slot, lambda reading: False, deadline_s=DEADLINE_S)
+    assert isinstance(done.outcome, Confirmed)
+    assert await case.door.holds() == {}
 
 
 @on(*(name for name in LOCKS if name not in NO_ZERO))

@@ -26,7 +26,7 @@ from gateway.drivers.api import (
 from gateway.errors import DeviceRefused, OutcomeUnknown, Refusal, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from gateway.kit.clock import Clock
     from gateway.radios.api import RadioEvent
@@ -202,6 +202,13 @@ class SimDriver:
             self.sim.holds.pop(slot, None)
         self._lose(fault)
         return WriteResult(PROVEN, self._reading(slot))
+
+    async def erase_unless(
+        self, slot: int, spared: Callable[[SlotReading], bool], *, deadline_s: float
+    ) -> WriteResult:
+        if slot in self.sim.holds and spared(there := self._reading(slot)):
+            return WriteResult(Refused(Refusal.INVALID), there)
+        return await self.erase(slot, deadline_s=deadline_s)
 
     async def unlock(self, *, deadline_s: float) -> Outcome:
         fault = await self._air("unlock", deadline_s)

@@ -298,6 +298,41 @@ async def test_a_code_keyed_in_where_our_write_never_arrived_is_not_erased_for_i
         assert (await house.grant("c1")).state is GrantState.ERASED
 
 
+async def test_a_code_that_somebody_keyed_in_over_ours_stays_when_ours_is_over(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as house:
+        lock = house.add_lock()
+        await house.start()
+        await house.want("c1", PIN, Always())
+        await house.advance(60)
+        assert lock.slot_of(PIN) == 1
+        lock.holds[1] = Code(THIRD)  # nobody heard of it
+        await house.revoke("c1")
+        await house.advance(600)
+        assert lock.holds == {1: Code(THIRD)}
+        assert (await house.grant("c1")).state is GrantState.ERASED
+        await house.want("c2", OTHER, Always())
+        await house.advance(60)
+        assert lock.slot_of(OTHER) == 2
+
+
+async def test_digits_of_ours_go_although_others_were_proven_since(tmp_path: Path) -> None:
+    """An earlier write of ours came late, over the later one."""
+    async with world(tmp_path) as house:
+        lock = house.add_lock()
+        await house.start()
+        await house.want("c1", PIN, Always())
+        await house.advance(60)
+        await house.want("c1", OTHER, Always(), version=2)
+        await house.advance(60)
+        assert lock.slot_of(OTHER) == 1
+        lock.holds[1] = Code(PIN)
+        await house.revoke("c1")
+        await house.advance(600)
+        assert lock.holds == {}
+
+
 async def test_slots_that_would_not_be_read_are_asked_again_for_a_guest_without_one(
     tmp_path: Path,
 ) -> None:

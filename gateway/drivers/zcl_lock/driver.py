@@ -32,7 +32,7 @@ from gateway.radios.api import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from gateway.domain.devices import LockClock, LockSchedule
     from gateway.domain.secret import Secret
@@ -119,6 +119,12 @@ class ZclLock:
 
     async def erase(self, slot: int, *, deadline_s: float) -> WriteResult:
         return await self._converse(session.erase(await self._met(deadline_s), slot), deadline_s)
+
+    async def erase_unless(
+        self, slot: int, spared: Callable[[SlotReading], bool], *, deadline_s: float
+    ) -> WriteResult:
+        dialogue = session.erase(await self._met(deadline_s), slot, spared)
+        return await self._converse(dialogue, deadline_s)
 
     async def measure(self, *, deadline_s: float) -> Measured:
         found = Measured()

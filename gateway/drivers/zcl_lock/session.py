@@ -48,7 +48,7 @@ from gateway.errors import (
 from gateway.radios.api import ClusterRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from gateway.domain.secret import Secret
 
@@ -322,7 +322,9 @@ def reschedule(
     return WriteResult(PROVEN if failure is None else FOUND, reading)
 
 
-def erase(dialect: Dialect, slot: int) -> Dialogue[WriteResult]:
+def erase(
+    dialect: Dialect, slot: int, spared: Callable[[SlotReading], bool] = lambda reading: False
+) -> Dialogue[WriteResult]:
     """Code first, proven by reading; then its schedules. An empty slot is a success."""
     kind = UserType.UNRESTRICTED
     try:
@@ -332,6 +334,9 @@ def erase(dialect: Dialect, slot: int) -> Dialogue[WriteResult]:
     else:
         if before.use is SlotUse.AVAILABLE:
             return WriteResult(FOUND, _known(dialect, slot, before))
+        there = _known(dialect, slot, before)
+        if there is not None and spared(there):
+            return WriteResult(Refused(Refusal.INVALID), there)
         kind = before.type
     status = yield from tell(dialect.request(Command.CLEAR_PIN_CODE, user_id=dialect.user_id(slot)))
     try:
