@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any, cast
 from gateway.drivers.zcl_lock import wire
 from gateway.drivers.zcl_lock.driver import ZclLock, ZclLockWithClock
 from gateway.drivers.zcl_lock.facts import ModelFacts
+from gateway.drivers.zwave_lock.driver import kind_of
+from gateway.drivers.zwave_lock.facts import ModelFacts as CcFacts
+from gateway.drivers.zwave_lock.facts import Switch
 from gateway.errors import ConfigError
 from gateway.radios.command_classes import CcNode
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from gateway.drivers.api import Driver
     from gateway.drivers.claims import Family
     from gateway.radios.api import ClusterRadio, NodeInfo, Radio
+    from gateway.radios.command_classes import CcRadio
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +43,19 @@ class Entry:
     facts: ModelFacts
 
 
+@dataclass(frozen=True, slots=True)
+class CcEntry:
+    """The same of a Z-Wave lock. Fingerprints in four hexadecimal digits each; `*` for any."""
+
+    fingerprints: tuple[tuple[str, str, str], ...]
+    source: str
+    facts: CcFacts
+
+
 def driver_for(node: NodeInfo | CcNode, radio: Radio, site_zone: str) -> Driver | None:
     """None for a node that no driver knows. `radio` has the node; `site_zone`: an IANA name."""
     if isinstance(node, CcNode):
-        return None
+        return lock_for_ccs(node, cast("CcRadio", radio), site_zone)
     return _zcl_driver(node, cast("ClusterRadio", radio), site_zone)
 
 
@@ -61,6 +74,12 @@ def _zcl_driver(node: NodeInfo, radio: ClusterRadio, site_zone: str) -> Driver |
         return None
     kind = ZclLockWithClock if wire.TIME in endpoint.input_clusters else ZclLock
     return kind(node, radio, site_zone, facts)
+
+
+def lock_for_ccs(node: CcNode, radio: CcRadio, site_zone: str) -> Driver | None:
+    """None for a node that is no lock. `site_zone`: an IANA name."""
+    kind = kind_of(node)
+    return None if kind is None else kind(node, radio, site_zone, cc_facts_for(node))
 
 
 def families(chance: random.Random, now: Callable[[], Instant]) -> Mapping[str, Family]:
@@ -91,10 +110,27 @@ def facts_for(node: NodeInfo) -> ModelFacts:
     return ModelFacts()
 
 
+def cc_facts_for(node: CcNode) -> CcFacts:
+    known = [f"{number:04x}" for number in node.fingerprint]
+    for entry in cc_quirks():
+        for fingerprint in entry.fingerprints:
+            if all(want in {"*", is_} for want, is_ in zip(fingerprint, known, strict=True)):
+                return entry.facts
+    return CcFacts()
+
+
 @cache
 def quirks() -> tuple[Entry, ...]:
-    text = resources.files("gateway.drivers").joinpath("quirks.toml").read_text(encoding="utf-8")
-    return parse(text)
+    return parse(_text())
+
+
+@cache
+def cc_quirks() -> tuple[CcEntry, ...]:
+    return parse_cc(_text())
+
+
+def _text() -> str:
+    return resources.files("gateway.drivers").joinpath("quirks.toml").read_text(encoding="utf-8")
 
 
 def parse(text: str) -> tuple[Entry, ...]:
@@ -102,25 +138,59 @@ def parse(text: str) -> tuple[Entry, ...]:
     return tuple(_entry(table) for table in tomllib.loads(text).get("lock", []))
 
 
+def parse_cc(text: str) -> tuple[CcEntry, ...]:
+    """As `parse`, of the Z-Wave locks."""
+    return tuple(_cc_entry(table) for table in tomllib.loads(text).get("zwave_lock", []))
+
+
 _FACTS = frozenset(field.name for field in fields(ModelFacts)) - {"names"}
 _IDENTITY = frozenset({"name", "manufacturer", "model", "source"})
 
 
+_CC_FACTS = frozenset(field.name for field in fields(CcFacts)) - {"names"}
+_CC_IDENTITY = frozenset({"name", "fingerprints", "source"})
+_FINGERPRINT = re.compile(r"([0-9a-f]{4}|\*):([0-9a-f]{4}|\*):([0-9a-f]{4}|\*)")
+
+
 def _entry(table: dict[str, Any]) -> Entry:
-    unknown = table.keys() - _FACTS - _IDENTITY
-    missing = _IDENTITY - table.keys()
+    values = _values(table, _FACTS, _IDENTITY)
+    return Entry(
+        re.compile(table["manufacturer"]),
+        re.compile(table["model"]),
+        table["source"],
+        ModelFacts(names=_names(table, values), **values),
+    )
+
+
+def _cc_entry(table: dict[str, Any]) -> CcEntry:
+    values = _values(table, _CC_FACTS, _CC_IDENTITY)
+    names = _names(table, values)
+    found = [_FINGERPRINT.fullmatch(fingerprint) for fingerprint in table["fingerprints"]]
+    matches = [match for match in found if match is not None]
+    if len(matches) != len(found):
+        raise ConfigError(f"could not read quirks of {table['name']}: an ill-formed fingerprint")
+    if "switches" in values:
+        values["switches"] = tuple(Switch(**switch) for switch in values["switches"])
+    fingerprints = tuple((match[1], match[2], match[3]) for match in matches)
+    return CcEntry(fingerprints, table["source"], CcFacts(names=names, **values))
+
+
+def _values(
+    table: dict[str, Any], known: frozenset[str], identity: frozenset[str]
+) -> dict[str, Any]:
+    unknown = table.keys() - known - identity
+    missing = identity - table.keys()
     if unknown or missing:
         raise ConfigError(
             f"could not read quirks of {table.get('name')}: unknown {sorted(unknown)}, "
             f"missing {sorted(missing)}"
         )
-    values = {key: value for key, value in table.items() if key in _FACTS}
+    values = {key: value for key, value in table.items() if key in known}
     if "reserved_slots" in values:
         values["reserved_slots"] = frozenset(values["reserved_slots"])
-    names = (table["name"], *sorted(f"{key}={table[key]}" for key in values))
-    return Entry(
-        re.compile(table["manufacturer"]),
-        re.compile(table["model"]),
-        table["source"],
-        ModelFacts(names=names, **values),
-    )
+    return values
+
+
+def _names(table: dict[str, Any], values: dict[str, Any]) -> tuple[str, ...]:
+    plain = (key for key in values if not isinstance(table[key], list) or key == "reserved_slots")
+    return (table["name"], *sorted(f"{key}={table[key]}" for key in plain))
