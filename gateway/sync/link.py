@@ -41,6 +41,8 @@ log = structlog.get_logger()
 
 CONNECTIONS: Final = "connections"
 """Key in `meta`: how many connections were ever made."""
+STORE_RETRY_S: Final = 10.0
+"""Until the store is asked again whether it can write: that troubles no broker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +142,12 @@ class CloudLink:
                 began = self._clock.monotonic()
                 try:
                     await self._one_life()
-                except (CloudUnavailable, StoreFull, StoreBusy) as error:
+                except CloudUnavailable as error:
                     self._down(str(error))
+                except (StoreFull, StoreBusy) as error:
+                    self._down(str(error))
+                    await self._clock.sleep(STORE_RETRY_S)
+                    continue
                 self._reconnect.lasted(self._clock.monotonic() - began)
                 await self._clock.sleep(self._reconnect.next_wait())
         finally:

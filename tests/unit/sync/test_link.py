@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from gateway.store.database import open_store
+from gateway.sync.link import STORE_RETRY_S
 from tests.flows.world import InlineWriter
 from tests.unit.sync.line import Exchange
 from tests.unit.sync.linked import TOPICS, Link, running
@@ -114,5 +115,7 @@ async def test_a_full_disk_is_a_reason_to_wait_and_no_failure_of_the_link(
         writer.full = True
         link.exchange.lines[0].cut()
         await reason("no space left")
+        await clock.advance(3600)
         writer.full = False
-        await reason("")
+        await clock.advance(STORE_RETRY_S)
+        assert link.link.state.connected
