@@ -1,8 +1,8 @@
 """A house whose door has a lock that is claimed on site, in virtual time. Not a test itself.
 
 Real store, scheduler, fleet and driver above; the air is `tests.gatt_air`, below it a simulated
-TTLock. Who bears witness is the lock (`Door`) and the events that were written, never the
-gateway's opinion. Run on `tests.simulation.loop`.
+TTLock, or a Nuki. Who bears witness is the lock (`Door`) and the events that were written, never
+the gateway's opinion. Run on `tests.simulation.loop`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from firmware_sims import profiles
-from firmware_sims.ble import ttlock
+from firmware_sims.ble import nuki, ttlock
 from firmware_sims.clock import ZoneRules
 from firmware_sims.faults import Faults
 from firmware_sims.firmware.lock import LockFirmware
@@ -26,6 +26,7 @@ from gateway.domain.schedule import CredentialSpec, Tombstone
 from gateway.domain.secret import Secret
 from gateway.domain.wants import Moment, Policy
 from gateway.drivers.claims import ClaimOrder, PairProgress, PairStage
+from gateway.drivers.nuki.family import NukiFamily
 from gateway.drivers.ttlock.family import TtLockFamily
 from gateway.radios.api import StateChanged
 from gateway.radios.arbiter import Arbiter
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from firmware_sims.ble.peripheral import Peripheral
     from gateway.domain.events import EventType
     from gateway.domain.windows import Window
+    from gateway.drivers.claims import Family
     from gateway.radios.api import RadioState
     from gateway.radios.gatt import Sighting
     from gateway.store.devices import DeviceRow
@@ -107,19 +109,23 @@ class SimAir(GattAir):
 
 
 class Door:
-    """One simulated TTLock, fresh from the factory. What it holds is the truth."""
+    """One simulated lock, fresh from the factory. What it holds is the truth.
+
+    `profile`: a TTLock's, or with the prefix `nuki` a Nuki's.
+    """
 
     def __init__(self, air: GattAir, address: str = ADDRESS, **traits: Any) -> None:
         skin = traits.pop("skin", {})
         profile = traits.pop("profile", "ttlock-deadbolt")
+        maker: Any = nuki if profile.startswith("nuki") else ttlock
         time = air.timebase
         quiet = {"drift_ppm": 0.0, "auto_relock_s": 0, "wrong_code_limit": 0, **traits}
         self.address = address
         self.firmware = LockFirmware(profiles.load(profile).with_overrides(quiet), time)
         self.firmware.clock.zone = ZoneRules.of(ZONE, time.now())
         self.firmware.clock.set_utc(time.now())
-        self.faults = Faults(random.Random(1), ttlock.COMMANDS, lambda *_: None, lambda *_: None)
-        self.skin = ttlock.build(
+        self.faults = Faults(random.Random(1), maker.COMMANDS, lambda *_: None, lambda *_: None)
+        self.skin = maker.build(
             self.firmware,
             self.faults,
             address=address,
@@ -131,7 +137,7 @@ class Door:
 
     @property
     def claimed(self) -> bool:
-        return self.skin.core.keys is not None
+        return bool(self.skin.state()["claimed"])
 
     def opens(self, code: str) -> bool:
         """Somebody types it now."""
@@ -145,7 +151,7 @@ class Door:
 
     def done(self, command: str) -> int:
         """How often a command took effect."""
-        return self.skin.queue.applied[command]
+        return int(self.skin.queue.applied[command])
 
 
 @dataclass
@@ -158,8 +164,11 @@ class House:
     disk: Disk = field(default_factory=Disk)
     policy: Policy = field(default_factory=Policy)
     doors: dict[str, Door] = field(default_factory=dict)
-    families: Sequence[type[TtLockFamily]] = (TtLockFamily,)
+    families: Sequence[Callable[..., Family]] = (TtLockFamily, lambda chance, _: NukiFamily(chance))
     """What the next start speaks."""
+    advert_s: float = ADVERT_S
+    chance: random.Random = field(default_factory=lambda: random.Random(5))
+    """Of all its lives: no key comes twice."""
     _ids: Any = field(default_factory=lambda: itertools.count(1))
     _adverts: asyncio.Task[None] | None = None
     _run: asyncio.Task[None] | None = None
@@ -176,7 +185,7 @@ class House:
         await self.store.start(path)
         self.keyring = Keyring(b"k" * 32)
         self.identities = Identities(self.folder / "devices.json", self._new_id)
-        known = [family(random.Random(5), self.clock.now) for family in self.families]
+        known = [family(self.chance, self.clock.now) for family in self.families]
         self.claimed = Claimed(
             self.store, self.keyring, self.clock, self.air,
             {family.name: family for family in known}, ZONE, self.identities,
@@ -200,7 +209,7 @@ class House:
 
     async def _advertise(self) -> None:
         while True:
-            await self.clock.sleep(ADVERT_S)
+            await self.clock.sleep(self.advert_s)
             for address in self.doors:
                 if not self.air.connected(address):
                     self.air.hear(address)
@@ -274,8 +283,9 @@ class House:
     async def want(
         self, credential: str, digits: str, window: Window, *, version: int = 1, **more: Any
     ) -> None:
+        devices = more.pop("devices", (DeviceId("dev_1"),))
         spec = CredentialSpec(
-            CredentialId(credential), version, Secret(digits), (DeviceId("dev_1"),), window, **more
+            CredentialId(credential), version, Secret(digits), devices, window, **more
         )
         now = self.clock.now()
         await self.store.submit(

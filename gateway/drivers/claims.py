@@ -6,15 +6,17 @@ to whoever paired with it, and is spoken to with a key that only the two of them
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
+from gateway.domain.secret import Secret
+
 if TYPE_CHECKING:
     from gateway.domain.devices import Numbered
     from gateway.domain.ids import DeviceId
-    from gateway.domain.secret import KeyedHash, Secret
+    from gateway.domain.secret import KeyedHash
     from gateway.drivers.api import Driver
     from gateway.radios.api import Advertisement
     from gateway.radios.gatt import GattRadio, Sighting
@@ -95,6 +97,13 @@ Progress = Callable[[PairStage, str], None]
 """Told where a claim stands; the second is for people."""
 
 
+KeepAgreed = Callable[[Secret], Awaitable[None]]
+"""Puts keys on the disk that may be the device's from the next word on, beside those kept before.
+
+Raises what the store raises; then that word must not be said.
+"""
+
+
 class Numbers(Protocol):
     """Slot numbers for a lock that knows its codes by their digits only. Kept in the store."""
 
@@ -128,11 +137,35 @@ class Family(Protocol):
     def recognise(self, advertisement: Advertisement) -> Recognised | None: ...
 
     async def claim(
-        self, radio: GattRadio, order: ClaimOrder, progress: Progress, *, deadline_s: float
+        self,
+        radio: GattRadio,
+        order: ClaimOrder,
+        progress: Progress,
+        keep: KeepAgreed,
+        *,
+        deadline_s: float,
     ) -> Claim:
         """Pair. Raises `DeviceRefused` (not in pairing mode, wrong PIN), or a radio's errors.
 
-        When it raises, the device is not ours, or its reset is told in the message.
+        Keys that nobody else has are given to `keep` before the device hears the word that can make
+        them its own. A definite `DeviceRefused`: it is not ours. When anything else is raised after
+        `keep`, it may be, and `resume` tells.
+        """
+        ...
+
+    async def resume(
+        self,
+        radio: GattRadio,
+        order: ClaimOrder,
+        keys: Secret,
+        keep: KeepAgreed,
+        *,
+        deadline_s: float,
+    ) -> Claim | None:
+        """Finish a claim that was cut off, with keys that it gave to `keep`.
+
+        None: the device says that it does not know them. `DeviceRefused` with `NOT_AUTHORISED`: it
+        knows them, and they are of no use. Anything else that is raised tells nothing.
         """
         ...
 

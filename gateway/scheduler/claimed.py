@@ -22,7 +22,7 @@ from gateway.store import claimed as kept
 from gateway.store import devices
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Mapping
 
     from gateway.domain.secret import Secret
     from gateway.drivers.api import Driver
@@ -184,17 +184,24 @@ class Claimed:
         await family.release(device, self.radio, deadline_s=RELEASE_DEADLINE_S)
 
     async def _recover(self, members: Members) -> None:
-        """Settle what was claimed and is not in the database: it was lost, or the power went."""
+        """Settle what was claimed and is not in the database: it was lost, or the power went.
+
+        Then what was perhaps claimed, when the power went in the middle.
+        """
+        meet = partial(self._meet_new, members)
         for identity in self._identities.entrusted(self.radio.name):
-            try:
-                await self._settle_again(identity, members)
-            except GatewayError as error:
-                log.warning(
-                    "a claimed device is not set up", device=identity.device_id, cause=str(error)
-                )
-            except Exception:
-                # What is wrong with one keeps no other from being found silent or again.
-                log.exception("a claimed device is not set up", device=identity.device_id)
+            await self._try(identity.address, self._settle_again(identity, members))
+        for pending in self._identities.unfinished(self.radio.name):
+            await self._try(pending.address, self._claiming.recover(pending, meet))
+
+    async def _try(self, address: str, work: Awaitable[None]) -> None:
+        """What is wrong with one keeps no other from being found silent or again."""
+        try:
+            await work
+        except GatewayError as error:
+            log.warning("a claimed device is not set up", address=address, cause=str(error))
+        except Exception:
+            log.exception("a claimed device is not set up", address=address)
 
     async def _settle_again(self, identity: Identity, members: Members) -> None:
         device_id = DeviceId(identity.device_id)

@@ -1,12 +1,14 @@
 """Claiming a device on site: what is in range, pairing, and the first talk with what is ours then.
 
-Here: how it is made sure that keys which only we have are never lost on the way. Not here: devices
-that are ours already (`claimed`), any family's protocol.
+Here: the steps of a claim, and when one that was cut off is taken up again. Not here: keys of which
+it is not known yet whose they are (`pending`), devices that are ours already (`claimed`), any
+family's protocol.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -26,8 +28,18 @@ from gateway.drivers.claims import (
     PairStage,
     Recognised,
 )
-from gateway.errors import GatewayError, RadioUnavailable, RequestError, StoreFull
+from gateway.errors import (
+    DeviceRefused,
+    GatewayError,
+    LinkError,
+    ProtocolError,
+    RadioUnavailable,
+    RequestError,
+    StoreFull,
+    Unreachable,
+)
 from gateway.scheduler.members import SPEAKING
+from gateway.scheduler.pending import PendingClaims
 from gateway.store import claimed as kept
 from gateway.store import devices, events
 from gateway.store.identities import Keepsake
@@ -40,7 +52,7 @@ if TYPE_CHECKING:
     from gateway.kit.clock import Clock
     from gateway.radios.gatt import GattRadio, Sighting
     from gateway.store.database import Store
-    from gateway.store.identities import Identities
+    from gateway.store.identities import Identities, Pending
     from gateway.store.keyring import Keyring
     from gateway.store.tx import Tx
 
@@ -50,8 +62,6 @@ CLAIM_DEADLINE_S = 60.0
 INTERVIEW_DEADLINE_S = 30.0
 INTERVIEW_TRIES = 3
 RELEASE_DEADLINE_S = 30.0
-KEEP_PAUSE_S = 5.0
-"""Between tries to write down keys that nobody else has."""
 
 
 class Claiming:
@@ -74,7 +84,9 @@ class Claiming:
         self._families = families
         self._zone = zone
         self._identities = identities
+        self._pending = PendingClaims(identities, keyring, clock, radio)
         self._pairing: dict[str, asyncio.Task[DeviceId]] = {}
+        self._alone: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def under_way(self, address: str) -> bool:
         return address in self._pairing
@@ -96,12 +108,21 @@ class Claiming:
             found.append(
                 Found(
                     sighting,
-                    self._recognise(sighting),
+                    self._told(sighting),
                     row.device_id if row else None,
                     row.name if row else None,
                 )
             )
         return sorted(found, key=lambda item: (-item.sighting.rssi_dbm, item.sighting.last.address))
+
+    def _told(self, sighting: Sighting) -> Recognised | None:
+        recognised = self._recognise(sighting)
+        pending = self._pending.of(sighting.last.address)
+        if recognised is None or pending is None or pending.driver != recognised.family:
+            return recognised
+        return replace(
+            recognised, ownership=Ownership.UNKNOWN, hint="its claim was cut off: pair it again"
+        )
 
     def _recognise(self, sighting: Sighting) -> Recognised | None:
         for family in self._families.values():
@@ -181,7 +202,9 @@ class Claiming:
                     " is tried every minute",
                     "already_ours",
                 )
-            if recognised.ownership is Ownership.CLAIMED and order.secret is None:
+            pending = self._pending.of(address)
+            begun = pending is not None and pending.driver == family.name
+            if recognised.ownership is Ownership.CLAIMED and order.secret is None and not begun:
                 raise RequestError(
                     f"could not pair {address}: it belongs to somebody; {recognised.hint}",
                     "claimed_by_others",
@@ -199,45 +222,103 @@ class Claiming:
         tell: Callable[[PairStage, str], None],
         met: Callable[[DeviceId], Awaitable[None]],
     ) -> DeviceId:
-        self._identities.check()
-        claim = await family.claim(self._radio, order, tell, deadline_s=CLAIM_DEADLINE_S)
-        name = name or f"{claim.model} {order.address[-5:]}"
-        # From here on only these keys open it: they are on the disk before another word is said.
-        device_id = await self._keep(family, order.address, claim, name)
-        tell(PairStage.SETTING_UP, "asking what it can do")
-        try:
-            await self.settle(family, order.address, device_id, name, claim)
-        except GatewayError as error:
-            raise RequestError(
-                f"{order.address} is ours now and not set up yet; that is tried every minute:"
-                f" {error}",
-                "not_set_up",
-            ) from error
-        await met(device_id)
-        return device_id
+        address = order.address
+        async with self._alone[address]:
+            row = await self._store.fetch_one(devices.device_at(self._radio.name, address))
+            if row is not None:
+                return DeviceId(row.device_id)  # what was cut off ended well in this moment
+            self._identities.check()
+            pending = self._pending.of(address)
+            name = name or (pending.name if pending is not None else None)
+            claim = await self._become_owner(family, order, name, tell)
+            tell(PairStage.SETTING_UP, "asking what it can do")
+            return await self._take_in(family, address, claim, name, met)
 
-    async def _keep(self, family: Family, address: str, claim: Claim, name: str) -> DeviceId:
-        """Keys that cannot be kept are given back, so that nobody needs to reset the device."""
+    async def _become_owner(
+        self,
+        family: Family,
+        order: ClaimOrder,
+        name: str | None,
+        tell: Callable[[PairStage, str], None],
+    ) -> Claim:
+        """By a claim that was cut off, else by a new one."""
+        pending = self._pending.of(order.address)
+        if pending is not None and pending.driver == family.name:
+            tell(PairStage.CONNECTING, "finishing a claim that was cut off")
+            try:
+                claim = await self._pending.resume(family, order, pending)
+            except (LinkError, ProtocolError) as error:
+                # A lock that belongs to nobody need not answer to keys that it never had.
+                if not self._says_free(family, order.address):
+                    raise Unreachable(
+                        f"could not finish the claim of {order.address} that was cut off: {error};"
+                        " come nearer and pair it again; if it never answers, it has another owner"
+                    ) from error
+                log.info("a claim is begun anew", address=order.address, cause=str(error))
+            else:
+                if claim is not None:
+                    return claim
+        before = self._pending.of(order.address)
+        keep = self._pending.keeper(family, order.address, name)
+        try:
+            return await family.claim(self._radio, order, tell, keep, deadline_s=CLAIM_DEADLINE_S)
+        except DeviceRefused as refused:
+            if refused.refusal.definite:
+                self._pending.restore(order.address, before)
+            raise
+
+    def _says_free(self, family: Family, address: str) -> bool:
+        for sighting in self._radio.sightings():
+            if sighting.last.address == address:
+                recognised = family.recognise(sighting.last)
+                return recognised is not None and recognised.ownership is Ownership.CLAIMABLE
+        return False
+
+    async def _take_in(
+        self,
+        family: Family,
+        address: str,
+        claim: Claim,
+        name: str | None,
+        met: Callable[[DeviceId], Awaitable[None]],
+    ) -> DeviceId:
+        """What is ours gets an id and is asked what it can do."""
+        name = name or f"{claim.model} {address[-5:]}"
 
         def seal(device_id: DeviceId) -> Keepsake:
             sealed = self._keyring.seal(claim.keys, context=kept.keys_context(device_id))
             return Keepsake(family.name, claim.manufacturer, sealed.hex(), claim.sleepy)
 
-        full: StoreFull | None = None
-        while True:
-            try:
-                return self._identities.give(self._radio.name, address, claim.model, name, seal)
-            except StoreFull as error:
-                if full is None:
-                    log.error("keys of a device cannot be kept", address=address, cause=str(error))
-                full = error
-            try:
-                device = self.device(DeviceId(""), address, claim)
-                await family.release(device, self._radio, deadline_s=RELEASE_DEADLINE_S)
-            except GatewayError:
-                await self._clock.sleep(KEEP_PAUSE_S)
-            else:
-                raise StoreFull(f"could not pair {address}, which was given back: {full}")
+        try:
+            device_id = self._identities.give(self._radio.name, address, claim.model, name, seal)
+            await self.settle(family, address, device_id, name, claim)
+        except GatewayError as error:
+            if isinstance(error, StoreFull) and self._owned(address) is False:
+                raise  # its key is the installer's, and nothing was changed at it
+            raise RequestError(
+                f"{address} is ours now and not set up yet; that is tried every minute: {error}",
+                "not_set_up",
+            ) from error
+        await met(device_id)
+        return device_id
+
+    def _owned(self, address: str) -> bool:
+        """Whether keys of it are on the disk, in one way or the other."""
+        entrusted = self._identities.entrusted(self._radio.name)
+        return self._pending.of(address) is not None or address in {x.address for x in entrusted}
+
+    async def recover(self, pending: Pending, met: Callable[[DeviceId], Awaitable[None]]) -> None:
+        """Finish a claim that was cut off, if the device is near and it is time to ask it again.
+
+        `met` makes it a member. Raises what speaking to it raises.
+        """
+        address, family = pending.address, self._families.get(pending.driver)
+        if family is None or self.under_way(address) or not self._pending.due(address):
+            return
+        async with self._alone[address]:
+            claim = await self._pending.resume(family, ClaimOrder(address), pending)
+            if claim is not None:
+                await self._take_in(family, address, claim, pending.name, met)
 
     async def settle(
         self,

@@ -1,6 +1,7 @@
 """What is kept of devices that are claimed on site: their sealed keys, and numbers of their codes.
 
-Not here: devices as such (`devices`), and what a slot holds (`reported`).
+Not here: devices as such (`devices`), what a slot holds (`reported`), and the file in which keys
+outlive the database (`identities`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 def keys_context(device_id: DeviceId) -> str:
     """What the seal is bound to: keys moved to another device's row do not open."""
     return f"device-keys:{device_id}"
+
+
+def pending_context(radio: str, address: str) -> str:
+    """As above, of keys that may be a device's, which has no id yet."""
+    return f"pending-keys:{radio}:{address}"
 
 
 def put_keys(tx: Tx, device_id: DeviceId, sealed: bytes) -> None:

@@ -1,7 +1,9 @@
 """Device ids by hardware, in a small file beside the database, so that they outlive it.
 
 The cloud knows locks by these ids. When the database is lost, the schedule it sends again must
-find the same doors under the same names; everything else about a lock can be asked from the lock.
+find the same doors under the same names; everything else about a lock can be asked from the lock,
+with the keys that are kept here too. So are those that two sides have agreed on, before it is known
+whether the device took them.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from gateway.domain.ids import DeviceId
 
 log = structlog.get_logger()
+
+_PENDING = "pending"
+"""Marks an entry of the file that is a claim which has not ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +51,37 @@ class Identity:
     keepsake: Keepsake | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A claim that has not ended. `sealed`: keys that may be the device's, as hex, newest last.
+
+    `name`: what the installer wants to call it.
+    """
+
+    radio: str
+    address: str
+    driver: str
+    name: str | None
+    sealed: tuple[str, ...]
+
+
+Where = tuple[str, str]
+"""Radio and address."""
+
+
 class Identities:
     """`new_id` makes one nobody ever had. A damaged file is set aside: ids are then made anew."""
 
     def __init__(self, path: Path, new_id: Callable[[], DeviceId]) -> None:
         self._path = path
         self._new_id = new_id
-        self._known = {(x.radio, x.address): x for x in _read(path)}
+        self._known: dict[Where, Identity] = {}
+        self._pending: dict[Where, Pending] = {}
+        for entry in _read(path):
+            if isinstance(entry, Pending):
+                self._pending[entry.radio, entry.address] = entry
+            else:
+                self._known[entry.radio, entry.address] = entry
 
     def known(self, radio: str, address: str, model: str) -> Identity | None:
         """What this hardware was called; None for other hardware under an old address."""
@@ -74,11 +103,12 @@ class Identities:
         """A new id, on the disk before it is returned. StoreFull.
 
         `seal` tells what else to keep under it, in the same writing: without what only we have
-        somebody must go to the door.
+        somebody must go to the door. A claim of it that was pending ends with that writing.
         """
         device_id = self._new_id()
         given = Identity(device_id, radio, address, model, name, seal(device_id) if seal else None)
-        self._keep(self._known | {(radio, address): given})
+        where = (radio, address)
+        self._keep(self._known | {where: given}, _without(self._pending, where))
         return device_id
 
     def keep_instead(self, device_id: DeviceId, sealed: str) -> None:
@@ -93,23 +123,45 @@ class Identities:
         """The claimed devices of a radio."""
         return [x for x in self._known.values() if x.radio == radio and x.keepsake is not None]
 
+    def pending(self, radio: str, address: str) -> Pending | None:
+        return self._pending.get((radio, address))
+
+    def unfinished(self, radio: str) -> list[Pending]:
+        """The claims of a radio that have not ended."""
+        return [x for x in self._pending.values() if x.radio == radio]
+
+    def keep_pending(self, pending: Pending) -> None:
+        """In place of what was kept of that claim; nothing is, when it has no keys. StoreFull."""
+        where = (pending.radio, pending.address)
+        rest = _without(self._pending, where)
+        self._keep(self._known, rest | {where: pending} if pending.sealed else rest)
+
     def forget(self, device_id: DeviceId) -> None:
         """After removal: the id is never used again, also not by the same hardware."""
         self._keep({key: x for key, x in self._known.items() if x.device_id != device_id})
 
-    def _keep(self, known: dict[tuple[str, str], Identity]) -> None:
+    def _keep(
+        self, known: dict[Where, Identity], pending: dict[Where, Pending] | None = None
+    ) -> None:
         """On the disk first: an id that is not there must not be found known at the next try."""
-        text = json.dumps([asdict(x) for x in known.values()], indent=1)
+        pending = self._pending if pending is None else pending
+        entries = [asdict(x) for x in known.values()]
+        entries += [{_PENDING: asdict(x)} for x in pending.values()]
+        text = json.dumps(entries, indent=1)
         try:
             write_whole(self._path, text.encode())
         except OSError as error:
             raise StoreFull(f"could not write {self._path.name}: {error.strerror}") from error
-        self._known = known
+        self._known, self._pending = known, pending
 
 
-def _read(path: Path) -> list[Identity]:
+def _without(pending: dict[Where, Pending], where: Where) -> dict[Where, Pending]:
+    return {key: x for key, x in pending.items() if key != where}
+
+
+def _read(path: Path) -> list[Identity | Pending]:
     try:
-        return [_identity(entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+        return [_entry(entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
     except FileNotFoundError:
         return []
     except (OSError, ValueError, TypeError) as error:
@@ -119,7 +171,10 @@ def _read(path: Path) -> list[Identity]:
         return []
 
 
-def _identity(entry: dict[str, Any]) -> Identity:
+def _entry(entry: dict[str, Any]) -> Identity | Pending:
     fields = dict(entry)
+    if _PENDING in fields:
+        told = dict(fields[_PENDING])
+        return Pending(**told | {"sealed": tuple(told.get("sealed") or ())})
     keepsake = fields.pop("keepsake", None)
     return Identity(**fields, keepsake=Keepsake(**keepsake) if keepsake else None)

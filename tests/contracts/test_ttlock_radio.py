@@ -43,6 +43,7 @@ async def test_a_lock_is_paired_with_used_and_given_back(tmp_path: Path) -> None
             home.radio,
             ClaimOrder(ADDRESS),
             lambda stage, _: stages.append(stage),
+            lock.keep,
             deadline_s=DEADLINE_S,
         )
         assert stages == [PairStage.CONNECTING, PairStage.PAIRING, PairStage.SETTING_UP]

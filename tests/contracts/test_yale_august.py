@@ -62,11 +62,16 @@ class Bench:
     family: YaleAugustFamily = field(default_factory=YaleAugustFamily)
     stages: list[PairStage] = field(default_factory=list)
 
+    async def keep(self, keys: Secret) -> None:
+        """`claims.KeepAgreed` of a family that agrees on nothing."""
+        pytest.fail("there is nothing to keep before it is claimed")
+
     async def claim(self, secret: str | None = EXPORT) -> Claim:
         return await self.family.claim(
             self.home.radio,
             ClaimOrder(ADDRESS, Secret(secret) if secret is not None else None),
             lambda stage, _: self.stages.append(stage),
+            self.keep,
             deadline_s=DEADLINE_S,
         )
 

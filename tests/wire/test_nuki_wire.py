@@ -18,7 +18,7 @@ from gateway.domain.instant import from_datetime
 from gateway.domain.secret import Secret
 from gateway.drivers.nuki import commands, crypto, session, settings, wire
 from gateway.drivers.nuki.commands import Answer, Code, Command
-from gateway.drivers.nuki.dialogue import Become
+from gateway.drivers.nuki.dialogue import Agree, Become
 from gateway.drivers.nuki.keys import Keys, keys_of, pin_of
 from gateway.drivers.nuki.schedules import Terms
 from gateway.drivers.nuki.session import Identity
@@ -76,7 +76,8 @@ def theirs(request: pytest.FixtureRequest) -> Any:
 
 def paired(heard: Iterable[str], pin: int | None = None) -> tuple[list[str], list[Keys], Keys]:
     """What is said, whom we become, and the keys in the end."""
-    dialogue, said, became = session.pair(US, pin), list[str](), list[Keys]()
+    dialogue = session.pair(US, pin, ultra=pin is not None)
+    said, became = list[str](), list[Keys]()
     answers = iter(heard)
     step = next(dialogue)
     try:
@@ -84,6 +85,8 @@ def paired(heard: Iterable[str], pin: int | None = None) -> tuple[list[str], lis
             reply: Answer | None = None
             if isinstance(step, Become):
                 became.append(step.keys)
+            elif isinstance(step, Agree):
+                assert step.keys == became[-1]  # before the last word: it may be lost
             else:
                 assert isinstance(step, Command)
                 said.append(wire.plain(Message(step.op, step.payload)).hex())

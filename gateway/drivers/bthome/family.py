@@ -16,7 +16,8 @@ from gateway.drivers.claims import Claim, Ownership, PairStage, Recognised
 from gateway.errors import DeviceRefused, Refusal
 
 if TYPE_CHECKING:
-    from gateway.drivers.claims import ClaimedDevice, ClaimOrder, Progress
+    from gateway.domain.secret import Secret
+    from gateway.drivers.claims import ClaimedDevice, ClaimOrder, KeepAgreed, Progress
     from gateway.radios.api import Advertisement
     from gateway.radios.gatt import GattRadio
 
@@ -38,7 +39,13 @@ class BtHomeFamily:
         return Recognised(self.name, mapping.SENSOR, model, Ownership.CLAIMABLE, hint)
 
     async def claim(
-        self, radio: GattRadio, order: ClaimOrder, progress: Progress, *, deadline_s: float
+        self,
+        radio: GattRadio,
+        order: ClaimOrder,
+        progress: Progress,
+        keep: KeepAgreed,
+        *,
+        deadline_s: float,
     ) -> Claim:
         bindkey = None
         if order.secret is not None:
@@ -55,6 +62,18 @@ class BtHomeFamily:
             if claim is not None:
                 return claim
             heard = await radio.overhear(order.address, deadline_s=max(0.0, until - loop.time()))
+
+    async def resume(
+        self,
+        radio: GattRadio,
+        order: ClaimOrder,
+        keys: Secret,
+        keep: KeepAgreed,
+        *,
+        deadline_s: float,
+    ) -> Claim | None:
+        """Nothing is agreed on: the key is the installer's, who gives it again."""
+        return None
 
     async def release(self, device: ClaimedDevice, radio: GattRadio, *, deadline_s: float) -> None:
         """It never knew of us."""

@@ -65,7 +65,14 @@ class Become:
     keys: Keys
 
 
-Step = Command | Await | LoadNumbers | Give | Recall | Keep | Become
+@dataclass(frozen=True, slots=True)
+class Agree:
+    """With the next word the lock may be ours: by these keys, which are kept first."""
+
+    keys: Keys
+
+
+Step = Command | Await | LoadNumbers | Give | Recall | Keep | Become | Agree
 T = TypeVar("T")
 Dialogue = Generator[Step, Any, T]
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from gateway.drivers.conversing import converse
 from gateway.drivers.nuki.commands import Answer, Channel, Command, Proof, error_in, request
 from gateway.drivers.nuki.dialogue import (
+    Agree,
     Await,
     Become,
     Dialogue,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
-    from gateway.drivers.claims import Numbers
+    from gateway.drivers.claims import KeepAgreed, Numbers
     from gateway.drivers.nuki.keys import Keys
     from gateway.radios.gatt import GattLink, GattRadio
 
@@ -85,9 +86,9 @@ class Talk:
         deadline_s: float,
         settled: Settled | None = None,
         rest: PinRest | None = None,
-        bound: bool = False,
+        keep: KeepAgreed | None = None,
     ) -> None:
-        """`bound`: on one link only, because what is agreed on goes with it."""
+        """With `keep` it is a pairing: on one link only, because what is agreed on goes with it."""
         self.voice = Voice(keys, address, chance, PinRest() if rest is None else rest)
         self._radio = radio
         self._address = address
@@ -95,8 +96,9 @@ class Talk:
         self._loop = asyncio.get_running_loop()
         self._until = self._loop.time() + deadline_s
         self._settled = Settled() if settled is None else settled
-        self._asked = 1 if bound else ASKED
-        self._bound = bound
+        self._keep_agreed = keep
+        self._bound = keep is not None
+        self._asked = 1 if self._bound else ASKED
         self._context: AbstractAsyncContextManager[GattLink] | None = None
         self._link: GattLink | None = None
 
@@ -133,7 +135,14 @@ class Talk:
             case Become(keys):
                 self.voice.become(keys)
                 self._settled.challenge = None
+            case Agree(keys):
+                await self._agree(keys)
         return None
+
+    async def _agree(self, keys: Keys) -> None:
+        if self._keep_agreed is None:
+            raise LocalProtocolError(f"could not pair with {self._address}: nobody keeps the keys")
+        await self._keep_agreed(keys.to_secret())
 
     def _their_numbers(self) -> Numbers:
         if self._numbers is None:

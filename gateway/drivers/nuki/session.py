@@ -16,7 +16,7 @@ from gateway.domain.devices import Evidence
 from gateway.drivers.access import KeyHolder, SettingKind
 from gateway.drivers.nuki import commands, crypto, mapping, settings
 from gateway.drivers.nuki.commands import ACCEPTED, COMPLETE, NAME_SIZE, pairing
-from gateway.drivers.nuki.dialogue import Become, Dialogue, ask, await_more, done, say
+from gateway.drivers.nuki.dialogue import Agree, Become, Dialogue, ask, await_more, done, say
 from gateway.drivers.nuki.keys import Keys
 from gateway.drivers.nuki.mapping import locked_by, refusal_of, why
 from gateway.drivers.nuki.schedules import ALWAYS, schedules_of, terms_of
@@ -68,10 +68,11 @@ class Identity:
     kind: int = 1
 
 
-def pair(us: Identity, pin: int | None) -> Dialogue[Keys]:
-    """One link from beginning to end. With a `pin` as an Ultra wants it.
+def pair(us: Identity, pin: int | None, *, ultra: bool) -> Dialogue[Keys]:
+    """One link from beginning to end. `pin`: the owner's; an Ultra wants to be told it here.
 
-    From `Become` with an authorisation on, the lock may know us, whatever happens to its last word.
+    From `Agree` on the lock may know us, whatever happens to its last word. What an Ultra gave is
+    known by its last word only: if that is lost, its button must be held once more.
     """
     doing = "pair with the lock"
     answer = yield from ask(pairing(Op.REQUEST_DATA, u16(Op.PUBLIC_KEY), Op.PUBLIC_KEY), doing)
@@ -79,16 +80,17 @@ def pair(us: Identity, pin: int | None) -> Dialogue[Keys]:
     shared = crypto.shared_key(us.secret, theirs)
     if shared is None:
         raise PeerProtocolError("could not pair with the lock: its key is none")
-    keys = Keys(shared, NOBODY, us.app_id, ultra=pin is not None, pin=pin)
+    keys = Keys(shared, NOBODY, us.app_id, ultra=ultra, pin=pin)
     yield Become(keys)
     answer = yield from ask(pairing(Op.PUBLIC_KEY, ours, Op.CHALLENGE), doing)
     told = crypto.proof(shared, ours, theirs, answer.data)
-    if pin is None:
-        return (yield from _authorise(us, keys, told))
-    return (yield from _authorise_at_ultra(us, keys, told, pin))
+    if ultra:
+        return (yield from _authorise_at_ultra(us, keys, told, pin or 0))
+    return (yield from _authorise(us, keys, told))
 
 
 def _authorise(us: Identity, keys: Keys, told: bytes) -> Dialogue[Keys]:
+    """The keys are kept with the PIN that they have, though it is not told here."""
     doing = "pair with the lock"
     answer = yield from ask(pairing(Op.AUTHENTICATOR, told, Op.CHALLENGE), doing)
     signed = bytes((us.kind,)) + u32(us.app_id) + text(us.name, NAME_SIZE) + us.nonce
@@ -102,6 +104,7 @@ def _authorise(us: Identity, keys: Keys, told: bytes) -> Dialogue[Keys]:
     auth_id, theirs = said[:AUTH_SIZE], said[-32:]
     keys = replace(keys, auth_id=auth_id)
     yield Become(keys)
+    yield Agree(keys)
     told = crypto.proof(keys.shared, auth_id, theirs) + auth_id
     yield from ask(pairing(Op.CONFIRM_AUTHORISATION, told, Op.STATUS), doing)
     return keys
@@ -117,6 +120,7 @@ def _authorise_at_ultra(us: Identity, keys: Keys, told: bytes, pin: int) -> Dial
         raise PeerProtocolError("could not pair with the lock: it gave no authorisation")
     keys = replace(keys, auth_id=answer.data[:AUTH_SIZE])
     yield Become(keys)
+    yield Agree(keys)
     return keys
 
 

@@ -72,11 +72,18 @@ class Become:
 
 
 @dataclass(frozen=True, slots=True)
+class Agree:
+    """With the next word the lock may be ours: by these keys, which are kept first."""
+
+    keys: Keys
+
+
+@dataclass(frozen=True, slots=True)
 class HeardVersion:
     """What the lock's last answer said of itself."""
 
 
-Step = Command | Await | LoadNumbers | Give | Recall | Keep | Prove | Become | HeardVersion
+Step = Command | Await | LoadNumbers | Give | Recall | Keep | Prove | Become | Agree | HeardVersion
 T = TypeVar("T")
 Dialogue = Generator[Step, Any, T]
 

@@ -21,6 +21,7 @@ from gateway.errors import (
     GatewayError,
     LinkError,
     OutcomeUnknown,
+    PeerProtocolError,
     ProtocolError,
     Refusal,
     Unreachable,
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.domain.instant import Instant
-    from gateway.drivers.claims import ClaimedDevice, ClaimOrder, Progress
+    from gateway.domain.secret import Secret
+    from gateway.drivers.claims import ClaimedDevice, ClaimOrder, KeepAgreed, Progress
     from gateway.drivers.ttlock.mapping import Told
     from gateway.drivers.ttlock.session import Met
     from gateway.radios.api import Advertisement
@@ -74,7 +76,13 @@ class TtLockFamily:
         )
 
     async def claim(
-        self, radio: GattRadio, order: ClaimOrder, progress: Progress, *, deadline_s: float
+        self,
+        radio: GattRadio,
+        order: ClaimOrder,
+        progress: Progress,
+        keep: KeepAgreed,
+        *,
+        deadline_s: float,
     ) -> Claim:
         told = self._last_told(radio, order.address)
         if order.secret is not None:
@@ -92,7 +100,7 @@ class TtLockFamily:
                 Refusal.NOT_AUTHORISED,
             )
         version = Version() if told is None else Version(told.type, told.version, told.scene)
-        return await self._pair(radio, order.address, version, progress, deadline_s)
+        return await self._pair(radio, order.address, version, progress, keep, deadline_s)
 
     async def _take_over(
         self,
@@ -114,6 +122,7 @@ class TtLockFamily:
         address: str,
         version: Version,
         progress: Progress,
+        keep: KeepAgreed,
         deadline_s: float,
     ) -> Claim:
         """A pairing that broke is judged by whether the lock knows the keys agreed on."""
@@ -126,7 +135,7 @@ class TtLockFamily:
         for attempt in range(1, _ATTEMPTS + 1):
             progress(PairStage.CONNECTING, "connecting to the lock; touch its keypad if it sleeps")
             left_s = until - loop.time()
-            talk = Talk(radio, address, nobodys, deadline_s=left_s, bound=True)
+            talk = Talk(radio, address, nobodys, deadline_s=left_s, keep=keep)
             try:
                 async with talk:
                     await talk.ready(Login.NONE)
@@ -152,8 +161,8 @@ class TtLockFamily:
             if last:
                 break
         raise OutcomeUnknown(
-            f"could not tell whether {address} was paired; if it does not say that it can be "
-            "paired, reset it with its button"
+            f"could not tell whether {address} was paired; stay near, or pair it again: what was "
+            "agreed on is kept"
         )
 
     async def _proved(
@@ -161,10 +170,38 @@ class TtLockFamily:
     ) -> Claim | None:
         """None where the lock does not know the keys, or where that cannot be told."""
         try:
-            async with Talk(radio, address, keys, deadline_s=deadline_s) as talk:
-                return _claim_of(await talk.converse(session.meet(keys)))
+            return await self._known(radio, address, keys, deadline_s)
         except (LinkError, ProtocolError, DeviceRefused):
             return None
+
+    async def resume(
+        self,
+        radio: GattRadio,
+        order: ClaimOrder,
+        keys: Secret,
+        keep: KeepAgreed,
+        *,
+        deadline_s: float,
+    ) -> Claim | None:
+        return await self._known(radio, order.address, keys_of(keys), deadline_s)
+
+    async def _known(
+        self, radio: GattRadio, address: str, keys: Keys, deadline_s: float
+    ) -> Claim | None:
+        """None where the lock says, by another key or in ours, that it does not know the keys."""
+        known = False
+        try:
+            async with Talk(radio, address, keys, deadline_s=deadline_s) as talk:
+                await talk.ready(Login.ADMIN)
+                known = True
+                return _claim_of(await talk.converse(session.get_to_know(keys)))
+        except PeerProtocolError:
+            if known:
+                raise
+        except DeviceRefused as refused:
+            if known or refused.refusal is not Refusal.NOT_AUTHORISED:
+                raise
+        return None
 
     async def release(self, device: ClaimedDevice, radio: GattRadio, *, deadline_s: float) -> None:
         keys = keys_of(device.keys)

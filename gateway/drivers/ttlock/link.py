@@ -18,6 +18,7 @@ from gateway.drivers.numbering import Numbering
 from gateway.drivers.ttlock import commands, crypto, mapping, wire
 from gateway.drivers.ttlock.commands import Answer, Command, Login, answer_of
 from gateway.drivers.ttlock.dialogue import (
+    Agree,
     Await,
     Become,
     Dialogue,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
-    from gateway.drivers.claims import Numbers
+    from gateway.drivers.claims import KeepAgreed, Numbers
     from gateway.drivers.ttlock.keys import Keys
     from gateway.radios.gatt import GattLink, GattRadio
 
@@ -88,9 +89,9 @@ class Talk:
         *,
         deadline_s: float,
         settled: Settled | None = None,
-        bound: bool = False,
+        keep: KeepAgreed | None = None,
     ) -> None:
-        """`bound`: on one link only, because what is agreed on goes with it."""
+        """With `keep` it is a pairing: on one link only, because what is agreed on goes with it."""
         self.keys = keys
         self._radio = radio
         self._address = address
@@ -98,8 +99,9 @@ class Talk:
         self._loop = asyncio.get_running_loop()
         self._until = self._loop.time() + deadline_s
         self._settled = Settled() if settled is None else settled
-        self._asked = 1 if bound else ASKED
-        self._bound = bound
+        self._keep_agreed = keep
+        self._bound = keep is not None
+        self._asked = 1 if self._bound else ASKED
         self._context: AbstractAsyncContextManager[GattLink] | None = None
         self._link: GattLink | None = None
         self._frames: deque[wire.Frame] = deque()
@@ -141,9 +143,16 @@ class Talk:
             case Become(keys):
                 self.keys = keys
                 self._settled.login = Login.NONE
+            case Agree(keys):
+                await self._agree(keys)
             case HeardVersion():
                 return self._version
         return None
+
+    async def _agree(self, keys: Keys) -> None:
+        if self._keep_agreed is None:
+            raise LocalProtocolError(f"could not pair with {self._address}: nobody keeps the keys")
+        await self._keep_agreed(keys.to_secret())
 
     def _their_numbers(self) -> Numbers:
         if self._numbers is None:

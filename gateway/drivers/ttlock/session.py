@@ -17,6 +17,7 @@ from gateway.drivers.ttlock import commands, settings
 from gateway.drivers.ttlock.commands import VENDOR, Features, Info, Login
 from gateway.drivers.ttlock.crypto import FACTORY_KEY, KEY_SIZE
 from gateway.drivers.ttlock.dialogue import (
+    Agree,
     Become,
     Dialogue,
     HeardVersion,
@@ -66,7 +67,9 @@ class Met:
 def pair(version: Version, admin_ps: int, unlock_key: int) -> Dialogue[Met]:
     """One link from beginning to end: what was agreed on it is forgotten with it until `FINISH`.
 
-    The clock is not set here (the vendor's app does): the house sets it next, in the site's zone.
+    No public source tells which of the last two words makes it ours, so the keys are kept before
+    the first of them. The clock is not set here (the vendor's app does): the house sets it next, in
+    the site's zone.
     """
     yield Become(Keys(FACTORY_KEY, 0, None, version))
     yield from ask(commands.init(), "pair with the lock")
@@ -76,6 +79,7 @@ def pair(version: Version, admin_ps: int, unlock_key: int) -> Dialogue[Met]:
         raise PeerProtocolError("could not agree on a key with the lock: it sent none")
     keys = Keys(answer.data[:KEY_SIZE], unlock_key, admin_ps, told)
     yield Become(keys)
+    yield Agree(keys)
     answer = yield from ask(commands.add_admin(admin_ps, unlock_key), "become the lock's owner")
     if answer.data[: len(VENDOR)] != VENDOR:
         raise PeerProtocolError("could not become the lock's owner: it answers as another vendor's")
@@ -89,6 +93,11 @@ def meet(keys: Keys) -> Dialogue[Met]:
     """With keys that should be the lock's: prove them, and ask what it is."""
     yield Become(keys)
     yield Prove(Login.USER if keys.admin_ps is None else Login.ADMIN)
+    return (yield from get_to_know(keys))
+
+
+def get_to_know(keys: Keys) -> Dialogue[Met]:
+    """Of a lock that knows these keys."""
     features = yield from get_features()
     return Met(keys, features, (yield from get_model()))
 

@@ -15,7 +15,8 @@ from gateway.drivers.yale_august.talk import talk
 from gateway.errors import DeviceRefused, Refusal
 
 if TYPE_CHECKING:
-    from gateway.drivers.claims import ClaimedDevice, ClaimOrder, Progress
+    from gateway.domain.secret import Secret
+    from gateway.drivers.claims import ClaimedDevice, ClaimOrder, KeepAgreed, Progress
     from gateway.radios.api import Advertisement
     from gateway.radios.gatt import GattRadio
 
@@ -38,7 +39,13 @@ class YaleAugustFamily:
         return Recognised(self.name, "lock", model, Ownership.NEEDS_KEY, hint)
 
     async def claim(
-        self, radio: GattRadio, order: ClaimOrder, progress: Progress, *, deadline_s: float
+        self,
+        radio: GattRadio,
+        order: ClaimOrder,
+        progress: Progress,
+        keep: KeepAgreed,
+        *,
+        deadline_s: float,
     ) -> Claim:
         if order.secret is None:
             raise DeviceRefused(
@@ -57,6 +64,18 @@ class YaleAugustFamily:
             progress(PairStage.SETTING_UP, "the lock knows the key")
             info = await link.ask(link.lock.lock_info)
         return Claim(MANUFACTURER, info.model or "lock", keys.to_secret())
+
+    async def resume(
+        self,
+        radio: GattRadio,
+        order: ClaimOrder,
+        keys: Secret,
+        keep: KeepAgreed,
+        *,
+        deadline_s: float,
+    ) -> Claim | None:
+        """Nothing is agreed on: the key is the installer's, who gives it again."""
+        return None
 
     async def release(self, device: ClaimedDevice, radio: GattRadio, *, deadline_s: float) -> None:
         """It never knew of us: the key stays the vendor's account's."""

@@ -5,6 +5,7 @@ Here: the lock with its truth, the slot numbers as a store keeps them. Not here:
 
 from __future__ import annotations
 
+import contextlib
 import random
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,6 +21,7 @@ from gateway.domain.secret import Secret
 from gateway.drivers.claims import ClaimedDevice, ClaimOrder, PairStage
 from gateway.drivers.nuki.family import NAME, NukiFamily
 from gateway.drivers.nuki.keys import Keys
+from gateway.errors import LinkError, StoreFull
 from gateway.radios.api import Advertised
 from tests.gatt_air import GattAir
 from tests.unit.drivers.ttlock_house import MemoryNumbers
@@ -72,6 +74,8 @@ class NukiHouse:
         self.numbers = MemoryNumbers()
         self.family = NukiFamily(random.Random(seed + 2))
         self.stages: list[PairStage] = []
+        self.kept: list[Secret] = []
+        self.full = False
         self.keys = Secret("")
 
     def now(self) -> Instant:
@@ -90,6 +94,7 @@ class NukiHouse:
             self.air,
             ClaimOrder(ADDRESS, Secret(told) if told else None),
             lambda stage, _: self.stages.append(stage),
+            self.keep,
             deadline_s=deadline_s,
         )
         self.keys = claim.keys
@@ -114,6 +119,23 @@ class NukiHouse:
 
     async def release(self) -> None:
         await self.family.release(self.device(self.keys), self.air, deadline_s=DEADLINE_S)
+
+    async def keep(self, keys: Secret) -> None:
+        """`claims.KeepAgreed` without a disk."""
+        if self.full:
+            raise StoreFull("could not write: no space")
+        self.kept.append(keys)
+
+    async def resumed(self) -> Secret | None:
+        """The claim that was cut off, finished; None when the lock knows none of the keys."""
+        for keys in reversed(self.kept):
+            with contextlib.suppress(LinkError):
+                claim = await self.family.resume(
+                    self.air, ClaimOrder(ADDRESS), keys, self.keep, deadline_s=DEADLINE_S
+                )
+                if claim is not None:
+                    return claim.keys
+        return None
 
     def arm(self, fault: str, on: str, **more: Any) -> None:
         self.faults.arm(fault, on=on, **more)

@@ -48,11 +48,16 @@ class Meter:
         self.told: list[DeviceEvent] = []
         self.driver: BtHome | None = None
 
+    async def keep(self, keys: Secret) -> None:
+        """`claims.KeepAgreed` of a family that agrees on nothing."""
+        pytest.fail("there is nothing to keep before it is claimed")
+
     async def claim(self, secret: str | None = None, deadline_s: float = 30) -> Claim:
         return await self.family.claim(
             self.air,
             ClaimOrder(ADDRESS, Secret(secret) if secret is not None else None),
             lambda stage, _: self.stages.append(stage),
+            self.keep,
             deadline_s=deadline_s,
         )
 

@@ -8,9 +8,9 @@ import pytest
 
 from gateway.domain.actions import Confirmed
 from gateway.domain.secret import Secret
-from gateway.drivers.claims import Ownership, PairStage
+from gateway.drivers.claims import ClaimOrder, Ownership, PairStage
 from gateway.drivers.nuki.keys import keys_of
-from gateway.errors import DeviceRefused, GatewayError, LinkError, Refusal
+from gateway.errors import DeviceRefused, GatewayError, LinkError, Refusal, StoreFull
 from gateway.radios.api import Advertisement
 from tests.simulation.loop import run
 from tests.unit.drivers.nuki_house import ADDRESS, DEADLINE_S, PIN, SMART_LOCK, ULTRA, NukiHouse
@@ -236,10 +236,110 @@ def test_through_bad_air_a_claim_that_succeeds_has_keys_that_work(seed: int) -> 
         try:
             driver = await house.claim()
         except GatewayError:
+            house.air.weather.drop = house.air.weather.refuse = 0.0
+            found = await house.resumed()
+            if house.profile == SMART_LOCK:
+                assert (found is not None) is bool(house.state()["authorizations"])
             return
         house.air.weather.drop = house.air.weather.refuse = 0.0
         assert isinstance(await driver.unlock(deadline_s=DEADLINE_S), Confirmed)
         assert await driver.read_slots(deadline_s=DEADLINE_S) == []
+
+    run(main())
+
+
+@pytest.mark.parametrize("profile", MODELS)
+def test_keys_are_kept_before_the_word_that_can_make_us_known(profile: str) -> None:
+    async def main() -> None:
+        house = NukiHouse(profile)
+        house.hold_button()
+        said: list[tuple[bool, int]] = []
+
+        def look(_address: str, _data: bytes) -> bool:
+            said.append((bool(house.state()["authorizations"]), len(house.kept)))
+            return False
+
+        house.air.spoil_write = look
+        await house.claim()
+        assert house.kept == [house.keys]
+        assert {kept for known, kept in said if known} == {1}
+        last = house.received("pair.data" if profile == ULTRA else "pair.confirm")
+        assert last == 1
+
+    run(main())
+
+
+def test_a_pin_of_ours_is_kept_before_the_lock_is_told_it() -> None:
+    async def main() -> None:
+        house = NukiHouse(security_pin=0)
+        house.hold_button()
+        held: list[int] = []
+
+        def look(_address: str, _data: bytes) -> bool:
+            pin = house.state()["security_pin"]
+            if pin:
+                held.append(pin)
+                assert pin in {keys_of(keys).pin for keys in house.kept}
+            return False
+
+        house.air.spoil_notify = look
+        await house.claim(pin="")
+        assert held
+
+    run(main())
+
+
+def test_keys_that_cannot_be_kept_are_not_confirmed() -> None:
+    async def main() -> None:
+        house = NukiHouse()
+        house.hold_button()
+        house.full = True
+        with pytest.raises(StoreFull):
+            await house.claim()
+        assert house.state()["authorizations"] == []
+        assert house.received("pair.confirm") == 0
+
+    run(main())
+
+
+@pytest.mark.parametrize("told", [PIN[SMART_LOCK], None])
+def test_a_claim_that_was_cut_off_is_finished_with_the_pin_it_was_begun_with(
+    told: str | None,
+) -> None:
+    async def main() -> None:
+        house = NukiHouse()
+        house.hold_button()
+        await house.claim()
+        (keys,) = house.kept
+        claim = await house.family.resume(
+            house.air,
+            ClaimOrder(ADDRESS, None if told is None else Secret(told)),
+            keys,
+            house.keep,
+            deadline_s=DEADLINE_S,
+        )
+        assert claim is not None
+        assert claim.keys == house.keys
+        with pytest.raises(DeviceRefused, match="is another") as refused:
+            await house.family.resume(
+                house.air,
+                ClaimOrder(ADDRESS, Secret("1111")),
+                keys,
+                house.keep,
+                deadline_s=DEADLINE_S,
+            )
+        assert refused.value.refusal is Refusal.NOT_AUTHORISED
+
+    run(main())
+
+
+def test_a_lock_that_does_not_know_kept_keys_says_so() -> None:
+    async def main() -> None:
+        house = NukiHouse()
+        house.hold_button()
+        await house.claim()
+        await house.release()
+        assert await house.resumed() is None
 
     run(main())
 

@@ -5,6 +5,7 @@ Here: the lock with its truth, the slot numbers as a store keeps them. Not here:
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import random
@@ -23,6 +24,7 @@ from gateway.drivers.claims import ClaimedDevice, ClaimOrder, PairStage
 from gateway.drivers.ttlock.family import TtLockFamily
 from gateway.drivers.ttlock.keys import Keys
 from gateway.drivers.ttlock.wire import Version
+from gateway.errors import LinkError, StoreFull
 from gateway.radios.api import Advertised
 from tests.gatt_air import GattAir
 
@@ -98,6 +100,8 @@ class LockHouse:
         self.numbers = MemoryNumbers()
         self.family = TtLockFamily(random.Random(seed + 2), self.now)
         self.stages: list[PairStage] = []
+        self.kept: list[Secret] = []
+        self.full = False
         version = Version(scene=self.skin.core.facts.scene)
         self.keys = Keys(AES, UNLOCK_KEY, ADMIN_PS, version, uid=4711)
         self.driver = self.driver_with(self.keys.to_secret())
@@ -117,9 +121,27 @@ class LockHouse:
             self.air,
             ClaimOrder(ADDRESS, secret),
             lambda stage, _: self.stages.append(stage),
+            self.keep,
             deadline_s=deadline_s,
         )
         return claim.keys
+
+    async def keep(self, keys: Secret) -> None:
+        """`claims.KeepAgreed` without a disk."""
+        if self.full:
+            raise StoreFull("could not write: no space")
+        self.kept.append(keys)
+
+    async def resumed(self) -> Secret | None:
+        """The claim that was cut off, finished; None when the lock knows none of the keys."""
+        for keys in reversed(self.kept):
+            with contextlib.suppress(LinkError):
+                claim = await self.family.resume(
+                    self.air, ClaimOrder(ADDRESS), keys, self.keep, deadline_s=DEADLINE_S
+                )
+                if claim is not None:
+                    return claim.keys
+        return None
 
     def arm(self, fault: str, on: str, **more: Any) -> None:
         self.faults.arm(fault, on=on, **more)
