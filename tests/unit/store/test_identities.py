@@ -11,7 +11,7 @@ import pytest
 
 from gateway.domain.ids import DeviceId
 from gateway.errors import StoreFull
-from gateway.store.identities import Identities, Keepsake
+from gateway.store.identities import Identities, Keepsake, Pending
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +52,16 @@ def test_a_removed_device_gets_another_id(tmp_path: Path) -> None:
     assert known.give("zigbee", "00:11", "YRD226", "Front") == "dev_2"
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[3]", json.dumps([{"device_id": "dev_1"}])])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "",
+        "{",
+        "[3]",
+        json.dumps([{"device_id": "dev_1"}]),
+        json.dumps([{"pending": {"radio": "ble"}}]),
+    ],
+)
 def test_a_damaged_file_is_set_aside_and_kept(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "devices.json"
     path.write_text(damage, encoding="utf-8")
@@ -97,3 +106,45 @@ def test_keys_that_cannot_be_kept_leave_the_former(tmp_path: Path) -> None:
     with pytest.raises(StoreFull):
         known.keep_instead(first, "00bb")
     assert [x.keepsake for x in known.entrusted("ble")] == [former]
+
+
+def pending(*sealed: str) -> Pending:
+    return Pending("ble", "AA", "ttlock", "Front", sealed)
+
+
+def test_a_pending_claim_outlives_the_process_and_is_no_device(tmp_path: Path) -> None:
+    path = tmp_path / "devices.json"
+    known = Identities(path, ids())
+    device = known.give("zigbee", "00:11", "YRD226", "Side")
+    known.keep_pending(pending("00aa", "00bb"))
+    again = Identities(path, ids())
+    assert again.unfinished("ble") == [pending("00aa", "00bb")]
+    assert again.pending("ble", "AA") == pending("00aa", "00bb")
+    assert (again.unfinished("zigbee"), again.entrusted("ble")) == ([], [])
+    again.forget(device)
+    assert Identities(path, ids()).unfinished("ble") == [pending("00aa", "00bb")]
+
+
+def test_a_claim_that_ends_well_is_pending_no_longer_in_the_same_writing(tmp_path: Path) -> None:
+    path = tmp_path / "devices.json"
+    known = Identities(path, ids())
+    known.keep_pending(pending("00aa"))
+    (tmp_path / "devices.json.new").mkdir()
+    kept = Keepsake("ttlock", "TTLock", "00cc", sleepy=True)
+    with pytest.raises(StoreFull):
+        known.give("ble", "AA", "M", "Front", lambda _: kept)
+    assert known.unfinished("ble") == [pending("00aa")]
+    assert known.entrusted("ble") == []
+    (tmp_path / "devices.json.new").rmdir()
+    known.give("ble", "AA", "M", "Front", lambda _: kept)
+    again = Identities(path, ids())
+    assert (again.unfinished("ble"), len(again.entrusted("ble"))) == ([], 1)
+
+
+def test_a_pending_claim_without_keys_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "devices.json"
+    known = Identities(path, ids())
+    known.keep_pending(pending("00aa"))
+    known.keep_pending(pending())
+    assert known.pending("ble", "AA") is None
+    assert Identities(path, ids()).unfinished("ble") == []
