@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from gateway.cli.client import Document
 
 REFRESH_S = 1.0
+NAME_WIDTH = 15
+"""Of the names that locks send themselves, so that none is broken."""
 
 Everything = Annotated[
     bool, typer.Option("--all", help="Also what this gateway does not know how to speak to.")
@@ -77,23 +79,40 @@ def _table(document: Document, everything: bool) -> RenderableType:
     table = Table(box=None, pad_edge=False)
     for title in ("address", "signal", "heard", "device", "battery", "standing"):
         # An address is typed after it was read; what a device is may take two lines.
-        table.add_column(title, no_wrap=title not in {"device", "standing"}, overflow="fold")
+        least = NAME_WIDTH if title == "device" else None
+        wraps = title in {"device", "standing"}
+        table.add_column(title, no_wrap=not wraps, overflow="fold", min_width=least)
     for item in shown:
         battery = item["battery_percent"]
         table.add_row(
             item["address"],
             f"{item['rssi_dbm']} dBm {_grade(item['rssi_dbm'])}",
             f"{item['heard_s_ago']:.0f} s ago",
-            item["model"] or item["advertised_name"] or "unknown",
+            _called(item),
             "" if battery is None else f"{battery} %",
             _standing(item),
         )
     notes = [f"{hint}." for hint in dict.fromkeys(_hint(item) for item in shown) if hint]
     if others:
-        notes.append(f"{others} other Bluetooth devices in range; --all shows them.")
+        what = (
+            "device in range; --all shows it"
+            if others == 1
+            else "devices in range; --all shows them"
+        )
+        notes.append(f"{others} other Bluetooth {what}.")
     if not shown:
         return Group("Nothing in range that this gateway speaks to.", *notes)
     return Group(table, *notes)
+
+
+def _called(item: Document) -> str:
+    """Two of one model are told apart by the name that each sends, often printed on it."""
+    model, name = item["model"], item["advertised_name"]
+    if not model or not name:
+        return model or name or "unknown"
+    if model == name:
+        return f"{item['kind']} {name}"
+    return model if name in model else f"{model}\n{name}"
 
 
 def _hint(item: Document) -> str:

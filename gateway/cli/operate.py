@@ -28,7 +28,8 @@ CommandId = Annotated[
     typer.Option("--id", help="The command's id: the same id never acts twice.", hidden=True),
 ]
 
-WAIT_S = 45.0
+WAIT_S = 100.0
+"""The device may be busy with something else first; what is momentary expires long before."""
 
 _REFUSALS = {
     "unreachable": ("the lock did not hear it", "Check its batteries and the distance."),

@@ -136,7 +136,8 @@ def _range(item: Document) -> str:
         case "switch":
             return "on, off"
         case "seconds" if item["low"] is not None and item["high"] is not None:
-            return f"{item['low']} to {item['high']} s; 0 is off"
+            bounds = f"{item['low']} to {item['high']} s"
+            return f"{bounds}; 0 is off" if item["off"] else bounds
         case "seconds":
             return "seconds; 0 is off"
     return "hours of the week, never"

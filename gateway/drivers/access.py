@@ -123,7 +123,7 @@ SettingValue = bool | int | tuple["WeekDay", ...]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """`low` and `high` bound seconds, both included; 0 is off, whatever `low` says.
+    """`low` and `high` bound seconds, both included; `off`: 0 turns it off, whatever `low` says.
 
     `value` is None where the device has the setting and does not tell it.
     """
@@ -133,6 +133,7 @@ class Setting:
     value: SettingValue | None
     low: int | None = None
     high: int | None = None
+    off: bool = True
 
 
 @runtime_checkable

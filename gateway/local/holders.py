@@ -168,6 +168,7 @@ def setting_document(setting: Setting) -> Document:
         "value": _plain(setting.value),
         "low": setting.low,
         "high": setting.high,
+        "off": setting.off,
     }
 
 

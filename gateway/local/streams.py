@@ -183,7 +183,11 @@ def _claim_order(body: dict[str, Any]) -> tuple[ClaimOrder, str | None]:
         raise RequestError(f"could not pair: unknown {', '.join(sorted(unknown))}")
     address, secret, name = body.get("address"), body.get("secret"), _name(body, "pair")
     if not isinstance(address, str) or not _ADDRESS.fullmatch(address):
-        raise RequestError("could not pair: `address` must read like 00:11:22:AA:BB:CC")
+        raise RequestRefused(
+            "could not pair: `address` must read like 00:11:22:AA:BB:CC",
+            "bad_request",
+            "`lock-gateway scan` shows the addresses of what is in range.",
+        )
     if secret is not None and (not isinstance(secret, str) or not 1 <= len(secret) <= MAX_SECRET):
         raise RequestError("could not pair: `secret` must be a text of at most 8192 letters")
     return ClaimOrder(address.upper(), Secret(secret) if secret else None), name

@@ -126,7 +126,7 @@ def setting_of(name: str, plan: Plan, raw: bytes) -> Setting:
         return Setting(name, plan.kind, bool(value))
     if plan.switch is not None and not raw[plan.switch]:
         value = 0
-    return Setting(name, plan.kind, value, plan.low, plan.high)
+    return Setting(name, plan.kind, value, plan.low, plan.high, off=plan.switch is not None)
 
 
 def fits(plan: Plan, value: SettingValue) -> bool:

@@ -58,7 +58,7 @@ class Talk:
         except TimeoutError:
             raise Unreachable(f"{what}: no answer in time") from None
         except _troubles() as error:
-            raise Unreachable(f"{what}: {type(error).__name__}") from None
+            raise Unreachable(f"{what}: {_cause(error)}") from None
 
     async def ask(self, question: Callable[[], Awaitable[Any]]) -> Any:
         """It changes nothing: whatever goes wrong is `Unreachable`, or the lock's no."""
@@ -95,7 +95,7 @@ class Talk:
             refusal = refusal_of(error.error)
             raise DeviceRefused(f"{self._address} declines: {refusal.value}", refusal) from None
         except _troubles() as error:
-            raise lost(f"could not tell what {self._address} did: {type(error).__name__}") from None
+            raise lost(f"could not tell what {self._address} did: {_cause(error)}") from None
 
     async def close(self) -> None:
         """The place that was lent goes back with the link: it has to be over."""
@@ -132,6 +132,16 @@ def _library() -> Any:
     # At DEBUG and INFO it logs frames in clear, and what it warns of is told by us.
     logging.getLogger("yalexs_ble").setLevel(logging.CRITICAL)
     return yalexs_ble
+
+
+def _cause(error: Exception) -> str:
+    """Whose fault it is. The library's own words may quote what was exchanged."""
+    kind = type(error).__name__
+    if isinstance(error, (KeyError, AttributeError, AssertionError)):
+        return f"the system's Bluetooth cannot be used for it ({kind})"
+    if isinstance(error, ValueError):
+        return f"its answer makes no sense ({kind})"
+    return f"the link was lost or never came to be ({kind})"
 
 
 @cache

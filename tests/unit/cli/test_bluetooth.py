@@ -32,9 +32,11 @@ async def cli(house: House, *arguments: str, stdin: str = "") -> Ran:
     return await lock_gateway(*arguments, stdin=stdin, LOCK_GATEWAY_SOCKET=str(house.socket))
 
 
-def heard(house: House, address: str, rssi: int, recognised: Recognised | None) -> Found:
+def heard(
+    house: House, address: str, rssi: int, recognised: Recognised | None, name: str = ""
+) -> Found:
     now = house.clock.monotonic()
-    last = Advertisement(address, "", rssi, "hci0", now, {}, {}, ())
+    last = Advertisement(address, name, rssi, "hci0", now, {}, {}, ())
     return Found(Sighting(last, 3, now, rssi, rssi - 5, rssi + 5), recognised, None, None)
 
 
@@ -53,10 +55,23 @@ async def test_scan_shows_what_is_in_range_and_what_comes_next(house: House) -> 
     assert "strong" in ran.out
     assert "can be claimed" in ran.out
     assert OTHER not in ran.out
-    assert "1 other Bluetooth devices" in ran.out
+    assert "1 other Bluetooth device in range" in ran.out
     everything = await cli(house, "scan", "--once", "--all")
     assert OTHER in everything.out
     assert "too weak" in everything.out
+
+
+async def test_two_of_one_model_are_told_apart_by_the_name_they_send(house: House) -> None:
+    one, other = lock(Ownership.CLAIMABLE), lock(Ownership.CLAIMED)
+    sensor = Recognised("bthome", "sensor", "ATC_01", Ownership.CLAIMABLE, "", None)
+    house.operations.in_the_air = [
+        heard(house, ADDRESS, -55, one, "S110_fe711d"),
+        heard(house, OTHER, -60, other, "S110_024433"),
+        heard(house, "A4:C1:38:00:00:03", -70, sensor, "ATC_01"),
+    ]
+    shown = " ".join((await cli(house, "scan", "--once")).out.split())
+    for name in ("S110_fe711d", "S110_024433", "sensor ATC_01"):
+        assert name in shown
 
 
 async def test_scan_as_json_is_the_apis_document(house: House) -> None:
@@ -97,6 +112,7 @@ async def test_what_is_no_address_is_refused(house: House, address: str) -> None
     ran = await cli(house, "pair", address)
     assert ran.code == 1
     assert "00:11:22:AA:BB:CC" in ran.err
+    assert "lock-gateway scan" in ran.err
     assert house.operations.claims == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +102,16 @@ async def test_phones_are_listed_and_removed_where_the_lock_tells(tmp_path: Path
         ran = await house.cli("phones", "front", "remove", "Bob", "--yes")
         assert (ran.code, ran.out) == (0, "Front door: Bob is obeyed no more\n"), ran.err
         assert bob not in table.held
+
+
+async def test_seconds_that_cannot_be_off_are_not_said_to_be(tmp_path: Path) -> None:
+    async with house_of_bob(tmp_path) as (house, _, _bob):
+        rows = (await house.cli("settings", "front")).out.splitlines()
+        takes = {row.split()[0]: re.split(r"  +", row.strip())[-1] for row in rows}
+        assert takes["unlatch_s"] == "1 to 30 s"
+        assert takes["auto_lock_s"] == "2 to 65535 s; 0 is off"
+        ran = await house.cli("settings", "front", "unlatch_s", "0", "--reason", "x")
+        assert (ran.code, "does not take that" in ran.err) == (1, True)
 
 
 async def test_a_phone_is_switched_off_and_on_renamed_and_given_hours(tmp_path: Path) -> None:

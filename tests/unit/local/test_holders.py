@@ -73,6 +73,7 @@ async def test_settings_are_listed_and_changed(house: OnSiteHouse) -> None:
     listed = {each["name"]: each for each in (await get(house, "settings"))["settings"]}
     assert listed["auto_lock_s"] == {
         "name": "auto_lock_s", "kind": "seconds", "value": 0, "low": 5, "high": 900,
+        "off": True,
     }  # fmt: skip
     assert listed["sound"]["value"] is True
     hours = [{"weekdays": ["mon"], "from": "08:00", "to": "10:00"}]
