@@ -29,7 +29,9 @@ TESTED_ELSEWHERE = {
     "gateway/drivers/bthome/keys.py": ("tests/wire/test_bthome.py", "with the bytes it opens"),
     "gateway/drivers/bthome/parser.py": ("tests/wire/test_bthome.py", "with the bytes it reads"),
     "gateway/drivers/bthome/wire.py": ("tests/wire/test_bthome.py", "named by family"),
+    "gateway/drivers/carrier.py": ("tests/unit/drivers/test_ttlock_link.py", "the link"),
     "gateway/drivers/conversing.py": ("tests/unit/drivers/test_ttlock_link.py", "its loop"),
+    "gateway/drivers/listing.py": ("tests/unit/drivers/test_nuki_codes.py", "proof"),
     "gateway/drivers/nuki/commands.py": ("tests/wire/test_nuki_wire.py", "with the frames"),
     "gateway/drivers/nuki/crypto.py": ("tests/wire/test_nuki_wire.py", "the vendor's example"),
     "gateway/drivers/nuki/keys.py": (
@@ -48,6 +50,7 @@ TESTED_ELSEWHERE = {
         "tests/unit/drivers/test_nuki_driver.py",
         "under every conversation",
     ),
+    "gateway/drivers/steps.py": ("tests/unit/drivers/test_numbering.py", "values"),
     "gateway/drivers/ttlock/dialogue.py": ("tests/unit/drivers/test_ttlock_codes.py", "small talk"),
     "gateway/drivers/yale_august/family.py": (
         "tests/contracts/test_yale_august.py",

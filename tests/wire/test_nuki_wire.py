@@ -18,11 +18,11 @@ from gateway.domain.instant import from_datetime
 from gateway.domain.secret import Secret
 from gateway.drivers.nuki import commands, crypto, session, settings, wire
 from gateway.drivers.nuki.commands import Answer, Code, Command
-from gateway.drivers.nuki.dialogue import Agree, Become
 from gateway.drivers.nuki.keys import Keys, keys_of, pin_of
 from gateway.drivers.nuki.schedules import Terms
 from gateway.drivers.nuki.session import Identity
 from gateway.drivers.nuki.wire import Message, Op
+from gateway.drivers.steps import Agree, Become
 from gateway.errors import PeerProtocolError
 from tests.pynukibt import pynukibt
 

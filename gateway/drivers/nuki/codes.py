@@ -14,60 +14,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.domain.actions import Confirmed, Refused, Unconfirmed
-from gateway.domain.devices import Evidence, LockSchedule
+from gateway.domain.actions import Refused
 from gateway.domain.secret import Secret
 from gateway.drivers.api import SlotReading, SlotUse, WriteResult
+from gateway.drivers.listing import FOUND, House, Listing, number, prove
 from gateway.drivers.nuki import commands, mapping
-from gateway.drivers.nuki.dialogue import Dialogue, Give, Keep, Recall, ask, numbering, say
+from gateway.drivers.nuki.dialogue import Dialogue, ask, say
 from gateway.drivers.nuki.mapping import refusal_of
 from gateway.drivers.nuki.schedules import Terms, schedules_of, terms_of
 from gateway.drivers.numbering import Listed
-from gateway.errors import (
-    DeviceRefused,
-    LinkError,
-    OutcomeUnknown,
-    PeerProtocolError,
-    ProtocolError,
-    RadioError,
-    Refusal,
-)
+from gateway.drivers.steps import Give, Recall, numbering
+from gateway.errors import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import tzinfo
-
+    from gateway.domain.devices import LockSchedule
     from gateway.domain.secret import KeyedHash
     from gateway.drivers.nuki.commands import Code, Command
     from gateway.drivers.numbering import Numbering
 
-PROVEN = Confirmed(frozenset({Evidence.ACKNOWLEDGED, Evidence.READ_BACK}))
-FOUND = Confirmed(frozenset({Evidence.READ_BACK}))
 NAME = "slot {}"
 """What people see in the vendor's app."""
 
-_BROKEN = (LinkError, RadioError, ProtocolError, DeviceRefused)
 
-
-@dataclass(frozen=True, slots=True)
-class House:
-    """What conversations need of the house. `hash_of` keys its hashes."""
-
-    zone: tzinfo
-    hash_of: Callable[[Secret], KeyedHash]
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """All codes on the lock, by the slot number that each goes by here."""
-
-    codes: Mapping[int, Code]
-
-    def slot_with(self, digits: Secret) -> int | None:
-        return next((slot for slot, code in self.codes.items() if code.digits == digits), None)
-
-
-def list_codes(house: House, *, again: bool = True) -> Dialogue[Listing]:
+def list_codes(house: House, *, again: bool = True) -> Dialogue[Listing[Code]]:
     """Ask for all codes and number them. Without `again`, what was just listed will do."""
     if not again:
         known = yield Recall()
@@ -77,12 +46,7 @@ def list_codes(house: House, *, again: bool = True) -> Dialogue[Listing]:
     unique = list({code.id: code for code in map(commands.code_of, answer.entries)}.values())
     rows = yield from numbering()
     listed = [Listed(_hash_of(house, code, rows), code.id) for code in unique]
-    placement = rows.place(listed, mapping.SLOTS)
-    for row in placement.fresh:
-        yield Give(row.slot, row.hash, row.handle)
-    listing = Listing(dict(zip(placement.slots, unique, strict=True)))
-    yield Keep(listing)
-    return listing
+    return (yield from number(unique, listed, rows, mapping.SLOTS))
 
 
 def _hash_of(house: House, code: Code, rows: Numbering) -> KeyedHash:
@@ -200,34 +164,23 @@ def erase(house: House, slot: int) -> Dialogue[WriteResult]:
 def _write(
     house: House, slot: int, order: Command, before: SlotReading, wanted: _Wanted | None
 ) -> Dialogue[WriteResult]:
-    """Say it once, then look. `wanted` is None for an erase."""
-    try:
-        answer = yield from say(order)
-    except (OutcomeUnknown, PeerProtocolError) as error:
-        said, refusal = f"no answer was understood ({error})", None
-    else:
-        refusal = None if answer.error is None else refusal_of(answer.error)
-        said = "acknowledged" if refusal is None else f"refused ({refusal.value})"
-    heard = said == "acknowledged"
-    try:
-        listing = yield from list_codes(house)
-    except _BROKEN as error:
-        if refusal is not None and refusal.definite:
-            return WriteResult(Refused(refusal), before)
-        if not heard:
-            raise OutcomeUnknown(
-                f"could not prove what became of slot {slot}: {said}, and not listed: {error}"
-            ) from error
-        return WriteResult(Unconfirmed(f"{said}, but not listed: {error}"))
-    held, after = listing.codes.get(slot), _reading(house, slot, listing)
-    if (held is None) if wanted is None else wanted.is_in(held):
-        return WriteResult(PROVEN if heard else FOUND, after)
-    if refusal is not None and after == before:
-        return WriteResult(Refused(refusal), after)
-    return WriteResult(Unconfirmed(f"{said}, but the lock lists otherwise"), after)
+    """`wanted` is None for an erase."""
+    return prove(_refusal(order), _look(house, slot, wanted), before)
 
 
-def _reading(house: House, slot: int, listing: Listing) -> SlotReading:
+def _refusal(order: Command) -> Dialogue[Refusal | None]:
+    answer = yield from say(order)
+    return None if answer.error is None else refusal_of(answer.error)
+
+
+def _look(house: House, slot: int, wanted: _Wanted | None) -> Dialogue[tuple[SlotReading, bool]]:
+    listing = yield from list_codes(house)
+    held = listing.codes.get(slot)
+    as_wanted = held is None if wanted is None else wanted.is_in(held)
+    return _reading(house, slot, listing), as_wanted
+
+
+def _reading(house: House, slot: int, listing: Listing[Code]) -> SlotReading:
     code = listing.codes.get(slot)
     if code is None:
         return SlotReading(slot, SlotUse.AVAILABLE)

@@ -52,7 +52,7 @@ class Command:
     ends: Op = Op.STATUS
     gathers: Op | None = None
     counted: Op | None = None
-    proof: Proof = Proof.NONE
+    needs: Proof = Proof.NONE
     asks_only: bool = False
     channel: Channel = Channel.DATA
 
@@ -124,7 +124,7 @@ ACCEPTED: Final = 1
 
 def operate(action: Action, app_id: int) -> Command:
     payload = bytes((action,)) + u32(app_id) + bytes(1)
-    return Command(Op.LOCK_ACTION, payload, proof=Proof.CHALLENGE)
+    return Command(Op.LOCK_ACTION, payload, needs=Proof.CHALLENGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,15 +160,15 @@ def states_of(message: Message) -> States:
 
 
 def set_clock(date7: bytes) -> Command:
-    return Command(Op.SET_CLOCK, date7, proof=Proof.PIN)
+    return Command(Op.SET_CLOCK, date7, needs=Proof.PIN)
 
 
 def verify_pin() -> Command:
-    return Command(Op.VERIFY_PIN, proof=Proof.PIN, asks_only=True)
+    return Command(Op.VERIFY_PIN, needs=Proof.PIN, asks_only=True)
 
 
 def set_pin(pin: int, size: int) -> Command:
-    return Command(Op.SET_PIN, pin.to_bytes(size, "little"), proof=Proof.PIN)
+    return Command(Op.SET_PIN, pin.to_bytes(size, "little"), needs=Proof.PIN)
 
 
 # ── keypad codes ────────────────────────────────────────────────────────────────────────────
@@ -197,7 +197,7 @@ def list_codes() -> Command:
         u16(0) + u16(ALL),
         gathers=Op.CODE,
         counted=Op.CODE_COUNT,
-        proof=Proof.PIN,
+        needs=Proof.PIN,
         asks_only=True,
     )
 
@@ -221,16 +221,16 @@ def _digits(digits: Secret) -> bytes:
 
 def add_code(digits: Secret, name: str, terms: Terms) -> Command:
     payload = _digits(digits) + text(name, CODE_NAME_SIZE) + terms.encode()
-    return Command(Op.ADD_CODE, payload, Op.CODE_ID, proof=Proof.PIN)
+    return Command(Op.ADD_CODE, payload, Op.CODE_ID, needs=Proof.PIN)
 
 
 def update_code(id_: int, digits: Secret, name: str, terms: Terms, *, enabled: bool) -> Command:
     payload = u16(id_) + _digits(digits) + text(name, CODE_NAME_SIZE) + bytes((enabled,))
-    return Command(Op.UPDATE_CODE, payload + terms.encode(), proof=Proof.PIN)
+    return Command(Op.UPDATE_CODE, payload + terms.encode(), needs=Proof.PIN)
 
 
 def remove_code(id_: int) -> Command:
-    return Command(Op.REMOVE_CODE, u16(id_), proof=Proof.PIN)
+    return Command(Op.REMOVE_CODE, u16(id_), needs=Proof.PIN)
 
 
 # ── authorisations ──────────────────────────────────────────────────────────────────────────
@@ -259,7 +259,7 @@ def list_authorisations() -> Command:
         u16(0) + u16(ALL),
         gathers=Op.AUTHORISATION,
         counted=Op.AUTHORISATION_COUNT,
-        proof=Proof.PIN,
+        needs=Proof.PIN,
         asks_only=True,
     )
 
@@ -282,11 +282,11 @@ def authorisation_of(message: Message) -> Authorisation:
 
 def update_authorisation(wanted: Authorisation, terms: Terms) -> Command:
     payload = wanted.id + text(wanted.name, NAME_SIZE) + bytes((wanted.enabled, wanted.remote))
-    return Command(Op.UPDATE_AUTHORISATION, payload + terms.encode(), proof=Proof.PIN)
+    return Command(Op.UPDATE_AUTHORISATION, payload + terms.encode(), needs=Proof.PIN)
 
 
 def remove_authorisation(auth_id: bytes) -> Command:
-    return Command(Op.REMOVE_AUTHORISATION, auth_id, proof=Proof.PIN)
+    return Command(Op.REMOVE_AUTHORISATION, auth_id, needs=Proof.PIN)
 
 
 # ── log ─────────────────────────────────────────────────────────────────────────────────────
@@ -325,7 +325,7 @@ def read_log(start: int, count: int, *, newest_first: bool = False) -> Command:
         Op.REQUEST_LOG,
         u32(start) + u16(count) + bytes((newest_first, 0)),
         gathers=Op.LOG_ENTRY,
-        proof=Proof.PIN,
+        needs=Proof.PIN,
         asks_only=True,
     )
 

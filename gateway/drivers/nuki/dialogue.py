@@ -11,68 +11,15 @@ in `OutcomeUnknown`.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from gateway.drivers.nuki.commands import Answer, Command
+from gateway.drivers.nuki.keys import Keys
 from gateway.drivers.nuki.mapping import refusal_of, why
+from gateway.drivers.steps import Agree, Await, Become, Memory
 from gateway.errors import DeviceRefused
 
-if TYPE_CHECKING:
-    from gateway.domain.secret import KeyedHash
-    from gateway.drivers.nuki.keys import Keys
-    from gateway.drivers.numbering import Numbering
-
-
-@dataclass(frozen=True, slots=True)
-class Await:
-    """The next word about a command that was said: the motor answers twice."""
-
-    command: Command
-    within_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class LoadNumbers:
-    """Which slot number each code goes by."""
-
-
-@dataclass(frozen=True, slots=True)
-class Give:
-    """Write a slot number down."""
-
-    slot: int
-    code: KeyedHash
-    handle: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Recall:
-    """What was kept on this link a moment ago, or None. Any order drops it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Keep:
-    """For the next conversation on the same link."""
-
-    what: object
-
-
-@dataclass(frozen=True, slots=True)
-class Become:
-    """Speak with these keys from now on."""
-
-    keys: Keys
-
-
-@dataclass(frozen=True, slots=True)
-class Agree:
-    """With the next word the lock may be ours: by these keys, which are kept first."""
-
-    keys: Keys
-
-
-Step = Command | Await | LoadNumbers | Give | Recall | Keep | Become | Agree
+Step = Command | Await[Command] | Memory | Become[Keys] | Agree[Keys]
 T = TypeVar("T")
 Dialogue = Generator[Step, Any, T]
 
@@ -98,8 +45,3 @@ def done(answer: Answer, doing: str) -> Answer:
     if answer.error is not None:
         raise DeviceRefused(f"could not {doing}: {why(answer.error)}", refusal_of(answer.error))
     return answer
-
-
-def numbering() -> Dialogue[Numbering]:
-    known: Numbering = yield LoadNumbers()
-    return known

@@ -16,10 +16,12 @@ from gateway.domain.instant import MINUTE, Instant, after
 from gateway.domain.pin_rules import objection
 from gateway.domain.windows import zone_info
 from gateway.drivers.api import DeviceEvent, DriverInfo, LogRead, Measured, SlotReading, WriteResult
+from gateway.drivers.carrier import Settled
+from gateway.drivers.listing import House
 from gateway.drivers.nuki import codes, commands, logbook, mapping, session, wire
 from gateway.drivers.nuki.commands import Action, Proof
 from gateway.drivers.nuki.keys import keys_of
-from gateway.drivers.nuki.link import Settled, Talk
+from gateway.drivers.nuki.link import Talk
 from gateway.drivers.nuki.voice import PinRest
 from gateway.errors import PeerProtocolError, Refusal
 from gateway.radios.api import Advertised
@@ -61,7 +63,7 @@ class _Speaks:
         self._chance = chance
         self._zone = zone_info(device.zone)
         self._keys = keys_of(device.keys)
-        self._house = codes.House(self._zone, device.numbers.hash_of)
+        self._house = House(self._zone, device.numbers.hash_of)
         self._settled = Settled()
         self._rest = PinRest()
         self._told = False

@@ -15,14 +15,16 @@ from typing import TYPE_CHECKING
 from gateway.domain.secret import Secret
 from gateway.drivers.api import DeviceEvent, LogRead
 from gateway.drivers.nuki import commands, mapping
-from gateway.drivers.nuki.codes import House, list_codes
+from gateway.drivers.nuki.codes import list_codes
 from gateway.drivers.nuki.commands import Log
-from gateway.drivers.nuki.dialogue import Dialogue, ask, numbering
+from gateway.drivers.nuki.dialogue import Dialogue, ask
+from gateway.drivers.steps import numbering
 from gateway.errors import DeviceRefused, LinkError, ProtocolError, RadioError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from gateway.drivers.listing import House
     from gateway.drivers.nuki.commands import Entry
 
 MARK_LENGTH = 16

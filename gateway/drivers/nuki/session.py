@@ -16,11 +16,12 @@ from gateway.domain.devices import Evidence
 from gateway.drivers.access import KeyHolder, SettingKind
 from gateway.drivers.nuki import commands, crypto, mapping, settings
 from gateway.drivers.nuki.commands import ACCEPTED, COMPLETE, NAME_SIZE, pairing
-from gateway.drivers.nuki.dialogue import Agree, Become, Dialogue, ask, await_more, done, say
+from gateway.drivers.nuki.dialogue import Dialogue, ask, await_more, done, say
 from gateway.drivers.nuki.keys import Keys
 from gateway.drivers.nuki.mapping import locked_by, refusal_of, why
 from gateway.drivers.nuki.schedules import ALWAYS, schedules_of, terms_of
 from gateway.drivers.nuki.wire import AUTH_SIZE, Op, instant_of, text, u16, u32
+from gateway.drivers.steps import Agree, Become
 from gateway.errors import (
     DeviceRefused,
     LinkError,

@@ -70,21 +70,21 @@ def advanced_of(message: Message) -> bytes:
 
 
 def read_config() -> Command:
-    return Command(Op.REQUEST_CONFIG, b"", Op.CONFIG, proof=Proof.CHALLENGE, asks_only=True)
+    return Command(Op.REQUEST_CONFIG, b"", Op.CONFIG, needs=Proof.CHALLENGE, asks_only=True)
 
 
 def read_advanced() -> Command:
-    return Command(Op.REQUEST_ADVANCED, b"", Op.ADVANCED, proof=Proof.CHALLENGE, asks_only=True)
+    return Command(Op.REQUEST_ADVANCED, b"", Op.ADVANCED, needs=Proof.CHALLENGE, asks_only=True)
 
 
 def write_config(raw: bytes) -> Command:
     zone_id = raw[_ZONE_ID] if len(raw) >= _ZONE_ID.stop else _NO_ZONE_ID
     payload = raw[_NAME_AND_PLACE] + raw[_SWITCHES] + raw[_ZONE] + raw[_BUTTONS] + zone_id
-    return Command(Op.SET_CONFIG, payload, proof=Proof.PIN)
+    return Command(Op.SET_CONFIG, payload, needs=Proof.PIN)
 
 
 def write_advanced(raw: bytes) -> Command:
-    return Command(Op.SET_ADVANCED, raw[_DEGREES:], proof=Proof.PIN)
+    return Command(Op.SET_ADVANCED, raw[_DEGREES:], needs=Proof.PIN)
 
 
 # ── by name ─────────────────────────────────────────────────────────────────────────────────

@@ -90,7 +90,7 @@ class Voice:
         return wire.ULTRA_PAIRING if self.keys.ultra else wire.PAIRING
 
     def framed(self, command: Command, challenge: bytes | None) -> bytes:
-        message = Message(command.op, command.payload + self._proof(command.proof, challenge))
+        message = Message(command.op, command.payload + self._proof(command.needs, challenge))
         if command.channel is Channel.PAIRING:
             return wire.plain(message)
         nonce = self._chance.randbytes(crypto.NONCE_SIZE)

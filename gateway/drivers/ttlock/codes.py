@@ -14,60 +14,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gateway.domain.actions import Confirmed, Refused, Unconfirmed
-from gateway.domain.devices import Evidence, LockSchedule
+from gateway.domain.actions import Refused
 from gateway.drivers.api import SlotReading, SlotUse, WriteResult
+from gateway.drivers.listing import FOUND, House, Listing, number, prove
 from gateway.drivers.numbering import Listed
+from gateway.drivers.steps import Give, Recall, numbering
 from gateway.drivers.ttlock import commands, mapping
 from gateway.drivers.ttlock.commands import Kind, ListedCode, Period
-from gateway.drivers.ttlock.dialogue import Dialogue, Give, Keep, Recall, ask, numbering, say
+from gateway.drivers.ttlock.dialogue import Dialogue, ask, say
 from gateway.drivers.ttlock.mapping import refusal_of
 from gateway.drivers.ttlock.schedules import code_schedules, code_window
-from gateway.errors import (
-    DeviceRefused,
-    LinkError,
-    OutcomeUnknown,
-    PeerProtocolError,
-    ProtocolError,
-    RadioError,
-    Refusal,
-)
+from gateway.errors import PeerProtocolError, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from datetime import tzinfo
+    from collections.abc import Sequence
 
-    from gateway.domain.secret import KeyedHash, Secret
+    from gateway.domain.devices import LockSchedule
+    from gateway.domain.secret import Secret
     from gateway.drivers.ttlock.commands import Command
 
-ACKNOWLEDGED = frozenset({Evidence.ACKNOWLEDGED})
-PROVEN = Confirmed(frozenset({Evidence.ACKNOWLEDGED, Evidence.READ_BACK}))
-FOUND = Confirmed(frozenset({Evidence.READ_BACK}))
 MOST_PAGES = 500
 """More than a lock can hold: one that goes on listing goes round in a circle."""
 
-_BROKEN = (LinkError, RadioError, ProtocolError, DeviceRefused)
 
-
-@dataclass(frozen=True, slots=True)
-class House:
-    """What conversations need of the house. `hash_of` keys its hashes."""
-
-    zone: tzinfo
-    hash_of: Callable[[Secret], KeyedHash]
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """All codes on the lock, by the slot number that each goes by here."""
-
-    codes: Mapping[int, ListedCode]
-
-    def slot_with(self, digits: Secret) -> int | None:
-        return next((slot for slot, code in self.codes.items() if code.digits == digits), None)
-
-
-def list_codes(house: House, *, again: bool = True) -> Dialogue[Listing]:
+def list_codes(house: House, *, again: bool = True) -> Dialogue[Listing[ListedCode]]:
     """Ask for all codes and number them. Without `again`, what was just listed will do."""
     if not again:
         known = yield Recall()
@@ -86,12 +56,7 @@ def list_codes(house: House, *, again: bool = True) -> Dialogue[Listing]:
         raise PeerProtocolError("could not list the lock's codes: the list has no end")
     unique = list({code.digits: code for code in codes}.values())
     listed = [Listed(house.hash_of(code.digits)) for code in unique]
-    placement = (yield from numbering()).place(listed, mapping.SLOTS)
-    for row in placement.fresh:
-        yield Give(row.slot, row.hash)
-    listing = Listing(dict(zip(placement.slots, unique, strict=True)))
-    yield Keep(listing)
-    return listing
+    return (yield from number(unique, listed, (yield from numbering()), mapping.SLOTS))
 
 
 def read_slot(house: House, slot: int) -> Dialogue[SlotReading]:
@@ -103,6 +68,21 @@ def read_slots(house: House) -> Dialogue[Sequence[SlotReading]]:
     """Every slot that is taken."""
     listing = yield from list_codes(house)
     return [_reading(house, slot, listing) for slot in sorted(listing.codes)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    digits: Secret
+    kind: Kind
+    period: Period
+
+    def is_in(self, code: ListedCode | None, house: House) -> bool:
+        """By what it opens, not by the lock's name for it: a stretch of a century is none."""
+        if code is None or code.digits != self.digits:
+            return False
+        if self.kind is Kind.PERMANENT:
+            return code_schedules(code, house.zone) == ()
+        return code.kind == Kind.PERIOD and code.period == self.period
 
 
 def program(
@@ -123,7 +103,8 @@ def program(
     before = _reading(house, slot, listing)
     if held is not None and not overwrite:
         return WriteResult(Refused(Refusal.INVALID), before)
-    if held is not None and _is(house, held, digits, kind, period):
+    wanted = _Wanted(digits, kind, period)
+    if wanted.is_in(held, house):
         return WriteResult(FOUND, before)
     if listing.slot_with(digits) not in {None, slot}:
         return WriteResult(Refused(Refusal.DUPLICATE), before)
@@ -132,7 +113,7 @@ def program(
         order = commands.add_code(kind, digits, period)
     else:
         order = commands.modify_code(kind, held.digits, digits, period)
-    return (yield from _write(house, slot, order, before, _Wanted(digits, kind, period)))
+    return (yield from _write(house, slot, order, before, wanted))
 
 
 def reschedule(
@@ -152,10 +133,10 @@ def reschedule(
     kind, period = window
     if kind is Kind.PERMANENT or not before.restricted:
         return WriteResult(Refused(Refusal.UNSUPPORTED), before)
-    if _is(house, held, held.digits, kind, period):
+    wanted = _Wanted(held.digits, kind, period)
+    if wanted.is_in(held, house):
         return WriteResult(FOUND, before)
     order = commands.modify_code(kind, held.digits, held.digits, period)
-    wanted = _Wanted(held.digits, kind, period)
     return (yield from _write(house, slot, order, before, wanted))
 
 
@@ -169,57 +150,26 @@ def erase(house: House, slot: int) -> Dialogue[WriteResult]:
     return (yield from _write(house, slot, order, before, None))
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    digits: Secret
-    kind: Kind
-    period: Period
-
-
 def _write(
     house: House, slot: int, order: Command, before: SlotReading, wanted: _Wanted | None
 ) -> Dialogue[WriteResult]:
-    """Say it once, then look. `wanted` is None for an erase."""
-    try:
-        answer = yield from say(order)
-    except (OutcomeUnknown, PeerProtocolError) as error:
-        said, refusal = f"no answer was understood ({error})", None
-    else:
-        refusal = None if answer.error is None else refusal_of(answer.error)
-        said = "acknowledged" if refusal is None else f"refused ({refusal.value})"
-    heard = said == "acknowledged"
-    try:
-        listing = yield from list_codes(house)
-    except _BROKEN as error:
-        if refusal is not None and refusal.definite:
-            return WriteResult(Refused(refusal), before)
-        if not heard:
-            raise OutcomeUnknown(
-                f"could not prove what became of slot {slot}: {said}, and not listed: {error}"
-            ) from error
-        return WriteResult(Unconfirmed(f"{said}, but not listed: {error}"))
-    held, after = listing.codes.get(slot), _reading(house, slot, listing)
-    if wanted is None:
-        as_wanted = held is None
-    else:
-        as_wanted = held is not None and _is(house, held, wanted.digits, wanted.kind, wanted.period)
-    if as_wanted:
-        return WriteResult(PROVEN if heard else FOUND, after)
-    if refusal is not None and after == before:
-        return WriteResult(Refused(refusal), after)
-    return WriteResult(Unconfirmed(f"{said}, but the lock lists otherwise"), after)
+    """`wanted` is None for an erase."""
+    return prove(_refusal(order), _look(house, slot, wanted), before)
 
 
-def _is(house: House, code: ListedCode, digits: Secret, kind: Kind, period: Period) -> bool:
-    """By what it opens, not by the lock's name for it: a stretch of a century is none."""
-    if code.digits != digits:
-        return False
-    if kind is Kind.PERMANENT:
-        return code_schedules(code, house.zone) == ()
-    return code.kind == Kind.PERIOD and code.period == period
+def _refusal(order: Command) -> Dialogue[Refusal | None]:
+    answer = yield from say(order)
+    return None if answer.error is None else refusal_of(answer.error)
 
 
-def _reading(house: House, slot: int, listing: Listing) -> SlotReading:
+def _look(house: House, slot: int, wanted: _Wanted | None) -> Dialogue[tuple[SlotReading, bool]]:
+    listing = yield from list_codes(house)
+    held = listing.codes.get(slot)
+    as_wanted = held is None if wanted is None else wanted.is_in(held, house)
+    return _reading(house, slot, listing), as_wanted
+
+
+def _reading(house: House, slot: int, listing: Listing[ListedCode]) -> SlotReading:
     code = listing.codes.get(slot)
     if code is None:
         return SlotReading(slot, SlotUse.AVAILABLE)

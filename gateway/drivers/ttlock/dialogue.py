@@ -12,49 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
+from gateway.drivers.steps import Agree, Await, Become, Memory
 from gateway.drivers.ttlock.commands import Answer, Command, Login
+from gateway.drivers.ttlock.keys import Keys
 from gateway.drivers.ttlock.mapping import refusal_of, why
 from gateway.errors import DeviceRefused, OutcomeUnknown, RadioError, Unreachable
-
-if TYPE_CHECKING:
-    from gateway.domain.secret import KeyedHash
-    from gateway.drivers.numbering import Numbering
-    from gateway.drivers.ttlock.keys import Keys
-
-
-@dataclass(frozen=True, slots=True)
-class Await:
-    """The next word about a command that was said: enrolling answers more than once."""
-
-    command: Command
-    within_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class LoadNumbers:
-    """Which slot number each code goes by."""
-
-
-@dataclass(frozen=True, slots=True)
-class Give:
-    """Write a slot number down."""
-
-    slot: int
-    code: KeyedHash
-
-
-@dataclass(frozen=True, slots=True)
-class Recall:
-    """What was kept on this link a moment ago, or None. Any order drops it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Keep:
-    """For the next conversation on the same link."""
-
-    what: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +29,11 @@ class Prove:
 
 
 @dataclass(frozen=True, slots=True)
-class Become:
-    """Speak with these keys from now on, as nobody yet."""
-
-    keys: Keys
-
-
-@dataclass(frozen=True, slots=True)
-class Agree:
-    """With the next word the lock may be ours: by these keys, which are kept first."""
-
-    keys: Keys
-
-
-@dataclass(frozen=True, slots=True)
 class HeardVersion:
     """What the lock's last answer said of itself."""
 
 
-Step = Command | Await | LoadNumbers | Give | Recall | Keep | Prove | Become | Agree | HeardVersion
+Step = Command | Await[Command] | Memory | Prove | Become[Keys] | Agree[Keys] | HeardVersion
 T = TypeVar("T")
 Dialogue = Generator[Step, Any, T]
 
@@ -117,8 +67,3 @@ def since_an_order(rest: Dialogue[T]) -> Dialogue[T]:
         return (yield from rest)
     except (Unreachable, RadioError) as error:
         raise OutcomeUnknown(f"could not prove what the lock did: {error}") from error
-
-
-def numbering() -> Dialogue[Numbering]:
-    known: Numbering = yield LoadNumbers()
-    return known

@@ -15,6 +15,7 @@ from gateway.domain.instant import MINUTE, Instant, after
 from gateway.domain.windows import zone_info
 from gateway.drivers.access import Medium
 from gateway.drivers.api import DeviceEvent, DriverInfo, LogRead, Measured, SlotReading, WriteResult
+from gateway.drivers.listing import House
 from gateway.drivers.ttlock import (
     codes,
     commands,
@@ -61,7 +62,7 @@ class _Speaks:
         self._now = now
         self._zone = zone_info(device.zone)
         self._keys = keys_of(device.keys)
-        self._house = codes.House(self._zone, device.numbers.hash_of)
+        self._house = House(self._zone, device.numbers.hash_of)
         self._settled = Settled()
         self._suspected = False
 

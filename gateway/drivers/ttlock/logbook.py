@@ -17,15 +17,17 @@ from typing import TYPE_CHECKING
 from gateway.domain.secret import Secret
 from gateway.drivers.access import medium_text
 from gateway.drivers.api import DeviceEvent, LogRead
+from gateway.drivers.steps import numbering
 from gateway.drivers.ttlock import mapping, records
-from gateway.drivers.ttlock.codes import House, list_codes
+from gateway.drivers.ttlock.codes import list_codes
 from gateway.drivers.ttlock.commands import UNREAD
-from gateway.drivers.ttlock.dialogue import Dialogue, ask, numbering
+from gateway.drivers.ttlock.dialogue import Dialogue, ask
 from gateway.errors import DeviceRefused, LinkError, ProtocolError, RadioError, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gateway.drivers.listing import House
     from gateway.drivers.ttlock.records import LogPage, Record
 
 MARKS = 5

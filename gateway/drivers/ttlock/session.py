@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 from gateway.domain.actions import Confirmed, Outcome, Refused, Unconfirmed
 from gateway.domain.devices import Evidence, WeekDay
 from gateway.drivers.access import Setting, SettingKind
+from gateway.drivers.steps import Agree, Become
 from gateway.drivers.ttlock import commands, settings
 from gateway.drivers.ttlock.commands import VENDOR, Features, Info, Login
 from gateway.drivers.ttlock.crypto import FACTORY_KEY, KEY_SIZE
 from gateway.drivers.ttlock.dialogue import (
-    Agree,
-    Become,
     Dialogue,
     HeardVersion,
     Prove,

@@ -9,7 +9,8 @@ import pytest
 from firmware_sims.firmware.model import BoltState
 from gateway.domain.actions import Confirmed, Refused, Unconfirmed
 from gateway.domain.secret import Secret
-from gateway.drivers.ttlock.link import ANSWER_S, LINGER_S
+from gateway.drivers.carrier import LINGER_S
+from gateway.drivers.ttlock.link import ANSWER_S
 from gateway.errors import (
     DeviceRefused,
     LinkError,
