@@ -235,7 +235,7 @@ class Joining:
                     yield progress
                     return
                 news = progress  # nothing new: the same stage again, with less time
-            if news.stage is JoinStage.FOUND:
+            if news.stage is JoinStage.FOUND and news is not progress:
                 until = self._clock.monotonic() + INTERVIEW_S
             left = max(0.0, until - self._clock.monotonic())
             progress = JoinProgress(news.stage, left, news.address, news.detail)

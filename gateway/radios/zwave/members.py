@@ -37,6 +37,9 @@ LONGEST_PING_S = 600.0
 soon, because most were jammed for a moment, and then ever more seldom, because each costs seconds
 of everybody's air."""
 
+HEARD_AGAIN_S = 0.5
+"""One report of a lock is told as half a dozen values, and is one sign of life."""
+
 _REPLACED = {RemoveNodeReason.REPLACED, RemoveNodeReason.PROXY_REPLACED}
 _SPOKEN = frozenset({"notification", "value added", "value notification", "value updated"})
 
@@ -64,6 +67,7 @@ class Members:
         self._rng = rng
         self._home_id = line.controller.home_id or 0
         self._pinging: dict[int, asyncio.Task[None]] = {}
+        self._heard_at: dict[str, float] = {}
 
     def begin(self) -> None:
         """Those that are ready now are listed, not told; those that are dead are pinged."""
@@ -132,15 +136,21 @@ class Members:
                 self._stop_pinging(event["nodeId"])
                 self._emit(LifeSign(address, alive=True))
             case "wake up":
-                self._emit(Heard(address))
+                self._heard(address)
             case "dead":
                 self._emit(LifeSign(address, alive=False))
                 self._ping_until_it_answers(self.node(address))
             case _ if name in _SPOKEN and event["args"].get("source") != "driver":
-                self._emit(Heard(address))
+                self._heard(address)
                 told = _told(name, address, event)
                 if told is not None:
                     self._emit(told)
+
+    def _heard(self, address: str) -> None:
+        now = self._clock.monotonic()
+        if now - self._heard_at.get(address, -HEARD_AGAIN_S) >= HEARD_AGAIN_S:
+            self._heard_at[address] = now
+            self._emit(Heard(address))
 
     def _ready(self, address: str) -> None:
         node = node_of(self.node(address), address)

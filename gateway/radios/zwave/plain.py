@@ -71,8 +71,8 @@ _BUSY = {205: "the air is jammed", 219: "another order took its place"}
 _OURS = {
     211: "no such node",
     212: "no such endpoint",
-    303: "the library does not know this command class",
-    304: "no such method",
+    303: "the library knows no such method",
+    304: "the library knows no such command class",
     322: "its arguments do not fit",
 }
 _UNSUPPORTED = frozenset({209, 302})

@@ -1,0 +1,196 @@
+"""The server as a child process: what it is told, who may speak to it, how it starts and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from aiohttp import ClientSession, WSServerHandshakeError
+
+from firmware_sims.world import parse_world
+from firmware_sims.zwave.running import run_zwave
+from gateway.domain.secret import Secret
+from gateway.errors import RadioRefused, RadioUnavailable
+from gateway.radios.zwave.process import PACKAGES, Door, Server, ServerProcess, find_node, options
+from tests.radios.zwave.zwave_house import DEADLINE_S, ZONE, keys, needs_node
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+TOKEN = Secret("0123456789abcdef0123456789abcdef")
+
+
+class Started:
+    """A server on a simulated stick, and what it was heard to end of."""
+
+    def __init__(self, server: Server) -> None:
+        self.ends: asyncio.Queue[str] = asyncio.Queue()
+        self.process = ServerProcess(server, self.ends.put_nowait)
+        self.door = Door("")
+
+    async def end(self) -> str:
+        async with asyncio.timeout(DEADLINE_S):
+            return await self.ends.get()
+
+
+@contextlib.asynccontextmanager
+async def started(tmp_path: Path) -> AsyncIterator[Started]:
+    spec = parse_world({"zwave": [{"name": "front", "profile": "schlage-be469"}]})
+    async with run_zwave(spec) as sim:
+        it = Started(Server(sim.serial, tmp_path / "cache", keys, zone=ZONE))
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                it.door = await it.process.start(TOKEN)
+            yield it
+        finally:
+            await it.process.stop()
+
+
+def arguments(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().decode()
+
+
+def environment(pid: int) -> str:
+    return Path(f"/proc/{pid}/environ").read_bytes().decode()
+
+
+@needs_node
+@pytest.mark.slow
+async def test_its_secrets_are_nowhere_to_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = tmp_path / "runtime"
+    runtime.mkdir()
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(runtime))
+    monkeypatch.setenv("SOME_TOKEN", "not for others")
+    async with started(tmp_path) as it:
+        pid = it.process.pid
+        assert pid is not None
+        told = arguments(pid) + environment(pid)
+        assert str(runtime) in told
+        assert "not for others" not in told
+        assert f"TZ={ZONE}" in environment(pid)
+        for secret in (TOKEN, *(await keys()).values()):
+            assert secret.reveal() not in told
+        assert not list(runtime.iterdir()), "it has read its file, which is gone"
+        cache = tmp_path / "cache"
+        assert stat.S_IMODE(cache.stat().st_mode) == 0o700
+        files = [path for path in cache.rglob("*") if path.is_file()]
+        assert files
+        assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+
+
+@needs_node
+@pytest.mark.slow
+@pytest.mark.parametrize("shown", [{}, {"Authorization": "Bearer of bad news"}])
+async def test_who_does_not_show_the_token_is_not_let_in(
+    tmp_path: Path, shown: dict[str, str]
+) -> None:
+    async with started(tmp_path) as it:
+        async with ClientSession(headers=shown) as session:
+            with pytest.raises(WSServerHandshakeError) as caught:
+                await session.ws_connect(it.door.url)
+            assert caught.value.status == 401
+        assert it.door.token is not None
+        welcome = {"Authorization": f"Bearer {it.door.token.reveal()}"}
+        async with (
+            ClientSession(headers=welcome) as session,
+            session.ws_connect(it.door.url) as line,
+        ):
+            assert (await line.receive_json())["type"] == "version"
+
+
+@needs_node
+@pytest.mark.slow
+async def test_it_ends_when_asked_and_tells_nobody(tmp_path: Path) -> None:
+    async with started(tmp_path) as it:
+        pid = it.process.pid
+        assert pid is not None
+        await it.process.stop()
+        await it.process.stop()
+        assert it.ends.empty()
+        assert not Path(f"/proc/{pid}").exists()
+
+
+@needs_node
+@pytest.mark.slow
+async def test_one_that_hangs_is_killed(tmp_path: Path) -> None:
+    async with started(tmp_path) as it:
+        pid = it.process.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        await it.process.stop()
+        assert not Path(f"/proc/{pid}").exists()
+
+
+@needs_node
+@pytest.mark.slow
+async def test_one_that_dies_is_told(tmp_path: Path) -> None:
+    async with started(tmp_path) as it:
+        assert it.process.pid is not None
+        os.kill(it.process.pid, signal.SIGKILL)
+        assert await it.end() == "the Z-Wave server has ended: exit code -9"
+
+
+@needs_node
+@pytest.mark.slow
+async def test_it_does_not_outlive_a_gateway_that_is_killed(tmp_path: Path) -> None:
+    """The end of its standard input is all that it hears of that."""
+    async with started(tmp_path) as it:
+        child = it.process._child  # noqa: SLF001 - what the kernel does to a dead gateway's pipes
+        assert child is not None
+        assert child.stdin is not None
+        child.stdin.close()
+        assert (await it.end()).startswith("the Z-Wave server has ended")
+
+
+@needs_node
+@pytest.mark.slow
+async def test_a_stick_that_is_not_there_is_said(tmp_path: Path) -> None:
+    it = Started(Server("/dev/serial/by-id/none", tmp_path / "cache", keys))
+    try:
+        with pytest.raises(RadioUnavailable, match=r"open the serial port: .* \(ZW0100\)"):
+            await it.process.start(TOKEN)
+    finally:
+        await it.process.stop()
+    assert it.ends.empty()
+
+
+@needs_node
+async def test_packages_that_are_not_installed_are_said(tmp_path: Path) -> None:
+    bare = tmp_path / "server"
+    bare.mkdir()
+    for file in PACKAGES.glob("*.*"):
+        shutil.copy(file, bare)
+    it = Started(Server("/dev/null", tmp_path / "cache", keys, packages=bare))
+    with pytest.raises(RadioRefused, match="its packages are not installed; run `npm ci"):
+        await it.process.start(TOKEN)
+    await it.process.stop()
+
+
+@pytest.mark.parametrize("said", ["v18.19.0", "nonsense"])
+async def test_a_node_that_is_too_old_or_none_is_refused(tmp_path: Path, said: str) -> None:
+    old = tmp_path / "node"
+    old.write_text(f"#!/bin/sh\necho {said}\n", encoding="utf-8")
+    old.chmod(0o755)
+    with pytest.raises(RadioRefused, match=r"Node\.js 20 or newer"):
+        await find_node(old)
+    with pytest.raises(RadioRefused, match=r"Node\.js 20 or newer"):
+        await find_node(tmp_path / "nothing")
+
+
+async def test_nothing_is_told_that_the_node_did_not_tell(tmp_path: Path) -> None:
+    chosen = options(tmp_path, await keys())
+    assert chosen["disableOptimisticValueUpdate"] is True
+    assert chosen["emitValueUpdateAfterSetValue"] is False
+    assert chosen["interview"] == {"queryAllUserCodes": False}
+    assert chosen["logConfig"] == {"enabled": False}
+    json.dumps(chosen)
