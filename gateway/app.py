@@ -32,6 +32,7 @@ from gateway.local.api import LocalApi, Site
 from gateway.local.operations import CloudState, PlanView
 from gateway.local.server import LocalServer
 from gateway.radios.arbiter import Arbiter
+from gateway.radios.gatt import SignalKeeper
 from gateway.radios.keeper import Pace as RadioPace
 from gateway.scheduler.claimed import Claimed
 from gateway.scheduler.fleet import Fleet, MeshRadio
@@ -415,6 +416,10 @@ class _Operations:
 
     def keyless(self) -> frozenset[DeviceId]:
         return self._fleet.keyless()
+
+    def signals(self, radio: str) -> SignalKeeper | None:
+        named = (each for each in self._radios if each.name == radio)
+        return next((each for each in named if isinstance(each, SignalKeeper)), None)
 
     async def in_range(self) -> Sequence[Found]:
         return await self._fleet.in_range()

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from gateway.drivers.access import EnrolStage, KeyHolder, Medium, MediumKind, Setting
     from gateway.drivers.claims import ClaimOrder, Found
     from gateway.radios.api import JoinOrder
+    from gateway.radios.gatt import SignalKeeper
     from gateway.store.tx import Tx
 
 NOW = from_rfc3339("2026-11-20T14:30:00Z")  # a Friday, 15:30 in Berlin
@@ -102,6 +103,7 @@ class PlayedOperations:
     lost_keys: frozenset[DeviceId] = frozenset()
     in_the_air: list[Found] = field(default_factory=list)
     claims: list[tuple[ClaimOrder, str | None]] = field(default_factory=list)
+    signal_keeper: SignalKeeper | None = None
     hold_after: int | None = None
     """Stop after so many stages, until the caller goes away."""
     closed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -140,6 +142,9 @@ class PlayedOperations:
 
     def entrust(self, command_id: str, number: Secret) -> Callable[[], None]:
         return lambda: None
+
+    def signals(self, radio: str) -> SignalKeeper | None:
+        return self.signal_keeper
 
     def keyless(self) -> frozenset[DeviceId]:
         return self.lost_keys

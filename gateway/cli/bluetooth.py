@@ -1,4 +1,4 @@
-"""Finding and claiming devices on site: scan, pair.
+"""Finding and claiming devices on site: scan, pair; how well one is heard: signal.
 
 Not here: devices of a mesh (`operate.join`), and giving a device back (`operate.remove`).
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.exits import Exit, Failure
-from gateway.cli.options import Json, Socket, connect, reporting, secret_from
+from gateway.cli.options import Device, Json, Socket, connect, reporting, secret_from
 from gateway.cli.output import print_stream
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ Once = Annotated[bool, typer.Option("--once", help="One table, and done.")]
 def add_to(app: typer.Typer) -> None:
     app.command()(scan)
     app.command()(pair)
+    app.command()(signal)
 
 
 def scan(
@@ -86,7 +87,7 @@ def _table(document: Document, everything: bool) -> RenderableType:
         battery = item["battery_percent"]
         table.add_row(
             item["address"],
-            f"{item['rssi_dbm']} dBm {_grade(item['rssi_dbm'])}",
+            f"{item['rssi_dbm']} dBm {item['grade']}",
             f"{item['heard_s_ago']:.0f} s ago",
             _called(item),
             "" if battery is None else f"{battery} %",
@@ -129,14 +130,6 @@ _STANDING = {
     "unknown": "may be claimed",
     None: "not spoken here",
 }
-
-
-def _grade(rssi_dbm: int) -> str:
-    """As an installer decides: -80 dBm still connects, with patience."""
-    for least, word in ((-60, "strong"), (-72, "good"), (-82, "weak")):
-        if rssi_dbm >= least:
-            return word
-    return "too weak"
 
 
 def _standing(item: Document) -> str:
@@ -187,3 +180,41 @@ def _watch(progress: Iterator[Document]) -> Document | None:
             out.print(f"{words.get(item['stage'], item['stage'])}{detail}")
             last = item
     return last
+
+
+def signal(device: Device, socket: Socket = None, json: Json = False) -> None:
+    """How well a Bluetooth device is heard, and what connecting to it costs its battery."""
+    from gateway.cli import output
+
+    with reporting(json):
+        output.show(connect(socket).get("devices", device, "signal"), json, _signal)
+
+
+def _signal(document: Document) -> RenderableType:
+    from rich.console import Group
+    from rich.table import Table
+
+    heard = Table(box=None, pad_edge=False)
+    for title in ("adapter", "signal", "worst", "best", "heard"):
+        heard.add_column(title, overflow="fold")
+    for item in document["adapters"]:
+        last = item["samples"][-1]["s_ago"]
+        heard.add_row(
+            item["adapter"],
+            f"{item['rssi_dbm']} dBm {item['grade']}",
+            f"{item['worst_dbm']} dBm",
+            f"{item['best_dbm']} dBm",
+            f"{len(item['samples'])} times, {last:.0f} s ago",
+        )
+    days = Table(box=None, pad_edge=False)
+    for title in ("day (UTC)", "connected", "for", ""):
+        days.add_column(title)
+    for item in document["days"]:
+        over = "more than its battery should give" if item["over_budget"] else ""
+        days.add_row(
+            item["date"], f"{item['connects']} times", f"{item['connected_s']:.0f} s", over
+        )
+    name = document["device_name"]
+    first = heard if document["adapters"] else f"{name} is not heard by any adapter."
+    second = days if document["days"] else f"{name} was not connected to lately."
+    return Group(first, "", second)

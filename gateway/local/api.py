@@ -29,6 +29,7 @@ from gateway.local.onsite import OnSite
 from gateway.local.queries import Code, Named
 from gateway.local.resolve import resolve
 from gateway.local.server import CALLER, MAX_BODY, RequestRefused, body_of, middleware
+from gateway.local.signal import Signal
 from gateway.local.timedesk import TimeDesk
 from gateway.store import desired, devices, events, meta, readings, reported
 from gateway.store.keyring import credential_context
@@ -80,6 +81,7 @@ class LocalApi:
             store, clock, keyring, operations, self._desk, self._head, self._find_device
         )
         self._holders = Holders(store, clock, operations, self._desk, self._head, self._find_device)
+        self._signal = Signal(clock, operations, self._head, self._find_device)
         self._time = TimeDesk(store, witness, site.gateway_id, site.zone)
 
     def application(self, access: Access) -> web.Application:
@@ -107,6 +109,7 @@ class LocalApi:
                 web.post("/v1/devices/{device}/probe", self._probe),
                 *self._onsite.routes(),
                 *self._holders.routes(),
+                *self._signal.routes(),
             ]
         )
         return application

@@ -14,6 +14,7 @@ from gateway.domain.instant import Instant, to_rfc3339
 from gateway.domain.windows import Always, Recurring, Timed, Window, span_from
 from gateway.local.walltime import window_short
 from gateway.local.words import explain_reason
+from gateway.radios.gatt import grade
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -320,6 +321,7 @@ def found(item: Found, now: float) -> Document:
         "rssi_dbm": sighting.rssi_dbm,
         "worst_dbm": sighting.worst_dbm,
         "best_dbm": sighting.best_dbm,
+        "grade": grade(sighting.rssi_dbm).value,
         "heard_s_ago": round(max(0.0, now - sighting.last.heard_at), 1),
         "adapter": sighting.last.adapter,
         "device_id": item.device_id,

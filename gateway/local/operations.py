@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gateway.drivers.access import EnrolStage, KeyHolder, Medium, MediumKind, Setting
     from gateway.drivers.claims import ClaimOrder, Found, PairProgress
     from gateway.radios.api import JoinOrder, JoinProgress, RadioState
+    from gateway.radios.gatt import SignalKeeper
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,10 @@ class Operations(Protocol):
 
     def keyless(self) -> frozenset[DeviceId]:
         """Claimed devices that nobody can speak to any more: their keys are lost."""
+        ...
+
+    def signals(self, radio: str) -> SignalKeeper | None:
+        """Who remembers how well that radio's devices are heard; None where nobody does."""
         ...
 
     async def in_range(self) -> Sequence[Found]:

@@ -26,7 +26,8 @@ from gateway.errors import (
 )
 from gateway.kit.clock import ManualClock, SystemClock, settle
 from gateway.radios.api import Advertised, Heard, RadioState, RadioStatus, StateChanged
-from gateway.radios.ble import BleRadio, Budget, Patience
+from gateway.radios.ble import BleRadio, Patience
+from gateway.radios.gatt import Budget
 from gateway.radios.keeper import Pace
 from tests.contracts.ble_air import (
     BARRED,

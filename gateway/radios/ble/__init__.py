@@ -9,8 +9,6 @@ into ours.
 Importing this brings bleak and D-Bus: do it only where Bluetooth is switched on.
 """
 
-from gateway.radios.ble.airwaves import Grade, Sample, grade
-from gateway.radios.ble.energy import Budget, Usage
 from gateway.radios.ble.radio import BleRadio
 from gateway.radios.ble.recovery import Patience
 from gateway.radios.ble.system import Backend, load
@@ -18,11 +16,6 @@ from gateway.radios.ble.system import Backend, load
 __all__ = [
     "Backend",
     "BleRadio",
-    "Budget",
-    "Grade",
     "Patience",
-    "Sample",
-    "Usage",
-    "grade",
     "load",
 ]

@@ -1,18 +1,17 @@
 """What is in the air, as all adapters together hear it: devices, how strongly, how lately. Pure.
 
-Here: one bounded memory of devices heard, their signal over time and its grades, and which adapter
-hears a device best. Not here: scanning, and what an advertisement means.
+Here: one bounded memory of devices heard, their signal over time, and which adapter hears a device
+best. Not here: grades (`gatt`), scanning, and what an advertisement means.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from enum import Enum
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from gateway.radios.gatt import Sighting
+from gateway.radios.gatt import Sample, Sighting
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -29,38 +28,6 @@ SAMPLES = 32
 """For each device and adapter. At one advertisement in 2 s that is the recent minute."""
 DEVICES = 512
 """Phones change their address every quarter of an hour; a lobby must not fill the memory."""
-
-
-class Grade(Enum):
-    """How well a device is heard, for people who choose where the gateway hangs.
-
-    The Core specification asks a receiver for -70 dBm (Vol 6, Part A, 4.2), and the chips of USB
-    adapters and of a Raspberry Pi reach about -92 dBm. People and doors that move change a signal
-    indoors by 10 to 20 dB. So: `EXCELLENT` is heard through everything, `GOOD` keeps 15 dB in the
-    worst moment the grade allows, `FAIR` works until somebody stands in the way, and below that
-    connecting takes several attempts, each of which costs the lock's battery.
-    """
-
-    EXCELLENT = "excellent"
-    GOOD = "good"
-    FAIR = "fair"
-    WEAK = "weak"
-
-
-_FLOORS = ((-60, Grade.EXCELLENT), (-75, Grade.GOOD), (-85, Grade.FAIR))
-
-
-def grade(rssi_dbm: int) -> Grade:
-    return next((name for floor, name in _FLOORS if rssi_dbm >= floor), Grade.WEAK)
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """`at` on the monotonic clock, in seconds."""
-
-    at: float
-    rssi_dbm: int
-    adapter: str
 
 
 @dataclass(slots=True)

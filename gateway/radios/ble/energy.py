@@ -6,35 +6,11 @@ warns and nothing else: a code that must go is erased whatever it costs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from gateway.radios.gatt import Budget, Usage
 
 KEEP_DAYS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """One device's connections of one day. `day` counts from 1970-01-01, UTC.
-
-    A connection belongs to the day on which it ended.
-    """
-
-    address: str
-    day: int
-    connects: int = 0
-    connected_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """What a lock may cost in a day before somebody is told.
-
-    A guess from data sheets, not a measurement: a lock that is connected keeps radio and processor
-    awake at 10 to 15 mA. Ten minutes a day are then about 2.5 mAh, 0.9 Ah a year, a third of what
-    four AA cells hold beside their own work. Two hundred connects of 3 s are the same ten minutes.
-    """
-
-    connects: int = 200
-    connected_s: float = 600.0
 
 
 class Ledger:
@@ -57,8 +33,7 @@ class Ledger:
         if key not in self._used:
             self._forget_before(day - KEEP_DAYS + 1)
         self._used[key] = used
-        over = used.connects > self.budget.connects or used.connected_s > self.budget.connected_s
-        if not over or key in self._told:
+        if not used.is_over(self.budget) or key in self._told:
             return None
         self._told.add(key)
         return used

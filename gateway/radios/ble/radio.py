@@ -18,11 +18,12 @@ from gateway.errors import GatewayError, RadioUnavailable, Unreachable
 from gateway.radios.api import Advertised, Heard, RadioState, RadioStatus, StateChanged
 from gateway.radios.ble.adapter import Adapter, Ears
 from gateway.radios.ble.airwaves import UNKNOWN_DBM, Airwaves
-from gateway.radios.ble.energy import Budget, Ledger
+from gateway.radios.ble.energy import Ledger
 from gateway.radios.ble.links import Stage
 from gateway.radios.ble.plain import hush
 from gateway.radios.ble.recovery import Patience
 from gateway.radios.ble.system import BlueZ, check_adapters, check_bluez_names
+from gateway.radios.gatt import Budget
 from gateway.radios.keeper import Pace
 
 if TYPE_CHECKING:
@@ -32,11 +33,9 @@ if TYPE_CHECKING:
 
     from gateway.kit.clock import Clock
     from gateway.radios.api import Advertisement, RadioEvent, RadioListener
-    from gateway.radios.ble.airwaves import Sample
-    from gateway.radios.ble.energy import Usage
     from gateway.radios.ble.link import Link
     from gateway.radios.ble.system import Backend
-    from gateway.radios.gatt import GattLink, Sighting
+    from gateway.radios.gatt import GattLink, Sample, Sighting, Usage
 
 log = structlog.get_logger(__name__)
 
@@ -140,6 +139,10 @@ class BleRadio:
                 self._overhearing[address].remove(heard)
                 if not self._overhearing[address]:
                     del self._overhearing[address]
+
+    @property
+    def budget(self) -> Budget:
+        return self._ledger.budget
 
     def history(self, address: str) -> Sequence[Sample]:
         """The signal of one device lately, at each adapter, oldest first. `grade` names it."""

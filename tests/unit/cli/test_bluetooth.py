@@ -10,13 +10,17 @@ import pytest
 from gateway.drivers.claims import Found, Ownership, Recognised
 from gateway.errors import DeviceRefused, RadioUnavailable, Refusal, RequestError
 from gateway.radios.api import Advertisement
-from gateway.radios.gatt import Sighting
+from gateway.radios.ble.airwaves import Airwaves
+from gateway.radios.ble.energy import Ledger
+from gateway.radios.gatt import Budget, Sighting
 from tests.command_line import Ran, lock_gateway
 from tests.local_house import FRONT, House, open_house
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
+
+    from gateway.radios.gatt import Sample, Usage
 
 ADDRESS, OTHER = "38:38:E5:1D:71:FE", "C0:11:22:33:44:02"
 KEY = "not-to-be-shown-8141"
@@ -30,6 +34,26 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 async def cli(house: House, *arguments: str, stdin: str = "") -> Ran:
     return await lock_gateway(*arguments, stdin=stdin, LOCK_GATEWAY_SOCKET=str(house.socket))
+
+
+class KeptSignals:
+    """What a radio keeps of the front door's signal, by the radio's own parts."""
+
+    address = "00:11:22:33:44:55:66:77"
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self.ledger = Ledger(budget)
+        self.airwaves = Airwaves()
+
+    def hear(self, at: float, rssi_dbm: int, adapter: str) -> None:
+        self.airwaves.heard(Advertisement(self.address, "", rssi_dbm, adapter, at), None)
+
+    def history(self, address: str) -> Sequence[Sample]:
+        return self.airwaves.history(address)
+
+    def usages(self, address: str) -> Sequence[Usage]:
+        return self.ledger.usages(address)
 
 
 def heard(
@@ -52,13 +76,13 @@ async def test_scan_shows_what_is_in_range_and_what_comes_next(house: House) -> 
     ran = await cli(house, "scan", "--once")
     assert ran.code == 0, ran.err
     assert ADDRESS in ran.out
-    assert "strong" in ran.out
+    assert "excellent" in ran.out
     assert "can be claimed" in ran.out
     assert OTHER not in ran.out
     assert "1 other Bluetooth device in range" in ran.out
     everything = await cli(house, "scan", "--once", "--all")
     assert OTHER in everything.out
-    assert "too weak" in everything.out
+    assert "weak" in everything.out
 
 
 async def test_two_of_one_model_are_told_apart_by_the_name_they_send(house: House) -> None:
@@ -72,6 +96,33 @@ async def test_two_of_one_model_are_told_apart_by_the_name_they_send(house: Hous
     shown = " ".join((await cli(house, "scan", "--once")).out.split())
     for name in ("S110_fe711d", "S110_024433", "sensor ATC_01"):
         assert name in shown
+
+
+async def test_how_well_a_device_is_heard_and_what_it_costs(house: House) -> None:
+    kept, now = KeptSignals(Budget(connects=2)), house.clock.monotonic()
+    house.operations.signal_keeper = kept
+    silent = await cli(house, "signal", "front")
+    assert "is not heard by any adapter" in silent.out
+    assert "was not connected to lately" in silent.out
+    for ago, rssi, adapter in ((30, -80, "hci0"), (20, -90, "hci0"), (10, -58, "hci1")):
+        kept.hear(now - ago, rssi, adapter)
+    for _ in range(3):
+        kept.ledger.ended(kept.address, 20_000, 4.0)
+    kept.ledger.ended(kept.address, 20_001, 1.0)
+    ran = await cli(house, "signal", "front")
+    rows = [" ".join(line.split()) for line in ran.out.splitlines()]
+    assert "hci0 -85 dBm fair -90 dBm -80 dBm 2 times, 20 s ago" in rows, ran.err
+    assert rows[1].startswith("hci1 -58 dBm excellent")  # the best first
+    assert "2024-10-04 3 times 12 s more than its battery should give" in rows
+    assert "2024-10-05 1 times 1 s" in rows
+    document = json.loads((await cli(house, "signal", "front", "--json")).out)
+    assert [len(one["samples"]) for one in document["adapters"]] == [1, 2]
+    assert document["budget"]["connects"] == 2
+
+
+async def test_a_radio_that_keeps_no_signal_says_so(house: House) -> None:
+    ran = await cli(house, "signal", "front")
+    assert (ran.code, "its radio does not keep it" in ran.err) == (1, True)
 
 
 async def test_scan_as_json_is_the_apis_document(house: House) -> None:

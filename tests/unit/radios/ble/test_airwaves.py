@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.radios.api import Advertisement
-from gateway.radios.ble.airwaves import SAMPLES, UNKNOWN_DBM, Airwaves, Grade, grade
+from gateway.radios.ble.airwaves import SAMPLES, UNKNOWN_DBM, Airwaves
+from gateway.radios.gatt import Grade, grade
 
 LOCK = "AA:BB:CC:00:00:01"
 ALL = frozenset({"hci0", "hci1"})

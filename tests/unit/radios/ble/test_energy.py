@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.radios.ble.energy import KEEP_DAYS, Budget, Ledger, Usage
+from gateway.radios.ble.energy import KEEP_DAYS, Ledger
+from gateway.radios.gatt import Budget, Usage
 
 LOCK = "AA:BB:CC:00:00:01"
 OTHER = "AA:BB:CC:00:00:02"
