@@ -34,6 +34,7 @@ from gateway.scheduler.answers import Ended, Result, refused, result_of, unconfi
 from gateway.scheduler.errands import ERRANDS, about
 from gateway.scheduler.policy import MOMENTARY_DEADLINE_S
 from gateway.store import beforehand, desired, devices, events, journal, meta, reported
+from gateway.store.beforehand import Revoked
 from gateway.store.journal import CommandState
 from gateway.store.rules import REVOKED
 
@@ -374,14 +375,14 @@ def _revoke(tx: Tx, row: CommandRow, now: Instant) -> Result:
     hit = desired.tombstone(tx, Tombstone(credential_id, device_id), revision, now, reason=REVOKED)
     if isinstance(meant, int):
         # The edit that made this version may be withheld: a snapshot would bring it back as new.
-        desired.outdate(tx, credential_id, meant)
+        desired.outdate(tx, credential_id, meant, now)
     if hit:
         return {"outcome": "confirmed", "grants": len(hit)}
     if not isinstance(meant, int):
         return {"outcome": "refused", "reason": "unknown_credential"}
     # The schedule that lists it may still be on its way, and must not bring it.
     if tx.one(desired.version_of(credential_id)) is None:
-        beforehand.remember(tx, credential_id, device_id, meant, now)
+        beforehand.remember(tx, [Revoked(credential_id, device_id, meant)], now)
     return {"outcome": "confirmed", "grants": 0}
 
 

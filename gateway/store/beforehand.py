@@ -1,7 +1,8 @@
-"""Revocations by command that came before the credential did: carried out when it arrives.
+"""Revocations by command of what no schedule in force lists: carried out when one lists it.
 
 The schedule that lists a stolen code may be on its way, or wait for a full disk, while the order to
-revoke it is here already. Not here: what is revoked among what is stored (`desired`).
+revoke it is here already; or a list forgets the code by mistake and has it again an hour later.
+Not here: what is revoked among what is wanted (`desired`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.domain.ids import CredentialId, DeviceId
 from gateway.domain.schedule import Tombstone
-from gateway.store import codec, desired, meta
+from gateway.store import codec, desired, meta, withhold
 from gateway.store.rules import REVOKED
 
 if TYPE_CHECKING:
@@ -20,26 +21,31 @@ if TYPE_CHECKING:
     from gateway.domain.instant import Instant
     from gateway.store.tx import Tx
 
-MOST = 256
+MOST = 1000
 """The oldest go first: a confused sender must not fill the database."""
 KEPT_MS = 30 * 86_400_000
 
 _KEY = "revoked_beforehand"
 
 
-class _Order(NamedTuple):
-    credential_id: str
-    device_id: str | None
+class Revoked(NamedTuple):
+    """Must not open up to this version, on this device or (None) on any."""
+
+    credential_id: CredentialId
+    device_id: DeviceId | None
     version: int
+
+
+class _Order(NamedTuple):
+    what: Revoked
     at: int
 
 
-def remember(
-    tx: Tx, credential_id: CredentialId, device_id: DeviceId | None, version: int, now: Instant
-) -> None:
-    """It must not open up to this version, on this device or on any."""
-    orders = [o for o in _load(tx) if o[:2] != (credential_id, device_id)]
-    _put(tx, [*orders, _Order(credential_id, device_id, version, now)])
+def remember(tx: Tx, revoked: Iterable[Revoked], now: Instant) -> None:
+    new = {item[:2]: _Order(item, now) for item in revoked}
+    if new:
+        left = [order for order in _load(tx) if order.what[:2] not in new]
+        _put(tx, [*left, *new.values()])
 
 
 def carry_out(tx: Tx, revision: int, now: Instant) -> int:
@@ -47,18 +53,17 @@ def carry_out(tx: Tx, revision: int, now: Instant) -> int:
     waiting, removed = _load(tx), 0
     if not waiting:
         return 0
+    wanted = set(tx.all(withhold.standing({order.what.credential_id for order in waiting})))
     left = []
     for order in waiting:
-        credential_id = CredentialId(order.credential_id)
-        version = tx.one(desired.version_of(credential_id))
-        if version is None:
+        name, device_id, version = order.what
+        if not any(key[0] == name and device_id in {None, key[1]} for key in wanted):
             if now - order.at < KEPT_MS:
                 left.append(order)
-        elif version <= order.version:
-            device_id = None if order.device_id is None else DeviceId(order.device_id)
-            stone = Tombstone(credential_id, device_id)
+        elif (tx.one(desired.version_of(name)) or 0) <= version:
+            stone = Tombstone(name, device_id)
             removed += len(desired.tombstone(tx, stone, revision, now, reason=REVOKED))
-            desired.outdate(tx, credential_id, order.version)
+            desired.outdate(tx, name, version, now)
     if left != waiting:
         _put(tx, left)
     return removed
@@ -66,8 +71,11 @@ def carry_out(tx: Tx, revision: int, now: Instant) -> int:
 
 def _load(tx: Tx) -> list[_Order]:
     text = tx.one(meta.text(_KEY))
-    return [_Order(*item) for item in json.loads(text or "[]")]
+    return [
+        _Order(Revoked(CredentialId(name), device and DeviceId(device), version), at)
+        for name, device, version, at in json.loads(text or "[]")
+    ]
 
 
 def _put(tx: Tx, orders: Iterable[_Order]) -> None:
-    meta.put(tx, _KEY, codec.dump([list(order) for order in list(orders)[-MOST:]]))
+    meta.put(tx, _KEY, codec.dump([[*order.what, order.at] for order in list(orders)[-MOST:]]))

@@ -153,14 +153,21 @@ def tombstone(
     return gone
 
 
-def outdate(tx: Tx, credential_id: CredentialId, version: int) -> None:
+def outdate(tx: Tx, credential_id: CredentialId, version: int, now: Instant) -> None:
     """Nothing of it is wanted any more, up to a version that need not have come here."""
-    tx.execute(
+    outdated = tx.execute(
         "UPDATE credentials SET version = ? WHERE credential_id = ? AND version < ?"
         " AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.credential_id = credentials.credential_id"
         " AND g.removed IS NULL)",
         (version, credential_id, version),
     )
+    if outdated.rowcount:
+        # A version that was on no lock is not shown as working until planning comes to it.
+        tx.execute(
+            "UPDATE grants SET state = 'erasing', reason = removed, since = ?"
+            " WHERE credential_id = ? AND state IN ('programmed', 'active')",
+            (now, credential_id),
+        )
 
 
 def forget(tx: Tx, before: Instant) -> int:

@@ -18,6 +18,7 @@ from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.ids import CredentialId, DeviceId
 from gateway.domain.schedule import CredentialSpec, GrantLine, Tombstone, schedule_hash
 from gateway.store import beforehand, desired, events, meta, staging, withhold
+from gateway.store.beforehand import Revoked
 from gateway.store.withhold import Held
 from gateway.sync import receiving
 from gateway.sync.guard import held_changes, takes_away
@@ -226,7 +227,7 @@ def snapshot(tx: Tx, message: Snapshot, at: Moment) -> Outcome:
     held = [] if known.confirm else _held(tx, message, at.now)
     kept = _unmentioned(tx, message.revision, held)
     new = _take_out(tx, message.revision, held)
-    _leave_revoked(tx, message.revision)
+    _leave_revoked(tx, message.revision, at.now)
     result = staging.apply_staged(tx, message.revision, at.now)
     standing = set(tx.all(withhold.standing(item.credential_id for item in kept)))
     kept = [item for item in kept if (item.credential_id, item.device_id) in standing]
@@ -243,13 +244,20 @@ def snapshot(tx: Tx, message: Snapshot, at: Moment) -> Outcome:
     return Outcome.APPLIED
 
 
-def _leave_revoked(tx: Tx, revision: int) -> None:
-    """What was revoked comes back at a higher version only."""
+def _leave_revoked(tx: Tx, revision: int, now: Instant) -> None:
+    """What was revoked comes back at a higher version only, also when it is not listed for once."""
     revoked = _revoked(tx, withhold.loads(tx.one(withhold.held()) or ""))
     if revoked:
         lines = tx.all(staging.staged_lines(revision))
         back = [_key(line) for line in lines if line.version <= revoked.get(_key(line), 0)]
         withhold.unstage_grants(tx, revision, back)
+        listed = {line.credential_id for line in lines}
+        left_out = [
+            Revoked(CredentialId(name), DeviceId(device), version)
+            for (name, device), version in revoked.items()
+            if name not in listed
+        ]
+        beforehand.remember(tx, left_out, now)
 
 
 def _unmentioned(tx: Tx, revision: int, held: Iterable[StagedChange]) -> list[Held]:

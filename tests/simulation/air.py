@@ -106,6 +106,7 @@ class Air:
 
     `on_failure(address)`: the air or a fault kept an exchange from its answer, or made the lock
     refuse. `on_lost_event(address)`: what a lock said unasked came to nobody's ears.
+    `on_read(address, slot)`: the gateway was told what is in a slot.
     `on_tamper(address, slot, how)`: the lock's memory is not what the gateway was told.
     """
 
@@ -125,6 +126,7 @@ class Air:
         self.radio: Listening | None = None
         self.on_failure: Callable[[str], None] = lambda _address: None
         self.on_lost_event: Callable[[str], None] = lambda _address: None
+        self.on_read: Callable[[str, int], None] = lambda _address, _slot: None
         self.on_tamper: Callable[[str, int | None, str], None] = lambda _address, _slot, _how: None
         self._stick_up = True
         self._lanes: dict[tuple[str, bool], float] = {}

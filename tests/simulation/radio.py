@@ -306,6 +306,8 @@ class SimRadio:
         try:
             payload = await exchange.future
             outcome = "answered"
+            if name == "get_pin_code" and isinstance(slot, int):
+                air.on_read(exchange.door.address, slot)
         except (OutcomeUnknown, Unreachable, RadioUnavailable) as error:
             outcome = type(error).__name__
             trouble = exchange.spoilt or exchange.door.slow > 0

@@ -32,8 +32,6 @@ CLOCK_MS = 120_000
 RECONNECTED_S = 640.0
 """A gateway that lost its broker waits for up to ten minutes before it tries again (F12: so that
 not all of them return at once), and a try is given up after half a minute."""
-UNREAD_MS = 30_000
-"""A write and its reading back, with what is lost of it and asked again, take no longer."""
 SIGNED_AFTER_S = 150.0
 """A gateway says hello once a minute, and its cloud answers with signed time where it signs any: a
 link without trouble for two hellos and a slow way has brought one."""
@@ -85,8 +83,8 @@ class Witness:
         self._foreign = False
         self._writes: dict[str, int] = {}
         """By address: how many writes of those that reached the lock were counted."""
-        self._pretended: dict[tuple[str, int], int] = {}
-        """By address and slot: when the lock last only said that it stored a code there."""
+        self._pretended: set[tuple[str, int]] = set()
+        """Address and slot: the lock only said that it stored a code, and nobody looked since."""
         self._clocks: dict[str, float] = {}
         """By address: how wrong the lock's clock was when it was last looked at, in seconds."""
         self.device_of: dict[str, str] = {}
@@ -102,6 +100,7 @@ class Witness:
         cloud.on_message = self._cloud_heard
         air.on_failure = self._radio_failed
         air.on_tamper = self._tampered
+        air.on_read = lambda address, slot: self._pretended.discard((address, slot))
         air.on_lost_event = self._event_lost
 
     def device(self, door: SimDoor) -> str:
@@ -196,17 +195,16 @@ class Witness:
         door = self._air.members[address]
         digits = door.codes().get(slot) if slot is not None else None
         if how == Fault.NOT_APPLIED and slot is not None:
-            self._pretended[address, slot] = now
+            self._pretended.add((address, slot))
             if digits is not None:
                 # A slot that stays empty shows it; what is in this one hides what is missing.
                 digits = door.asked_for.get(slot, digits)
         self.judge.tampered(now, device, slot, how, digits)
-        if how in SET and slot is not None:
+        if how in SET and slot is not None and (address, slot) in self._pretended:
             # So does what is keyed in before the gateway has looked, where digits are not told.
-            pretended_at = self._pretended.pop((address, slot), None)
-            if pretended_at is not None and now - pretended_at <= UNREAD_MS:
-                missing = door.asked_for.get(slot)
-                self.judge.tampered(now, device, slot, Fault.NOT_APPLIED.value, missing)
+            self._pretended.discard((address, slot))
+            missing = door.asked_for.get(slot)
+            self.judge.tampered(now, device, slot, Fault.NOT_APPLIED.value, missing)
 
     # ── orders ──────────────────────────────────────────────────────────────────────────
 

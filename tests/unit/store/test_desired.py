@@ -270,6 +270,19 @@ async def test_destroyed_digits_are_no_facts_for_planning(cloud: Cloud) -> None:
     assert grant.digits is None
 
 
+async def test_a_version_that_never_came_is_not_shown_as_working(cloud: Cloud) -> None:
+    await cloud.order(spec())
+    await cloud.on_lock()
+
+    def revoke(tx: Tx) -> None:
+        desired.tombstone(tx, Tombstone(GUEST), 0, LATER, reason=rules.REVOKED)
+        desired.outdate(tx, GUEST, 7, LATER)
+
+    await cloud.store.submit(revoke)
+    row = await cloud.row()
+    assert (row.version, row.state, row.reason, row.slot) == (7, GrantState.ERASING, "revoked", 3)
+
+
 async def test_a_tombstone_for_nobody(cloud: Cloud) -> None:
     assert await cloud.bury(Tombstone(CredentialId("nobody"))) == []
 

@@ -18,6 +18,7 @@ from gateway.domain.secret import Secret
 from gateway.domain.windows import Always, Timed, Window
 from gateway.kit.clock import ManualClock
 from gateway.store import beforehand, desired, events, meta, staging, withhold
+from gateway.store.beforehand import Revoked
 from gateway.store.database import Store, open_store
 from gateway.store.keyring import Keyring
 from gateway.sync import accept, receiving
@@ -135,7 +136,7 @@ def revoke(tx: Tx, name: str) -> None:
 
 
 def revoke_beforehand(tx: Tx, name: str) -> None:
-    beforehand.remember(tx, CredentialId(name), None, 1, NOW)
+    beforehand.remember(tx, [Revoked(CredentialId(name), None, 1)], NOW)
 
 
 async def in_store(store: Store) -> Lines:
@@ -366,7 +367,7 @@ async def test_what_was_revoked_before_it_came_does_not_open(
 
 async def test_a_revocation_waits_a_month_and_for_its_version(cloud: Cloud, store: Store) -> None:
     def order(tx: Tx, name: str, at: Instant) -> None:
-        beforehand.remember(tx, CredentialId(name), None, 1, at)
+        beforehand.remember(tx, [Revoked(CredentialId(name), None, 1)], at)
 
     await store.submit(partial(order, name="c1", at=Instant(NOW - beforehand.KEPT_MS)))
     await store.submit(partial(order, name="c2", at=Instant(NOW - DAY)))
@@ -377,7 +378,7 @@ async def test_a_revocation_waits_a_month_and_for_its_version(cloud: Cloud, stor
 
 async def test_a_revocation_for_one_door_leaves_the_others(cloud: Cloud, store: Store) -> None:
     await store.submit(
-        lambda tx: beforehand.remember(tx, CredentialId("c1"), DeviceId("d1"), 1, NOW)
+        lambda tx: beforehand.remember(tx, [Revoked(CredentialId("c1"), DeviceId("d1"), 1)], NOW)
     )
     await cloud.delta([spec("c1", 1, "d1", "d2")])
     assert await in_store(store) == {("c1", "d2"): 1}
@@ -385,12 +386,29 @@ async def test_a_revocation_for_one_door_leaves_the_others(cloud: Cloud, store: 
 
 async def test_not_endlessly_many_are_remembered(cloud: Cloud, store: Store) -> None:
     def flood(tx: Tx) -> None:
-        for number in range(beforehand.MOST + 1):
-            beforehand.remember(tx, CredentialId(f"c{number}"), None, 1, NOW)
+        names = [CredentialId(f"c{number}") for number in range(beforehand.MOST + 1)]
+        beforehand.remember(tx, [Revoked(name, None, 1) for name in names], NOW)
 
     await store.submit(flood)
     await cloud.delta([spec("c0"), spec("c1")])
     assert await in_store(store) == {("c0", "d1"): 1}
+
+
+@pytest.mark.parametrize("how", ["delta", "snapshot"])
+async def test_a_list_that_forgot_what_was_revoked_does_not_bring_it_back(
+    cloud: Cloud, store: Store, how: str
+) -> None:
+    await cloud.delta([spec("c1"), spec("c2")])
+    await store.submit(partial(revoke, name="c1"))
+    await cloud.snapshot([spec("c2")])
+    assert await cloud.delta([spec("c3")]) is Outcome.APPLIED
+    if how == "delta":
+        assert await cloud.delta([spec("c1")]) is Outcome.APPLIED
+    else:
+        await cloud.snapshot([spec("c1"), spec("c2"), spec("c3")])
+    assert await in_store(store) == {("c2", "d1"): 1, ("c3", "d1"): 1}
+    assert await cloud.delta([spec("c1", 2)]) is Outcome.APPLIED
+    assert ("c1", "d1") in await in_store(store)
 
 
 names = st.sampled_from(["a", "b", "c", "d"])
