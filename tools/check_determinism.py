@@ -33,6 +33,7 @@ LOOP_TIME = {
     "gateway/drivers/ttlock/family.py": "one deadline for several links; virtual in the tests",
     "gateway/drivers/yale_august/talk.py": "one deadline for several words; virtual in the tests",
     "gateway/drivers/zcl_lock/driver.py": "deadlines of exchanges; virtual in the simulation",
+    "gateway/drivers/zwave_lock/driver.py": "deadlines of exchanges; virtual in the tests",
 }
 """Module -> why it may ask the event loop for the time instead of a Clock."""
 

@@ -37,7 +37,10 @@ _WORDS: Final[Mapping[object, Word]] = {
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A user, its PIN, or both. `data` is as it came, None where the lock does not tell it."""
+    """A user, its PIN, or both. `data` is as it came, None where the lock does not tell it.
+
+    Not `active`: the slot is taken, and no PIN of it opens.
+    """
 
     active: bool
     data: object
@@ -62,10 +65,12 @@ def read(dialect: Dialect, slot: int) -> Dialogue[Found | None]:
     )
     if user is None and pin is None:
         return None
+    if pin is None:
+        return Found(active=False, data=None)
     # A PIN of another user is not ours to judge: it counts as one that opens.
-    ours = pin is None or pin.get("userId") == slot
-    active = not ours or user is None or user.get("active") is not False
-    return Found(active, pin.get("data") if pin is not None else None)
+    ours = pin.get("userId") == slot
+    off = ours and user is not None and user.get("active") is False
+    return Found(not off, pin.get("data"))
 
 
 def _fresh(
@@ -88,7 +93,7 @@ def _fresh(
 def put(
     dialect: Dialect, slot: int, digits: Secret, *, enabled: bool, occupied: bool
 ) -> Dialogue[Word]:
-    """The user first, which opens nothing without a credential."""
+    """The user first, which opens nothing without a PIN; it does not stay if that is refused."""
     options = {"active": enabled, "userType": GENERAL_USER}
     if occupied:
         word = yield from _do(dialect, "set_user", userId=slot, options=options)
@@ -103,9 +108,12 @@ def put(
         "data": digits.reveal(),
     }
     try:
-        return (yield from _do(dialect, "set_credential", **pin))
+        word = yield from _do(dialect, "set_credential", **pin)
+        if isinstance(word, Refusal) and not occupied:
+            yield from clear(dialect, slot)
     except Unreachable as error:
         raise OutcomeUnknown(f"slot {slot} has a user, and perhaps no code: {error}") from error
+    return word
 
 
 def clear(dialect: Dialect, slot: int) -> Dialogue[Word]:
