@@ -36,7 +36,7 @@ from gateway.drivers.yale_august.family import YaleAugustFamily
 from gateway.errors import DeviceRefused, OutcomeUnknown, Refusal, Unreachable
 from gateway.radios.api import Advertised
 from tests.contracts.ble_air import House, house
-from tests.unit.drivers.ttlock_house import MemoryNumbers
+from tests.unit.drivers.ble_house import MemoryNumbers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

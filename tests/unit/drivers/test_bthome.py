@@ -18,7 +18,7 @@ from gateway.errors import DeviceRefused, Refusal, Unreachable
 from gateway.radios.api import Advertised
 from tests.gatt_air import GattAir
 from tests.simulation.loop import run
-from tests.unit.drivers.ttlock_house import MemoryNumbers
+from tests.unit.drivers.ble_house import MemoryNumbers
 
 if TYPE_CHECKING:
     from gateway.drivers.api import DeviceEvent

@@ -17,7 +17,8 @@ from gateway.drivers.nuki.wire import Message, Op
 from gateway.errors import DeviceRefused, OutcomeUnknown, Refusal, Unreachable
 from tests.gatt_air import Weather
 from tests.simulation.loop import run
-from tests.unit.drivers.nuki_house import DEADLINE_S, PIN, SMART_LOCK, ULTRA, NukiHouse
+from tests.unit.drivers.ble_house import DEADLINE_S
+from tests.unit.drivers.nuki_house import PIN, SMART_LOCK, ULTRA, NukiHouse
 
 if TYPE_CHECKING:
     from firmware_sims.ble.peripheral import Line

@@ -29,7 +29,8 @@ from gateway.drivers.api import (
 from gateway.errors import DeviceRefused, OutcomeUnknown, Refusal
 from gateway.radios.api import Advertised, Heard
 from tests.simulation.loop import run
-from tests.unit.drivers.nuki_house import ADDRESS, DEADLINE_S, SMART_LOCK, ULTRA, NukiHouse
+from tests.unit.drivers.ble_house import DEADLINE_S
+from tests.unit.drivers.nuki_house import ADDRESS, SMART_LOCK, ULTRA, NukiHouse
 
 if TYPE_CHECKING:
     from gateway.drivers.nuki.driver import NukiLock

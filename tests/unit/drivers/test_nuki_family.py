@@ -13,7 +13,8 @@ from gateway.drivers.nuki.keys import keys_of
 from gateway.errors import DeviceRefused, GatewayError, LinkError, Refusal, StoreFull
 from gateway.radios.api import Advertisement
 from tests.simulation.loop import run
-from tests.unit.drivers.nuki_house import ADDRESS, DEADLINE_S, PIN, SMART_LOCK, ULTRA, NukiHouse
+from tests.unit.drivers.ble_house import DEADLINE_S
+from tests.unit.drivers.nuki_house import ADDRESS, PIN, SMART_LOCK, ULTRA, NukiHouse
 
 MODELS = (SMART_LOCK, ULTRA)
 STEPS = ("pair.begin", "pair.key", "pair.authenticator", "pair.data", "pair.confirm")

@@ -16,7 +16,8 @@ from gateway.drivers.api import Happening, Measured
 from gateway.drivers.nuki.logbook import cursor_of
 from gateway.errors import OutcomeUnknown, Unreachable
 from tests.simulation.loop import run
-from tests.unit.drivers.nuki_house import DEADLINE_S, SMART_LOCK, START, ULTRA, NukiHouse
+from tests.unit.drivers.ble_house import DEADLINE_S, START
+from tests.unit.drivers.nuki_house import SMART_LOCK, ULTRA, NukiHouse
 
 if TYPE_CHECKING:
     from gateway.drivers.api import LogRead

@@ -14,7 +14,8 @@ from gateway.domain.secret import Secret
 from gateway.drivers.api import SlotUse
 from gateway.errors import OutcomeUnknown, Refusal, Unreachable
 from tests.simulation.loop import run
-from tests.unit.drivers.ttlock_house import ADDRESS, DEADLINE_S, LockHouse
+from tests.unit.drivers.ble_house import DEADLINE_S
+from tests.unit.drivers.ttlock_house import ADDRESS, LockHouse
 
 SLOT = 4
 CODE, OTHER = Secret("583920"), Secret("111333")

@@ -23,7 +23,8 @@ from gateway.drivers.api import (
 from gateway.drivers.ttlock.driver import TtLock
 from gateway.radios.api import Advertised, Heard
 from tests.simulation.loop import run
-from tests.unit.drivers.ttlock_house import ADDRESS, DEADLINE_S, LockHouse
+from tests.unit.drivers.ble_house import DEADLINE_S
+from tests.unit.drivers.ttlock_house import ADDRESS, LockHouse
 
 
 @pytest.mark.parametrize(

@@ -21,14 +21,8 @@ from gateway.errors import (
     Unreachable,
 )
 from tests.simulation.loop import run
-from tests.unit.drivers.ttlock_house import (
-    ADDRESS,
-    ADMIN_PS,
-    AES,
-    DEADLINE_S,
-    UNLOCK_KEY,
-    LockHouse,
-)
+from tests.unit.drivers.ble_house import DEADLINE_S
+from tests.unit.drivers.ttlock_house import ADDRESS, ADMIN_PS, AES, UNLOCK_KEY, LockHouse
 
 
 async def opens_with(house: LockHouse, keys: Secret) -> bool:

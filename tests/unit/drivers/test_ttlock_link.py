@@ -20,7 +20,8 @@ from gateway.errors import (
     Unreachable,
 )
 from tests.simulation.loop import run
-from tests.unit.drivers.ttlock_house import ADDRESS, DEADLINE_S, LockHouse
+from tests.unit.drivers.ble_house import DEADLINE_S
+from tests.unit.drivers.ttlock_house import ADDRESS, LockHouse
 
 CODE = Secret("583920")
 

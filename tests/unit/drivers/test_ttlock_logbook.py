@@ -16,7 +16,8 @@ from gateway.drivers.api import Happening, LogRead, Measured, SlotChange, SlotCh
 from gateway.drivers.ttlock.logbook import Cursor, cursor_of
 from gateway.errors import OutcomeUnknown, Unreachable
 from tests.simulation.loop import run
-from tests.unit.drivers.ttlock_house import ADDRESS, DEADLINE_S, LockHouse
+from tests.unit.drivers.ble_house import DEADLINE_S
+from tests.unit.drivers.ttlock_house import ADDRESS, LockHouse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

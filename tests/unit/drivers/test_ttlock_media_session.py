@@ -12,7 +12,8 @@ from gateway.domain.secret import Secret
 from gateway.drivers.access import EnrolStage, Medium
 from gateway.errors import DeviceRefused, OutcomeUnknown, Refusal
 from tests.simulation.loop import run
-from tests.unit.drivers.ttlock_house import ADDRESS, DEADLINE_S, LockHouse
+from tests.unit.drivers.ble_house import DEADLINE_S
+from tests.unit.drivers.ttlock_house import ADDRESS, LockHouse
 
 CARD, LONG = Secret("12648430"), Secret("81985529216486895")
 OFFICE = WeekDay(frozenset({1, 3}), 9 * 60, 17 * 60)

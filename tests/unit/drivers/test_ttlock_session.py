@@ -15,7 +15,8 @@ from gateway.drivers.ttlock.keys import keys_of
 from gateway.drivers.ttlock.link import Talk
 from gateway.errors import DeviceRefused, OutcomeUnknown, Refusal, Unreachable
 from tests.simulation.loop import run
-from tests.unit.drivers.ttlock_house import ADDRESS, DEADLINE_S, LockHouse
+from tests.unit.drivers.ble_house import DEADLINE_S
+from tests.unit.drivers.ttlock_house import ADDRESS, LockHouse
 
 WEEKDAYS = frozenset({1, 2, 3, 4, 5})
 

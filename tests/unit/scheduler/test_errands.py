@@ -20,7 +20,8 @@ from gateway.store.database import open_store
 from gateway.store.identities import Identities
 from gateway.sync.orders import KINDS
 from tests.onsite_house import CARD, OnSiteHouse, onsite_house
-from tests.unit.drivers.ttlock_house import ADDRESS, START, LockHouse
+from tests.unit.drivers.ble_house import START
+from tests.unit.drivers.ttlock_house import ADDRESS, LockHouse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -20,8 +20,9 @@ from gateway.scheduler.members import HEARD_AGAIN_S, SAID_AGAIN_S, Member, Membe
 from tests.claimed_house import ADVERT_S, LoopClock
 from tests.gatt_air import GattAir
 from tests.simulation.loop import run
+from tests.unit.drivers.ble_house import MemoryNumbers
 from tests.unit.drivers.ttlock_house import ADDRESS as TTLOCK
-from tests.unit.drivers.ttlock_house import LockHouse, MemoryNumbers
+from tests.unit.drivers.ttlock_house import LockHouse
 
 if TYPE_CHECKING:
     from gateway.drivers.api import DeviceEvent
