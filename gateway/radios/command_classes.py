@@ -110,8 +110,8 @@ class CcReply:
 
 @dataclass(frozen=True, slots=True)
 class Notified:
-    """A Notification (CC:0071) or an Entry Control notification. `parameters` as Z-Wave JS names
-    them (`userId`)."""
+    """A Notification (CC:0071), an Entry Control notification, or Battery's warning (type 0, event
+    1: replace it soon, 2: now). `parameters` as Z-Wave JS names them (`userId`)."""
 
     address: str
     endpoint: int

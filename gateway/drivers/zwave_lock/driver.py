@@ -134,8 +134,12 @@ class ZwaveLock:
             found = mapping.measured(told, has_door=self._has_door)
             if not self._node.has(wire.BATTERY):
                 return found
-            battery = yield from ask_fields(self._plain.ask(wire.BATTERY, "get"))
-            return replace(found, battery_percent=mapping.percent(battery.get("level")))
+            told = yield from ask_fields(self._plain.ask(wire.BATTERY, "get"))
+            level = mapping.percent(told.get("level"))
+            if level is None:
+                return replace(found, battery_low=True)  # 0xFF says that, and no level
+            power = mapping.battery(level)
+            return replace(found, battery_percent=level, battery_low=power.battery_low)
 
         return await self._converse(dialogue(), deadline_s)
 

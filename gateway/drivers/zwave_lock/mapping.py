@@ -61,6 +61,8 @@ _TAMPERS: Final[Mapping[int, DeviceEvent]] = {
     Security.MOVED: Happening(EventType.TAMPER, reason="moved"),
     Security.INVALID_CODE: Happening(EventType.ACCESS_DENIED, Method.KEYPAD, reason="unknown_code"),
 }
+FRESH: Final = 50
+"""Percent. A battery that was low and reads this much is another one."""
 _JAMMED: Final = Happening(EventType.LOCK_JAMMED)
 _JAM_CLEARED: Final = Happening(EventType.LOCK_JAM_CLEARED)
 
@@ -109,6 +111,8 @@ def translate(
     """
     if isinstance(event, Notified) and event.command_class == wire.NOTIFICATION:
         return _notified(event, slots, ours)
+    if isinstance(event, Notified) and event.command_class == wire.BATTERY:
+        return (Measured(battery_low=True),)  # the only one there is (CCHandlers/BatteryCC.js)
     if isinstance(event, ValueTold):
         return _value(event, has_door=has_door)
     return ()
@@ -187,10 +191,10 @@ def _value(event: ValueTold, *, has_door: bool) -> Sequence[DeviceEvent]:
             return () if value == Mode.UNKNOWN else (Measured(locked=False),)
         case wire.DOOR_LOCK, "doorStatus", None if has_door and value in ("open", "closed"):
             return (Measured(door_open=value == "open"),)
-        case wire.BATTERY, "level", None if percent(value) is not None:
-            return (Measured(battery_percent=percent(value)),)
-        case wire.BATTERY, "isLow", None if isinstance(value, bool):
-            return (Measured(battery_low=value),)
+        case wire.BATTERY, "level", None if (level := percent(value)) is not None:
+            return (battery(level),)
+        case wire.BATTERY, "rechargeOrReplace", None if isinstance(value, int):
+            return (Measured(battery_low=value != 0),)
         case wire.NOTIFICATION, wire.ACCESS_VALUES, wire.LOCK_STATE if value == Access.IDLE:
             return (_JAM_CLEARED,)
         case wire.NOTIFICATION, wire.ACCESS_VALUES, key if isinstance(value, int):
@@ -218,6 +222,11 @@ def measured(told: Mapping[str, object], *, has_door: bool) -> Measured:
 def percent(level: object) -> int | None:
     """A battery's level; what is beyond 100 is no level (CC:0080)."""
     return level if isinstance(level, int) and 0 <= level <= 100 else None
+
+
+def battery(level: int) -> Measured:
+    """A lock says that its battery is low, and never that it no longer is: its level does."""
+    return Measured(battery_percent=level, battery_low=False if level >= FRESH else None)
 
 
 # ── the lock's own log ──────────────────────────────────────────────────────────────────

@@ -216,6 +216,8 @@ def _told(name: str, address: str, event: Event) -> RadioEvent | None:
         case CommandClass.ENTRY_CONTROL:
             said = {"eventData": plain(args.get("eventData"))}
             return Notified(*where, args["dataType"], args["eventType"], said)
+        case CommandClass.BATTERY:  # low, and nothing else; to be replaced soon (1) or now (2)
+            return Notified(*where, 0, int(args.get("urgency") or 1))
     return None
 
 

@@ -218,9 +218,13 @@ async def test_a_jam_is_heard_while_the_bolt_is_on_its_way() -> None:
 
 
 async def test_the_bolt_and_its_gauge() -> None:
-    driver, _ = driver_of(CcLockDouble())
+    lock = CcLockDouble()
+    driver, _ = driver_of(lock)
     assert isinstance(await driver.unlock(deadline_s=30), Confirmed)
-    assert await driver.measure(deadline_s=30) == Measured(locked=False, battery_percent=87)
+    fresh = Measured(locked=False, battery_percent=87, battery_low=False)
+    assert await driver.measure(deadline_s=30) == fresh
+    lock.battery = 0xFF
+    assert await driver.measure(deadline_s=30) == Measured(locked=False, battery_low=True)
     assert isinstance(await driver.lock(deadline_s=30), Confirmed)
     assert (await driver.measure(deadline_s=30)).locked is True
 

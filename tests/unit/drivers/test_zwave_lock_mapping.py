@@ -140,8 +140,12 @@ def test_tampering_and_batteries() -> None:
     low = (Measured(battery_low=True),)
     assert told(0x71, "Power Management", "Battery maintenance status", 11) == low
     assert notified(10, type_=8) == low
-    assert told(0x80, "isLow", None, True) == low
-    assert told(0x80, "level", None, 55) == (Measured(battery_percent=55),)
+    assert told(0x80, "rechargeOrReplace", None, 2) == low
+    assert told(0x80, "rechargeOrReplace", None, 0) == (Measured(battery_low=False),)
+    warning = Notified(ADDRESS, 0, 0x80, 0, 1)
+    assert mapping.translate(warning, 30, NOBODY, has_door=True) == low
+    assert told(0x80, "level", None, 20) == (Measured(battery_percent=20),)
+    assert told(0x80, "level", None, 95) == (Measured(battery_percent=95, battery_low=False),)
     assert told(0x80, "level", None, 255) == ()
 
 
