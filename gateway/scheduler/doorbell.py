@@ -150,6 +150,8 @@ class Doorbell:
 
     def _write(self, tx: Tx, device_id: DeviceId, event: DeviceEvent, at: Instant) -> None:
         match event:
+            case Happening(type=EventType.LOCK_JAM_CLEARED):
+                self._freed(tx, device_id, at)
             case Happening():
                 self._happening(tx, device_id, event, at)
             case SlotChanged():
@@ -242,11 +244,15 @@ class Doorbell:
             revision = tx.one(meta.revision()) or 0
             desired.tombstone(tx, Tombstone(credential_id), revision, at, reason="probe_over")
 
-    def _moved(self, tx: Tx, device_id: DeviceId, event: Happening, at: Instant) -> None:
+    def _freed(self, tx: Tx, device_id: DeviceId, at: Instant) -> None:
+        """Told once for each jam, whoever tells it: the lock, or a bolt that moves."""
         row = tx.one(devices.device(device_id))
         if row is not None and row.jammed:
             devices.update_device(tx, device_id, jammed=False)
             self._tell(tx, EventType.LOCK_JAM_CLEARED, at, device_id)
+
+    def _moved(self, tx: Tx, device_id: DeviceId, event: Happening, at: Instant) -> None:
+        self._freed(tx, device_id, at)
         devices.update_device(
             tx, device_id, locked=event.type is EventType.LOCK_LOCKED, last_heard_at=at
         )

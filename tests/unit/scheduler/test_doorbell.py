@@ -101,6 +101,18 @@ async def test_a_jam_has_a_start_and_an_end(house: World) -> None:
     assert len(await house.told(EventType.LOCK_JAM_CLEARED)) == 1
 
 
+async def test_a_lock_that_tells_of_a_jams_end_by_itself_is_told_of_once(house: World) -> None:
+    await ring(house, Happening(EventType.LOCK_JAM_CLEARED))
+    assert await house.told(EventType.LOCK_JAM_CLEARED) == []
+    await ring(house, Happening(EventType.LOCK_JAMMED))
+    await ring(house, Happening(EventType.LOCK_JAM_CLEARED))
+    row = await house.store.fetch_one(devices.device(DEVICE))
+    assert row is not None
+    assert not row.jammed
+    await ring(house, Happening(EventType.LOCK_UNLOCKED, Method.MANUAL))
+    assert len(await house.told(EventType.LOCK_JAM_CLEARED)) == 1
+
+
 async def test_a_refusal_by_schedule_proves_that_the_lock_keeps_them(house: World) -> None:
     await ring(house, Happening(EventType.ACCESS_DENIED, Method.CODE, 1, schedule_refused=True))
     row = await house.store.fetch_one(devices.device(DEVICE))
