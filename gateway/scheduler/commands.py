@@ -438,6 +438,7 @@ def _refresh(tx: Tx, row: CommandRow, now: Instant) -> Result:
     if isinstance(device_id, dict):
         return device_id
     reported.forget_unmanaged(tx, device_id)
+    devices.update_device(tx, device_id, inventory_done=False)
     return {"outcome": "confirmed"}
 
 

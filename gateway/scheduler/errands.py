@@ -37,7 +37,7 @@ from gateway.drivers.access import (
 from gateway.errors import DeviceRefused, GatewayError, Refusal, StoreBusy, StoreFull
 from gateway.scheduler.answers import Ended, refused, result_of, unconfirmed
 from gateway.scheduler.policy import MOMENTARY_DEADLINE_S
-from gateway.store import media, reported
+from gateway.store import devices, media, reported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -187,9 +187,12 @@ class Errands:
         if written.outcome == Refused(Refusal.INVALID):
             return Ended(refused("empty_slot"))
         device_id = DeviceId(row.device_id or "")
-        return Ended(
-            result_of(written.outcome), lambda tx: reported.forget_unmanaged(tx, device_id)
-        )
+
+        def look_anew(tx: Tx) -> None:
+            reported.forget_unmanaged(tx, device_id)
+            devices.update_device(tx, device_id, inventory_done=False)
+
+        return Ended(result_of(written.outcome), look_anew)
 
     async def _unlatch(self, driver: Unlatcher) -> Ended:
         return Ended(result_of(await driver.unlatch(deadline_s=MOMENTARY_DEADLINE_S)))

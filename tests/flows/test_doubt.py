@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gateway.domain.devices import Empty, Known
 from gateway.domain.events import EventType
 from gateway.domain.grants import GrantState
+from gateway.domain.ids import DeviceId
 from gateway.domain.windows import Always, Timed
 from gateway.drivers.api import SlotChange, SlotChanged
+from gateway.store import reported
 from tests.flows.world import Code, world
 
 if TYPE_CHECKING:
@@ -35,6 +38,25 @@ async def test_a_lost_answer_costs_one_reading_and_no_second_write(
         assert lock.opens(PIN)
         assert (lock.count("program"), lock.count("read") - reads) == (1, 1)
         assert (await house.grant("c1")).state is GrantState.ACTIVE
+
+
+@pytest.mark.parametrize("sleepy", [False, True])
+async def test_who_asks_for_it_has_the_slots_of_others_read_anew_at_once(
+    tmp_path: Path, sleepy: bool
+) -> None:
+    """Also on a lock that nothing is wanted on."""
+    async with world(tmp_path) as house:
+        lock = house.add_lock(sleepy=sleepy)
+        await house.start()
+        await house.advance(300)
+        lock.holds[4] = Code(PIN)
+        await house.command("n1", "refresh")
+        await house.advance(60)
+        slots = await house.store.fetch(reported.slots_for(DeviceId("dev_1")))
+        held = {slot.number: slot for slot in slots if slot.content != Empty()}
+        assert isinstance(held[4].content, Known)
+        assert len(held) == 1
+        assert lock.opens(PIN)
 
 
 @pytest.mark.parametrize("masked", [False, True])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import pytest
 
 from firmware_sims.ble.nuki.authorizations import Authorization
 from firmware_sims.ble.nuki.words import Client
-from gateway.domain.devices import Empty, Known, Slot, YearDay
+from gateway.domain.devices import Empty, Known, Opaque, OpaqueReason, Slot, YearDay
 from gateway.domain.events import EventType
 from gateway.domain.ids import CredentialId
 from gateway.domain.instant import Instant
@@ -49,6 +50,22 @@ def let_in(lock: NukiHouse, name: str) -> Authorization:
     bob = table.next_id()
     table.held[bob] = Authorization(bob, bytes(32), Client.APP, name, core.now(), 1)
     return table.held[bob]
+
+
+async def reads(house: OnSiteHouse, number: int) -> object:
+    """What that slot held when planning last looked, which it does anew."""
+    looked = asyncio.Event()
+    leave = house.store.subscribe(lambda _: looked.set())
+    try:
+        async with asyncio.timeout(30):
+            while True:
+                looked.clear()
+                slot = await house.store.fetch_one(reported.slot(house.device_id, number))
+                if slot is not None:
+                    return slot.content
+                await looked.wait()
+    finally:
+        leave()
 
 
 async def get(house: OnSiteHouse, path: str) -> dict[str, Any]:
@@ -184,6 +201,7 @@ async def test_a_code_of_others_is_switched_off_and_on_and_keeps_its_limits(
         _, document = await post(house, "codes/switch", slot=4, enabled=False)
         assert document["result"]["outcome"] == "confirmed", document
         assert not lock.opens(THEIRS)
+        assert await reads(house, 4) == Opaque(OpaqueReason.DISABLED)
         _, document = await post(house, "codes/switch", slot=4, enabled=True)
         assert document["result"]["outcome"] == "confirmed"
         assert lock.opens(THEIRS)
