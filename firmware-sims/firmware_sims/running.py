@@ -29,13 +29,15 @@ if TYPE_CHECKING:
     from firmware_sims.clock import Timebase
     from firmware_sims.control.operations import AdapterControl, RadioFault
     from firmware_sims.world import WorldSpec
+    from firmware_sims.zwave.network import ZwaveNetwork
 
 
 @dataclass(frozen=True, slots=True)
 class RunningWorld:
     """``radio`` is the device path for the host's stack, ``control`` the client's address.
 
-    ``adapters`` are the addresses of the Bluetooth adapters by name.
+    ``adapters`` are the addresses of the Bluetooth adapters by name, ``zwave`` the serial path of
+    the Z-Wave stick where the world has one.
     """
 
     world: World
@@ -44,6 +46,7 @@ class RunningWorld:
     radio: str
     control: str
     adapters: Mapping[str, str] = field(default_factory=dict)
+    zwave: str | None = None
 
 
 class _Stick:
@@ -77,7 +80,11 @@ async def run_zigbee(
 ) -> AsyncIterator[RunningWorld]:
     """Run the Zigbee locks of a world until left; see ``run_world``."""
     async with run_world(
-        replace(spec, ble=()), listen=listen, control=control, state=state, timebase=timebase
+        replace(spec, ble=(), zwave=()),
+        listen=listen,
+        control=control,
+        state=state,
+        timebase=timebase,
     ) as running:
         yield running
 
@@ -91,13 +98,15 @@ async def run_world(
     state: Path | None = None,
     timebase: Timebase | None = None,
     sockets: Path | None = None,
+    zwave_listen: tuple[str, int] = ("127.0.0.1", 0),
 ) -> AsyncIterator[RunningWorld]:
     """Run all devices of a world until left.
 
     ``listen`` is where the stick listens, None for a pseudo-terminal; ``control`` the path of the
     control socket, None for a loopback port; ``state`` the directory that remembers everything;
     ``timebase`` the locks' time, the host's when None; ``sockets`` the directory of the Bluetooth
-    adapters' unix sockets, loopback ports when None. ``WorldError`` when the world asks for what is
+    adapters' unix sockets, loopback ports when None; ``zwave_listen`` where the Z-Wave stick
+    listens. ``WorldError`` when the world asks for what is
     not simulated.
     """
     if spec.ezsp not in SUPPORTED_VERSIONS:
@@ -131,7 +140,15 @@ async def run_world(
 
             hub, addresses = await stack.enter_async_context(on_air(world, sockets=sockets))
             adapters = hub.adapters
-        server = await stack.enter_async_context(
-            ControlServer(Operations(world, _Stick(ncp), adapters), world.journal, control)
-        )
-        yield RunningWorld(world, network, ncp, radio, server.address, addresses)
+        mesh: ZwaveNetwork | None = None
+        if world.zwave:
+            # A world without Z-Wave needs no Node.
+            from firmware_sims.zwave.running import zwave_network
+
+            mesh = await stack.enter_async_context(
+                zwave_network(world, listen=zwave_listen, state=state)
+            )
+        operations = Operations(world, _Stick(ncp), adapters, mesh)
+        server = await stack.enter_async_context(ControlServer(operations, world.journal, control))
+        zwave = None if mesh is None else mesh.address
+        yield RunningWorld(world, network, ncp, radio, server.address, addresses, zwave)

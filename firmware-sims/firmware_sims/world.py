@@ -1,8 +1,8 @@
 """A world: which devices stand where, what they remember, and the journal of what they do.
 
 Here: the world file (TOML), a Zigbee lock, all devices together. Not here: what devices have in
-common (``simulated``), Bluetooth's own (``ble``), the control interface (``control``) and the
-processes' start (``__main__``).
+common (``simulated``), Bluetooth's own (``ble``) and Z-Wave's (``zwave``), the control interface
+(``control``) and the processes' start (``__main__``).
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from firmware_sims.ble.spec import (
 from firmware_sims.journal import Journal
 from firmware_sims.simulated import AnyLock, WorldError
 from firmware_sims.zigbee.door_lock import COMMAND_NAMES, DoorLockApplication
+from firmware_sims.zwave import spec as zwave_spec
+from firmware_sims.zwave.devices import ZwaveLock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,9 +79,12 @@ class WorldSpec:
     ble: tuple[BleSpec, ...] = ()
     adapters: tuple[AdapterSpec, ...] = (AdapterSpec(),)
     ble_air: BleAirSpec = field(default_factory=BleAirSpec)
+    zwave: tuple[zwave_spec.ZwaveSpec, ...] = ()
+    zwave_air: zwave_spec.ZwaveAirSpec = field(default_factory=zwave_spec.ZwaveAirSpec)
 
 
-_LISTS = ("node", "ble", "adapter")
+_LISTS = ("node", "ble", "adapter", "zwave")
+_AIRS = ("air", "ble_air", "zwave_air")
 _NODE_KEYS = {
     "name",
     "profile",
@@ -108,8 +113,8 @@ def read_world(path: Path) -> WorldSpec:
 
 def parse_world(data: Mapping[str, Any]) -> WorldSpec:
     """Check what was read; an unknown key is an error."""
-    _only(data, {"ezsp", "seed", "air", "ble_air", *_LISTS}, "the world")
-    kinds = {"ezsp": int, "seed": int, "air": dict, "ble_air": dict, **dict.fromkeys(_LISTS, list)}
+    _only(data, {"ezsp", "seed", *_AIRS, *_LISTS}, "the world")
+    kinds = {"ezsp": int, "seed": int, **dict.fromkeys(_AIRS, dict), **dict.fromkeys(_LISTS, list)}
     for key, kind in kinds.items():
         if key in data and type(data[key]) is not kind:
             raise WorldError(f"{key} must be {kind.__name__}, got {data[key]!r}")
@@ -123,9 +128,11 @@ def parse_world(data: Mapping[str, Any]) -> WorldSpec:
         devices = tuple(parse_device(entry) for entry in data.get("ble", ()))
         adapters = parse_adapters(data.get("adapter", []))
         ble_air = parse_air(data.get("ble_air", {}))
-    except BleSpecError as cause:
+        meshed = tuple(zwave_spec.parse_lock(entry) for entry in data.get("zwave", ()))
+        zwave_air = zwave_spec.parse_air(data.get("zwave_air", {}))
+    except (BleSpecError, zwave_spec.ZwaveSpecError) as cause:
         raise WorldError(str(cause)) from cause
-    _distinct([*(node.name for node in nodes), *(item.name for item in devices)], "name")
+    _distinct([item.name for kind in (nodes, devices, meshed) for item in kind], "name")
     _distinct([node.ieee for node in nodes], "ieee")
     _distinct([item.address for item in devices], "address", "devices")
     if {item.name for item in devices} & {adapter.name for adapter in adapters}:
@@ -138,6 +145,8 @@ def parse_world(data: Mapping[str, Any]) -> WorldSpec:
         devices,
         adapters,
         ble_air,
+        meshed,
+        zwave_air,
     )
 
 
@@ -283,7 +292,11 @@ class World:
             item.name: ble.build(item, timebase, self.journal, spec.seed, memory(item.name))
             for item in spec.ble
         }
-        self.devices: dict[str, SimulatedDevice] = {**self.locks, **self.ble}
+        self.zwave = {
+            item.name: ZwaveLock(item, timebase, self.journal, spec.seed, memory(item.name))
+            for item in spec.zwave
+        }
+        self.devices: dict[str, SimulatedDevice] = {**self.locks, **self.ble, **self.zwave}
 
     def device(self, name: str) -> SimulatedDevice:
         """The device of that name; ``WorldError`` lists the names there are."""

@@ -99,7 +99,7 @@ async def run_ble(
     runs on the loop's time. `join` is the door of the air of another process: the devices are
     there then, and the adapters that this world names are not made.
     """
-    world = World(replace(spec, nodes=()), timebase or LoopTimebase(), state)
+    world = World(replace(spec, nodes=(), zwave=()), timebase or LoopTimebase(), state)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(world.save)
         hub: Hub | None = None

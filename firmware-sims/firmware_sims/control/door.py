@@ -15,6 +15,7 @@ from firmware_sims.faults import CONDITIONS, EXPLAINED, Fault
 from firmware_sims.firmware.model import Answer, BoltState, Kind, Source
 from firmware_sims.simulated import AnyLock
 from firmware_sims.world import SimulatedLock
+from firmware_sims.zwave.devices import ZwaveLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -212,6 +213,8 @@ def _leave(lock: AnyLock) -> None:
 
 
 def _radio_of(lock: AnyLock) -> RadioHandle:
+    if isinstance(lock, ZwaveLock):
+        return lock.radio
     if not isinstance(lock, SimulatedLock):
         raise OperationError(f"{lock.name!r} speaks Bluetooth: it joins no network")
     if lock.radio is None:

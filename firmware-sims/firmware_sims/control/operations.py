@@ -17,6 +17,8 @@ from firmware_sims.faults import Fault, FaultError
 from firmware_sims.firmware.model import Kind
 from firmware_sims.journal import CONNECTED, DISCONNECTED, FAULT
 from firmware_sims.simulated import AnyLock, WorldError
+from firmware_sims.zwave.devices import JOINED, LEFT
+from firmware_sims.zwave.spec import ControllerFault
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -45,6 +47,14 @@ class AdapterControl(Protocol):
         ...
 
 
+class ControllerControl(Protocol):
+    """What can happen to the Z-Wave stick."""
+
+    def fail(self, action: ControllerFault) -> None:
+        """Break it in the named way, or mend it (`unmute`, `clear`)."""
+        ...
+
+
 class Operations:
     """The operations on one world, with the hardware in it that can be broken."""
 
@@ -53,10 +63,12 @@ class Operations:
         world: World,
         coordinator: RadioControl | None = None,
         adapters: Mapping[str, AdapterControl] | None = None,
+        zwave: ControllerControl | None = None,
     ) -> None:
         self._world = world
         self._coordinator = coordinator
         self._adapters = adapters or {}
+        self._zwave = zwave
         self._table: dict[str, Callable[..., Awaitable[Any] | Any]] = {
             **{name: self._of_lock(function) for name, function in LOCK_OPERATIONS.items()},
             **{name: self._of_device(function) for name, function in DEVICE_OPERATIONS.items()},
@@ -65,6 +77,7 @@ class Operations:
             "wait": self._wait,
             "radio": self._radio,
             "adapter": self._adapter,
+            "zwave": self._controller,
         }
 
     @property
@@ -128,7 +141,7 @@ class Operations:
         """The first journal entry after ``after`` of that device, kind, fault and other fields."""
         if device is not None:
             self._world.device(device)
-        kinds = [FAULT, *Kind, CONNECTED, DISCONNECTED]
+        kinds = [FAULT, *Kind, CONNECTED, DISCONNECTED, JOINED, LEFT]
         if kind is not None and kind not in kinds:
             raise OperationError(f"unknown kind {kind!r}; known: {', '.join(kinds)}")
         if fault is not None and fault not in set(Fault):
@@ -154,6 +167,16 @@ class Operations:
                 f"unknown action {action!r}; known: {', '.join(get_args(RadioFault))}"
             )
         self._coordinator.fail(action)
+
+    def _controller(self, action: ControllerFault) -> None:
+        """Break the Z-Wave stick or mend it."""
+        if self._zwave is None:
+            raise OperationError("this world has no Z-Wave stick")
+        if action not in get_args(ControllerFault):
+            raise OperationError(
+                f"unknown action {action!r}; known: {', '.join(get_args(ControllerFault))}"
+            )
+        self._zwave.fail(action)
 
     def _adapter(self, adapter: str, action: str) -> None:
         """Break a Bluetooth adapter or mend it."""
