@@ -1178,6 +1178,7 @@ def test_digits_in_a_text_are_found(world: Building, text: str) -> None:
         "took 0.4839 s",
         "2026-11-20T19:46:00.483Z",
         "hash ab4839ff, id 1483901",
+        "of cluster 0x4839 to",
         "year 4839-01-02",
     ],
 )

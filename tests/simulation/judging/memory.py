@@ -214,6 +214,10 @@ class Memory:
                 for known in (lock.slots.get(touched), lock.believed.get(touched), digits):
                     if known is not None:
                         lock.lost[known] = lock.stray[known] = excuse
+                stranger = lock.strangers.get(touched)
+                if stranger is not None and stranger.since == at:
+                    # Keyed in where ours was to be, before anybody looked: it passes for ours.
+                    stranger.over = True
         else:
             raise ValueError(f"nobody knows what {how!r} does to a lock")
 

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 _DATES: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?")
 _RUNS: Final = re.compile(
     r"""(?:([A-Za-z_]+)["']?[=:]\ ?-?)?    # a name, as in a log line or in JSON, and a sign
-        (?<![0-9A-Fa-f.])([0-9]{3,16})    # a number, not a decimal's end or part of a longer one
+        (?<![0-9A-Fa-f.])(?<!0x)          # a number, not a decimal's end or part of a longer one
+        ([0-9]{3,16})
         (?![0-9A-Fa-f]|\.[0-9])""",
     re.VERBOSE,
 )
