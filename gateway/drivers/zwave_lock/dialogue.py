@@ -39,7 +39,7 @@ class Pause:
 class Overheard:
     """Has the lock told of this by itself since the conversation began? The answer is a bool.
 
-    `event` of access control; `user_id` None: whoever it was about.
+    `event` of access control, about that user or about nobody by name.
     """
 
     event: wire.Access

@@ -386,5 +386,5 @@ def _is_it(what: Overheard, event: RadioEvent) -> bool:
     return (
         isinstance(event, Notified)
         and (event.type, event.event) == (wire.ACCESS_CONTROL, what.event)
-        and what.user_id in {None, event.parameters.get("userId")}
+        and event.parameters.get("userId") in {None, what.user_id}
     )

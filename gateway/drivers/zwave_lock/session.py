@@ -158,7 +158,6 @@ def _unrestricted(
     word = yield from put(dialect, slot, digits, enabled=True, occupied=occupied)
     try:
         after = yield from read_slot(dialect, slot)
-        word = yield from why(dialect, slot, word)
     except _BROKEN as error:
         if isinstance(word, Refusal) and word.definite:
             return WriteResult(Refused(word), before)
@@ -166,7 +165,7 @@ def _unrestricted(
     as_wanted = after.use is SlotUse.ENABLED and not after.restricted
     if as_wanted and _is(after.digits, digits, word, fresh=not occupied):
         return WriteResult(PROVEN if word is Said.DONE else FOUND, after)
-    return _not_as_wanted(word, before, after)
+    return _not_as_wanted((yield from why(dialect, slot, word)), before, after)
 
 
 def _is(found: Secret | None, digits: Secret, word: Word, *, fresh: bool) -> bool:
@@ -202,11 +201,10 @@ def _disabled_first(
     word = yield from put(dialect, slot, digits, enabled=False, occupied=occupied)
     try:
         user = yield from read_user(dialect, slot)
-        word = yield from why(dialect, slot, word)
         there = user.use is SlotUse.DISABLED and _is(user.digits, digits, word, fresh=not occupied)
         if not there:
             after = yield from _with_schedules(dialect, slot, user)
-            told = _not_as_wanted(word, before, after)
+            told = _not_as_wanted((yield from why(dialect, slot, word)), before, after)
             if after == before or user.use is SlotUse.AVAILABLE:
                 return told
             # Nobody knows behind which schedules: they were not written yet.
@@ -249,9 +247,9 @@ def _prove(
     """That the code is there, switched on, with these schedules; or it is taken back."""
     user = yield from read_user(dialect, slot)
     raws = yield from read_all(dialect, slot, kind)
-    word = yield from why(dialect, slot, word)
     gap: Outcome | None = None
     if user.use is not SlotUse.ENABLED:
+        word = yield from why(dialect, slot, word)
         gap = Unconfirmed(f"{_told(word)}, but the code is not enabled")
         if isinstance(word, Refusal):
             gap = Refused(word)

@@ -182,8 +182,9 @@ class TestUnrestricted:
 
 
 class TestDuplicates:
-    def test_are_refused_by_name_where_the_lock_tells_why(self) -> None:
-        lock = CcLockDouble({9: User("583920")})
+    @pytest.mark.parametrize("whose", [True, False])
+    def test_are_refused_by_name_where_the_lock_tells_why(self, *, whose: bool) -> None:
+        lock = CcLockDouble({9: User("583920")}, says_whose=whose)
         assert program(lock).outcome == Refused(Refusal.DUPLICATE)
         assert lock.users == {9: User("583920")}
 

@@ -64,7 +64,9 @@ class CcLockDouble:
     """Schedules of a user without a code are refused."""
     forgets_schedules: bool = False
     says_why: bool = True
-    """A duplicate is told by a notification, too."""
+    """A duplicate is told by a notification, too,"""
+    says_whose: bool = True
+    """and of which user it is."""
     mode: int = 255
     stuck: bool = False
     travel: int = 0
@@ -113,7 +115,7 @@ class CcLockDouble:
         return (
             isinstance(event, Notified)
             and event.event == what.event
-            and what.user_id in {None, event.parameters.get("userId")}
+            and event.parameters.get("userId") in {None, what.user_id}
         )
 
     def call(self, call: CcCall) -> CcReply:
@@ -168,7 +170,7 @@ class CcLockDouble:
         others = (u for i, u in self.users.items() if self.own_duplicates or i != number)
         if any(user.code == code for user in others):
             if self.says_why:
-                self.notify(0x0F, userId=number)
+                self.notify(0x0F, **({"userId": number} if self.says_whose else {}))
             return self._ended(well=False)
         self.users[number] = User(code, status if self.can_disable else ENABLED)
         return self._ended()
