@@ -54,10 +54,22 @@ class Client:
         return self._whole("GET", _target(parts, {}), None, timeout_s)
 
     def post(self, *parts: str, body: Document, timeout_s: float = _TIMEOUT_S) -> Document:
-        return self._whole("POST", _target(parts, {}), body, timeout_s)
+        return self._send("POST", _target(parts, {}), body, timeout_s)
 
     def delete(self, *parts: str, body: Document, timeout_s: float = _TIMEOUT_S) -> Document:
-        return self._whole("DELETE", _target(parts, {}), body, timeout_s)
+        return self._send("DELETE", _target(parts, {}), body, timeout_s)
+
+    def _send(self, method: str, target: str, body: Document, timeout_s: float) -> Document:
+        """What may change something: whoever stops waiting for it does not take it back."""
+        try:
+            return self._whole(method, target, body, timeout_s)
+        except KeyboardInterrupt:
+            raise Failure(
+                "interrupted: what was ordered may still be carried out",
+                Exit.FAILED,
+                "interrupted",
+                "See `lock-gateway events`.",
+            ) from None
 
     def stream(
         self,

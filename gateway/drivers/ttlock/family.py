@@ -63,7 +63,7 @@ class TtLockFamily:
         else:
             ownership = Ownership.CLAIMED
             hint = (
-                "belongs to somebody: take it over with its key from the vendor's account, or "
+                "take it over with its key from the vendor's account, or "
                 "have its owner delete it, or reset it with its button; then touch its keypad"
             )
         return Recognised(

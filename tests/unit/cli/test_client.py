@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ import pytest
 
 from gateway.cli.client import Client
 from gateway.cli.exits import Exit, Failure
+from tests.command_line import DEADLINE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -88,6 +91,30 @@ def test_nobody_there_and_a_place_not_ours(tmp_path: Path) -> None:
     with pytest.raises(Failure) as caught:
         Client(tmp_path / "file").get("status")
     assert caught.value.exit_code is Exit.NO_DAEMON
+
+
+async def test_who_stops_waiting_is_told_that_it_is_not_taken_back(tmp_path: Path) -> None:
+    ordered = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        ordered.set()
+        await reader.read()  # until the caller goes away
+        writer.close()
+
+    server = await asyncio.start_unix_server(serve, tmp_path / "s")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway", "unlock", "front", "--reason", "x",
+        stderr=asyncio.subprocess.PIPE,
+        env={"PATH": os.environ["PATH"], "LOCK_GATEWAY_SOCKET": str(tmp_path / "s")},
+    )  # fmt: skip
+    async with asyncio.timeout(DEADLINE_S):
+        await ordered.wait()
+        process.send_signal(signal.SIGINT)
+        _, err = await process.communicate()
+    server.close()
+    assert process.returncode == Exit.FAILED
+    assert "may still be carried out" in err.decode()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may connect to any socket")
