@@ -1,10 +1,15 @@
 """The lock's clock: reading it, setting it, and proving its zone. Sans-I/O.
 
-`TimeParameters.get()` tells an instant (an ISO date of whole seconds); what the lock keeps as local
-time Z-Wave JS converts in its own zone, which is the site's. A lock with Time only tells its local
-time (`getTime`, `getDate`). `node.set_date_and_time` sets what there is, and the zone by Time
-version 2; Schedule Entry Lock has a time offset of its own from version 2 on (Node.ts,
+`TimeParameters.get()` tells an instant (an ISO date of whole seconds). A lock with Time only tells
+its local time (`getTime`, `getDate`). `node.set_date_and_time` sets what there is, and the zone by
+Time version 2; Schedule Entry Lock has a time offset of its own from version 2 on (Node.ts,
 `setDateAndTime`; ScheduleEntryLockCC.d.ts, TimeCC.d.ts).
+
+Time Parameters is UTC by the specification (CC:008B), but Z-Wave JS gives and reads local time in it
+unless the lock supports Time version 2 or asks others for the time (TimeParametersCC.ts,
+`shouldUseLocalTime`, zwave-js/zwave-js#311). It sets the offset of Schedule Entry Lock all the
+same: the lock then adds the zone to what is local already, and every window is off by that. So a
+lock that was given local time is told that it is in no zone.
 """
 
 from __future__ import annotations
@@ -70,13 +75,29 @@ def _moment(told: Mapping[str, object], dialect: Dialect) -> datetime | None:
 def _zone_proven(dialect: Dialect, hands: Hands, now: Instant) -> Dialogue[bool]:
     """By the offsets that the lock tells. One that has none lives by the local time it was given,
     which its clock shows: right if that is."""
-    wanted = offsets(now, dialect.zone)
-    for command_class in (wire.SCHEDULES, wire.TIME):
-        if hands.has(command_class, ZONED):
-            told = yield from ask_fields(dialect.ask(command_class, "getTimezone"))
-            if (told.get("standardOffset"), told.get("dstOffset")) != wanted:
-                return False
+    zone = offsets(now, dialect.zone)
+    if hands.has(wire.TIME, ZONED):
+        told = yield from ask_fields(dialect.ask(wire.TIME, "getTimezone"))
+        if _offsets_of(told) != zone:
+            return False
+    if hands.has(wire.SCHEDULES, ZONED):
+        told = yield from ask_fields(dialect.ask(wire.SCHEDULES, "getTimezone"))
+        return _offsets_of(told) == (yield from _beyond_clock(dialect, hands, now))
     return True
+
+
+def _offsets_of(told: Mapping[str, object]) -> tuple[object, object]:
+    return told.get("standardOffset"), told.get("dstOffset")
+
+
+def _beyond_clock(dialect: Dialect, hands: Hands, now: Instant) -> Dialogue[Offsets]:
+    """What the lock has to add to its clock to have local time."""
+    utc = hands.has(wire.TIME, ZONED)
+    if not utc:
+        question = {"commandClass": wire.TIME}
+        told = yield from ask_fields(dialect.ask(wire.NO_CLASS, "endpoint.controls_cc", question))
+        utc = told.get("controlled") is True
+    return offsets(now, dialect.zone) if utc else Offsets(0, 0)
 
 
 def set_clock(dialect: Dialect, hands: Hands, now: Instant) -> Dialogue[LockClock]:
@@ -86,10 +107,7 @@ def set_clock(dialect: Dialect, hands: Hands, now: Instant) -> Dialogue[LockCloc
     if not (isinstance(reply.value, dict) and reply.value.get("success") is True):
         raise DeviceRefused("could not set the lock's clock: it did not take it", Refusal.FAILED)
     if hands.has(wire.SCHEDULES, ZONED):
-        zone = _fields(offsets(now, dialect.zone))
-        yield from tell(dialect.order(wire.SCHEDULES, "setTimezone", zone))
+        zone = yield from _beyond_clock(dialect, hands, now)
+        fields = {"standardOffset": zone.standard, "dstOffset": zone.summer}
+        yield from tell(dialect.order(wire.SCHEDULES, "setTimezone", fields))
     return (yield from read_clock(dialect, hands, now))
-
-
-def _fields(zone: Offsets) -> dict[str, int]:
-    return {"standardOffset": zone.standard, "dstOffset": zone.summer}

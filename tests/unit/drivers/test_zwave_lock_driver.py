@@ -278,18 +278,40 @@ class TestClock:
         assert abs(found.error_ms + 200) <= found.bound_ms
         assert found.zone_proven
 
+    NOW = Instant(1_795_089_600_000)
+
     async def test_is_set_with_its_zone(self) -> None:
-        lock = CcLockDouble(
-            clock="2020-01-01T00:00:00.000Z", offsets={"standardOffset": 0, "dstOffset": 0}
-        )
+        nowhere = {"standardOffset": 0, "dstOffset": 0}
+        lock = CcLockDouble(clock="2020-01-01T00:00:00.000Z", offsets=nowhere)
         driver, _ = driver_of(lock)
-        now = Instant(1_795_089_600_000)
-        before = await driver.read_clock(now, deadline_s=30)
+        before = await driver.read_clock(self.NOW, deadline_s=30)
         assert not before.zone_proven
-        after = await driver.set_clock(now, deadline_s=30)
+        after = await driver.set_clock(self.NOW, deadline_s=30)
         assert abs(after.error_ms) <= after.bound_ms + 500
         assert after.zone_proven
         assert lock.offsets == {"standardOffset": 60, "dstOffset": 120}
+
+    @pytest.mark.parametrize(
+        ("asks", "expected"),
+        [
+            (False, {"standardOffset": 0, "dstOffset": 0}),
+            (True, {"standardOffset": 60, "dstOffset": 120}),
+        ],
+    )
+    async def test_a_lock_that_was_given_local_time_is_in_no_zone(
+        self, expected: dict[str, int], *, asks: bool
+    ) -> None:
+        """Z-Wave JS gives local time to a lock without Time version 2, and the zone as well."""
+        lock = CcLockDouble(asks_for_time=asks)
+        driver, _ = driver_of(lock, {**CODES, 0x8B: 1})
+        assert (await driver.read_clock(self.NOW, deadline_s=30)).zone_proven is asks
+        assert (await driver.set_clock(self.NOW, deadline_s=30)).zone_proven
+        assert lock.offsets == expected
+
+    async def test_a_wrong_zone_of_the_clock_itself_is_seen(self) -> None:
+        lock = CcLockDouble(time_offsets={"standardOffset": 0, "dstOffset": 60})
+        driver, _ = driver_of(lock)
+        assert not (await driver.read_clock(self.NOW, deadline_s=30)).zone_proven
 
     async def test_one_that_takes_no_time_says_so(self) -> None:
         no = CcReply(Supervision.NONE, {"success": False})

@@ -79,6 +79,11 @@ class CcLockDouble:
     offsets: dict[str, int] = field(
         default_factory=lambda: {"standardOffset": 60, "dstOffset": 120}
     )
+    time_offsets: dict[str, int] = field(
+        default_factory=lambda: {"standardOffset": 60, "dstOffset": 120}
+    )
+    asks_for_time: bool = False
+    """Controls Time: Z-Wave JS gives it UTC."""
     override: Override | None = None
     after_error: Override | None = None
     said: list[str] = field(default_factory=list)
@@ -147,7 +152,7 @@ class CcLockDouble:
                 return self._get_schedule(kind, **call.arguments[0])  # type: ignore[arg-type]  # a map
             if name == f"set{method}":
                 return self._set_schedule(kind, *call.arguments)  # type: ignore[arg-type]  # maps
-        group = {0x63: "code", 0x62: "door", 0x70: "parameter", 0x8B: "time"}
+        group = {0x63: "code", 0x62: "door", 0x70: "parameter", 0x8B: "time", 0x8A: "wall"}
         special = f"_{group.get(call.command_class)}_{name}"
         method = getattr(self, special, None) or getattr(self, f"_{name}")
         told: CcReply = method(*call.arguments)
@@ -274,6 +279,13 @@ class CcLockDouble:
     def _time_set_date_and_time(self, of: dict[str, str]) -> CcReply:
         self.clock = of["date"]
         return CcReply(Supervision.NONE, {"success": True})
+
+    def _controls_cc(self, of: dict[str, int]) -> CcReply:
+        assert of == {"commandClass": 0x8A}
+        return CcReply(Supervision.NONE, {"controlled": self.asks_for_time})
+
+    def _wall_getTimezone(self) -> CcReply:  # noqa: N802
+        return CcReply(Supervision.NONE, dict(self.time_offsets))
 
     def _getTimezone(self) -> CcReply:  # noqa: N802
         return CcReply(Supervision.NONE, dict(self.offsets))
