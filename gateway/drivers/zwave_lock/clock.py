@@ -5,8 +5,8 @@ its local time (`getTime`, `getDate`). `node.set_date_and_time` sets what there 
 Time version 2; Schedule Entry Lock has a time offset of its own from version 2 on (Node.ts,
 `setDateAndTime`; ScheduleEntryLockCC.d.ts, TimeCC.d.ts).
 
-Time Parameters is UTC by the specification (CC:008B), but Z-Wave JS gives and reads local time in it
-unless the lock supports Time version 2 or asks others for the time (TimeParametersCC.ts,
+Time Parameters is UTC by the specification (CC:008B), but Z-Wave JS gives and reads local time
+there unless the lock supports Time version 2 or asks others for the time (TimeParametersCC.ts,
 `shouldUseLocalTime`, zwave-js/zwave-js#311). It sets the offset of Schedule Entry Lock all the
 same: the lock then adds the zone to what is local already, and every window is off by that. So a
 lock that was given local time is told that it is in no zone.
