@@ -18,6 +18,7 @@ LONG = 400
 TESTED_ELSEWHERE = {
     "gateway/__main__.py": ("tests/command_line.py", "one line; every command as a process"),
     "gateway/app.py": ("tests/house", "composes; run as a process with everything in it"),
+    "gateway/cli/hours.py": ("tests/unit/cli/test_media.py", "as cards take them"),
     "gateway/cli/measures.py": ("tests/unit/cli/test_render.py", "how a reading is written"),
     "gateway/cli/operate.py": ("tests/unit/cli/test_main.py", "its commands, as processes"),
     "gateway/domain/reconcile.py": ("tests/properties/test_reconcile.py", "rules are properties"),

@@ -5,7 +5,7 @@ Not here: codes (the cloud orders those), and what a change proves (the daemon).
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli.exits import Exit, Failure
+from gateway.cli.hours import window
 from gateway.cli.operate import WAIT_S, CommandId, answer, ask, new_id
 from gateway.cli.options import Device, Json, Socket, connect, reporting, secret_from
 
@@ -60,6 +61,10 @@ From = Annotated[
 Until = Annotated[
     str | None, typer.Option("--until", help="Opens until then; without it, at all times.")
 ]
+Hours = Annotated[
+    str | None,
+    typer.Option("--hours", help="Opens then only: 'mon-fri 08:00-18:00; sat 10:00-12:00'."),
+]
 Always = Annotated[bool, typer.Option("--always", help="For schedule: at all times.")]
 Reveal = Annotated[
     bool, typer.Option("--reveal", help="List with whole numbers. Every reveal is audited.")
@@ -83,6 +88,7 @@ def cards(
     number_file: NumberFile = None,
     opens: From = None,
     until: Until = None,
+    hours: Hours = None,
     always: Always = False,
     reveal: Reveal = False,
     reason: Why = None,
@@ -92,7 +98,7 @@ def cards(
     """The cards a lock opens to, and their hours. The lock itself learns a card held to it."""
     with reporting(json):
         given = _Given(action, card, name, opens, until, always, reveal, reason, yes, command_id)
-        given.number_file = number_file
+        given.number_file, given.hours = number_file, hours
         _run("card", connect(socket), device, given, json)
 
 
@@ -105,6 +111,7 @@ def fingers(
     name: Name = None,
     opens: From = None,
     until: Until = None,
+    hours: Hours = None,
     always: Always = False,
     reveal: Reveal = False,
     reason: Why = None,
@@ -114,6 +121,7 @@ def fingers(
     """The fingers a lock opens to, and their hours. The lock itself learns a finger laid on it."""
     with reporting(json):
         given = _Given(action, finger, name, opens, until, always, reveal, reason, yes, command_id)
+        given.hours = hours
         _run("finger", connect(socket), device, given, json)
 
 
@@ -142,14 +150,18 @@ class _Given:
         self.reveal = reveal
         self.yes = yes
         self.number_file: Path | None = None
+        self.hours: str | None = None
         self.body: Document = {
             "reason": reason or f"{_DONE.get(action, '')} on the command line",
             "command_id": command_id or new_id(),
         }
 
+    def window(self, client: Client) -> Document:
+        return window(client, self.opens, self.until, self.hours)
+
     def check(self, kind: str) -> None:
         named = self.action in {Action.SCHEDULE, Action.DELETE}
-        hours = self.opens is not None or self.until is not None
+        limited = any(each is not None for each in (self.opens, self.until, self.hours))
         wrong = None
         if named and self.which is None:
             wrong = f"say which {kind}: its name, its id, or its last four digits"
@@ -163,12 +175,12 @@ class _Given:
             wrong = "--name belongs to enrol and add"
         elif (self.action is Action.ADD) != (self.number_file is not None):
             wrong = "add takes the card's number, by --number-file"
-        elif hours and self.action in {Action.LIST, Action.DELETE}:
-            wrong = "--from and --until belong to enrol, add and schedule"
+        elif limited and self.action in {Action.LIST, Action.DELETE}:
+            wrong = "--from, --until and --hours belong to enrol, add and schedule"
         elif self.opens is not None and self.until is None:
             wrong = "--from needs --until"
-        elif self.action is Action.SCHEDULE and hours == self.always:
-            wrong = "schedule takes --until, or --always"
+        elif self.action is Action.SCHEDULE and limited == self.always:
+            wrong = "schedule takes --until, --hours, or --always"
         elif self.reveal and self.action is not Action.LIST:
             wrong = "--reveal belongs to the list"
         if wrong is not None:
@@ -215,7 +227,7 @@ def _change(kind: str, client: Client, device: str, given: _Given, as_json: bool
         **given.body,
         kind: given.which,
         "wait_s": WAIT_S,
-        **window(client, given.opens, given.until),
+        **given.window(client),
     }
     place = ("devices", device, f"{kind}s", verb)
     document = client.post(*place, body=body, timeout_s=LOOK_S + WAIT_S)
@@ -235,7 +247,7 @@ def _add(client: Client, device: str, given: _Given, as_json: bool) -> None:
         **given.body,
         "name": given.name,
         "number": number,
-        **window(client, given.opens, given.until),
+        **given.window(client),
     }
     document = client.post("devices", device, "cards", "add", body=body, timeout_s=ADD_S)
     done = f"{document['device_name']}: opens to the card of {given.name}"
@@ -245,7 +257,7 @@ def _add(client: Client, device: str, given: _Given, as_json: bool) -> None:
 def _enrol(kind: str, client: Client, device: str, given: _Given, as_json: bool) -> None:
     from gateway.cli.output import print_stream
 
-    body = {**given.body, "name": given.name, **window(client, given.opens, given.until)}
+    body = {**given.body, "name": given.name, **given.window(client)}
     progress = client.stream("POST", "devices", device, f"{kind}s", "enrol", body=body)
     try:
         last = print_stream(progress) if as_json else _watch(kind, progress)
@@ -280,33 +292,6 @@ def _watch(kind: str, progress: Iterator[Document]) -> Document | None:
                 out.print(words[item["stage"]])
             last = item
     return last
-
-
-def window(client: Client, opens: str | None, until: str | None) -> Document:
-    """RFC 3339, from times as a clock on the site's wall shows them."""
-    from gateway.domain.windows import zone_info
-
-    if until is None:
-        return {}
-    zone = zone_info(client.get("devices")["zone"])
-    # From now on is from this minute on: locks round a beginning up to their own whole minutes.
-    now = datetime.now(UTC).replace(second=0, microsecond=0)  # noqa: TID251 - a person's now
-    begins = now if opens is None else _time(opens, zone)
-    return {"opens_at": _rfc3339(begins), "closes_at": _rfc3339(_time(until, zone))}
-
-
-def _time(text: str, zone: tzinfo) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise Failure(
-            f"could not read the time {text!r}", Exit.USAGE, next_step="Write 2026-12-24T15:00."
-        ) from None
-    return moment.replace(tzinfo=zone) if moment.tzinfo is None else moment
-
-
-def _rfc3339(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _table(document: Document) -> RenderableType:

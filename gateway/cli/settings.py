@@ -5,14 +5,14 @@ Not here: the gateway's own configuration (`run`).
 
 from __future__ import annotations
 
-import re
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gateway.cli.exits import Exit, Failure
-from gateway.cli.media import LOOK_S, Always, From, Until, Why, Yes, hours_text, window
+from gateway.cli.hours import weekly, window
+from gateway.cli.media import LOOK_S, Always, From, Hours, Until, Why, Yes, hours_text
 from gateway.cli.operate import WAIT_S, CommandId, Reason, answer, ask, new_id, order
 from gateway.cli.options import Device, Json, Socket, connect, reporting
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from gateway.cli.client import Document
-
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_SPAN = re.compile(r"([a-z,\s-]+)\s([0-2][0-9]:[0-5][0-9])-([0-2][0-9]:[0-5][0-9])")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -78,31 +75,14 @@ def value_of(text: str) -> bool | int | list[dict[str, Any]]:
         return False
     if word.isascii() and word.isdigit() and len(word) < 10:
         return int(word)
-    return [] if word == "never" else [_span(part, text) for part in word.split(";")]
-
-
-def _span(part: str, text: str) -> dict[str, Any]:
-    found = _SPAN.fullmatch(part.strip())
-    days = _days(found[1]) if found is not None else []
-    if found is None or not days:
+    try:
+        return [] if word == "never" else weekly(word)
+    except Failure:
         raise Failure(
             f"could not read the value {text!r}",
             Exit.USAGE,
             next_step="Write on, off, a number of seconds, 'mon-fri 08:00-18:00', or never.",
-        )
-    return {"weekdays": days, "from": found[2], "to": found[3]}
-
-
-def _days(text: str) -> list[str]:
-    """`mon-fri`, `sat,sun`; nothing for what is no day."""
-    found: list[str] = []
-    for word in re.split(r"[,\s]+", text.strip()):
-        first, _, last = word.partition("-")
-        if first not in _DAYS or (last or first) not in _DAYS:
-            return []
-        start, end = _DAYS.index(first), _DAYS.index(last or first)
-        found += _DAYS[start : end + 1]
-    return sorted(set(found), key=_DAYS.index)
+        ) from None
 
 
 def _table(document: Document) -> RenderableType:
@@ -174,6 +154,7 @@ def phones(
     name: Annotated[str | None, typer.Option("--name", help="For rename: the new one.")] = None,
     opens: From = None,
     until: Until = None,
+    hours: Hours = None,
     always: Always = False,
     reason: Why = None,
     yes: Yes = False,
@@ -181,7 +162,7 @@ def phones(
 ) -> None:
     """Phones, bridges and fobs that a lock obeys, where it keeps a list of them."""
     with reporting(json):
-        _check(action, key, name, opens, until, always)
+        _check(action, key, name, opens, until, hours, always)
         client = connect(socket)
         if key is None:
             from gateway.cli import output
@@ -203,7 +184,7 @@ def phones(
             case KeyAction.RENAME:
                 body["new_name"] = name
             case KeyAction.SCHEDULE:
-                body |= {"always": True} if always else window(client, opens, until)
+                body |= {"always": True} if always else window(client, opens, until, hours)
         place = ("devices", device, "keys", "remove" if action is KeyAction.REMOVE else "update")
         document = client.post(*place, body=body, timeout_s=LOOK_S + WAIT_S)
         who = document["args"].get("name") or document["args"]["key"]
@@ -217,10 +198,11 @@ def _check(
     name: str | None,
     opens: str | None,
     until: str | None,
+    hours: str | None,
     always: bool,
 ) -> None:
     """`Failure` where what was typed does not belong together."""
-    hours = opens is not None or until is not None
+    limited = any(each is not None for each in (opens, until, hours))
     wrong = None
     if action is KeyAction.LIST and key is not None:
         wrong = "list takes no key"
@@ -230,10 +212,10 @@ def _check(
         wrong = "rename takes the new name, by --name"
     elif opens is not None and until is None:
         wrong = "--from needs --until"
-    elif action is KeyAction.SCHEDULE and hours == always:
-        wrong = "schedule takes --until, or --always"
-    elif action is not KeyAction.SCHEDULE and (hours or always):
-        wrong = "--from, --until and --always belong to schedule"
+    elif action is KeyAction.SCHEDULE and limited == always:
+        wrong = "schedule takes --until, --hours, or --always"
+    elif action is not KeyAction.SCHEDULE and (limited or always):
+        wrong = "--from, --until, --hours and --always belong to schedule"
     if wrong is not None:
         raise Failure(f"could not {action.value} keys: {wrong}", Exit.USAGE)
 

@@ -65,7 +65,7 @@ KINDS: Mapping[str, Kind] = {
 
 _SUBJECTS = (
     "credential_id", "medium", "key", "name", "value", "opens_at", "closes_at", "new_name",
-    "enabled", "always", "slot",
+    "enabled", "always", "slot", "hours",
 )  # fmt: skip
 """What tells one order from another, beside its kind and device."""
 

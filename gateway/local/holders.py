@@ -124,7 +124,7 @@ class Holders:
             if not isinstance(value, bool):
                 raise RequestError(f"could not change the key: `{key}` must be a boolean")
             change[key] = value
-        if always and "opens_at" in change:
+        if always and change.keys() & {"opens_at", "hours"}:
             raise RequestError("could not change the key: `always` or a window, not both")
         if not change or change == {"always": False}:
             raise RequestError(

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from gateway.domain.devices import WeekDay, YearDay
 from gateway.domain.events import EventType, Fact
-from gateway.domain.hours import hours_document
+from gateway.domain.hours import hours_document, hours_of
 from gateway.domain.instant import from_rfc3339
 from gateway.domain.secret import Secret
 from gateway.drivers.access import MediumKind, medium_text, short_id
@@ -284,10 +284,19 @@ class OnSite:
 
 
 def window_of(body: Document, now: Instant) -> Document:
-    """`opens_at` and `closes_at`, or neither: at all times."""
+    """`opens_at` and `closes_at`, or neither; `hours` of the week; none of them: at all times."""
+    weekly: Document = {}
+    if body.get("hours") is not None:
+        try:
+            hours = hours_of(body["hours"])
+        except ValueError as error:
+            raise RequestError(f"could not read the request: {error}") from None
+        if not hours:  # whoever means no hours at all does not mean at all times
+            raise RequestError("could not read the request: `hours` must name some")
+        weekly = {"hours": hours_document(hours)}
     given = [body.get("opens_at"), body.get("closes_at")]
     if given == [None, None]:
-        return {}
+        return weekly
     try:
         opens_at, closes_at = (from_rfc3339(_text(each)) for each in given)
     except ValueError:
@@ -297,7 +306,8 @@ def window_of(body: Document, now: Instant) -> Document:
         ) from None
     if closes_at <= max(opens_at, now):
         raise RequestError("could not read the request: the window is over before it opens")
-    return {"opens_at": documents.time(opens_at), "closes_at": documents.time(closes_at)}
+    edges = {"opens_at": documents.time(opens_at), "closes_at": documents.time(closes_at)}
+    return {**weekly, **edges}
 
 
 def _text(value: object) -> str:

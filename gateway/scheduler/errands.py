@@ -155,7 +155,7 @@ class Errands:
 
     async def _update_key(self, row: CommandRow, driver: KeyHolders) -> Ended:
         body = row.body
-        rescheduled = body.get("always") or body.get("opens_at") is not None
+        rescheduled = any(body.get(key) for key in ("always", "opens_at", "hours"))
         change = KeyChange(
             name=body.get("new_name"),
             enabled=body.get("enabled"),
@@ -322,11 +322,12 @@ async def _tried(order: Awaitable[Outcome]) -> tuple[Outcome | None, str]:
 
 
 def _schedules(body: Mapping[str, Any]) -> tuple[LockSchedule, ...]:
-    """Between `opens_at` and `closes_at`; without them at all times."""
+    """Between `opens_at` and `closes_at`, in the week's `hours`; without them at all times."""
     opens_at, closes_at = body.get("opens_at"), body.get("closes_at")
+    weekly = hours_of(body.get("hours", []))
     if opens_at is None or closes_at is None:
-        return ()
-    return (YearDay(from_rfc3339(opens_at), from_rfc3339(closes_at)),)
+        return weekly
+    return (YearDay(from_rfc3339(opens_at), from_rfc3339(closes_at)), *weekly)
 
 
 def _value(document: object) -> SettingValue:
@@ -364,6 +365,8 @@ def about(row: CommandRow) -> Value:
                 return f"{body['name']} = {setting_text(_value(body['value']))}"
             case "update_key":
                 changed = [f"{c}={body[c]}" for c in _KEY_CHANGES if body.get(c) is not None]
+                if "hours" in body:
+                    changed.append(f"hours={setting_text(hours_of(body['hours']))}")
                 return f"key {body['key']} {body.get('name') or ''}: {', '.join(changed)}"
             case "remove_key":
                 return f"key {body['key']} {body.get('name') or ''}".rstrip()

@@ -81,6 +81,13 @@ async def test_a_finger_with_hours_in_the_sites_zone(house: OnSiteHouse) -> None
     assert lines[-1]["args"]["closes_at"] == "2088-12-24T14:00:00.000Z"
     listed = await house.cli("fingers", "front")
     assert "2026-07-01 10:00 to 2088-12-24 15:00" in " ".join(listed.out.split())
+    ran = await house.cli(
+        "fingers", "front", "schedule", "Ada", "--hours", "mon-tue 08:00-18:00; sat 10:00-12:00"
+    )
+    assert ran.out == "Front door: the finger Ada has its new hours\n", ran.err
+    shown = " ".join((await house.cli("fingers", "front")).out.split())
+    for words in ("08:00-18:00", "sat 10:00-12:00"):
+        assert words in shown
     ran = await house.cli("fingers", "front", "schedule", "Ada", "--always")
     assert ran.out == "Front door: the finger Ada has its new hours\n", ran.err
     assert "always" in (await house.cli("fingers", "front")).out
@@ -113,6 +120,9 @@ async def test_what_goes_wrong_has_words_and_an_exit_code(house: OnSiteHouse) ->
         (["schedule", "Ada", "--always", "--until", "2030-01-01"], "--always"),
         (["delete", "Ada", "--name", "Bob"], "belongs to enrol"),
         (["delete", "Ada", "--reveal"], "--reveal"),
+        (["schedule", "Ada", "--always", "--hours", "mon 08:00-09:00"], "--always"),
+        (["delete", "Ada", "--hours", "mon 08:00-09:00"], "belong to enrol"),
+        (["schedule", "Ada", "--hours", "always"], "could not read the hours"),
         (["add", "--number-file", "-"], "--name"),
         (["add", "--name", "Ada"], "--number-file"),
         (["enrol", "--name", "Ada", "--number-file", "-"], "--number-file"),

@@ -171,6 +171,7 @@ async def test_the_latch_is_pulled_and_a_code_of_others_is_switched(tmp_path: Pa
         (["schedule", "Bob", "--from", "2030-01-01"], "--until"),
         (["schedule", "Bob", "--always", "--until", "2030-01-01"], "--always"),
         (["disable", "Bob", "--until", "2030-01-01"], "belong to schedule"),
+        (["enable", "Bob", "--hours", "mon 08:00-09:00"], "belong to schedule"),
         (["burn", "Bob"], "burn"),
     ],
 )

@@ -159,6 +159,11 @@ async def test_a_key_of_others_is_switched_off_and_on_renamed_and_limited(tmp_pa
             assert key["enabled"] is change.get("enabled", True)
             assert key["schedules"] == [{"kind": "timed", **window}]
         assert key["name"] == "Robert"
+        office = {"weekdays": ["mon", "fri"], "from": "08:00", "to": "18:00"}
+        _, document = await post(house, "keys/update", key="Robert", hours=[office])
+        assert document["result"]["outcome"] == "confirmed", document
+        key = next(k for k in (await get(house, "keys"))["keys"] if not k["ours"])
+        assert key["schedules"] == [{"kind": "weekly", **office}]
         await post(house, "keys/update", key="Robert", always=True)
         key = next(k for k in (await get(house, "keys"))["keys"] if not k["ours"])
         assert key["schedules"] == []

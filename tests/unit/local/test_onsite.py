@@ -10,7 +10,8 @@ import pytest
 from firmware_sims.firmware.model import Source
 from gateway.domain.devices import WeekDay, YearDay
 from gateway.domain.events import EventType
-from gateway.domain.instant import Instant
+from gateway.domain.hours import WEEKDAYS
+from gateway.domain.instant import DAY, Instant
 from gateway.domain.secret import Secret
 from gateway.local.access import Access
 from gateway.local.onsite import ending_of, schedules_document
@@ -154,10 +155,37 @@ async def test_hours_are_set_with_the_card_and_later(house: OnSiteHouse) -> None
     assert house.opens(Source.CARD, CARD)
 
 
+@pytest.mark.parametrize("step", ["enrol", "add", "schedule"])
+async def test_hours_of_the_week_are_the_locks_to_keep(house: OnSiteHouse, step: str) -> None:
+    days_ahead = [(house.lock.now() // DAY + 3 + ahead) % 7 for ahead in (3, 4)]
+    weekdays = sorted(WEEKDAYS[day] for day in days_ahead)
+    hours = [{"weekdays": weekdays, "from": "08:00", "to": "18:30"}]
+    window = {"opens_at": "2026-01-01T00:00:00Z", "closes_at": "2090-01-01T00:00:00Z"}
+    limits = {"hours": hours, **window}
+    if step == "add":
+        _, ended = await post(house, "cards/add", name="Ada", number=str(CARD), **limits)
+    elif step == "enrol":
+        ended = await enrol(house, CARD, **limits)
+    else:
+        await enrol(house, CARD)
+        assert house.opens(Source.CARD, CARD)
+        _, ended = await post(house, "cards/schedule", card="Ada", **limits)
+    assert ended["result"]["outcome"] == "confirmed", ended
+    assert not house.opens(Source.CARD, CARD)
+    (listed,) = (await get(house, "cards"))["media"]
+    timed, *weekly = listed["schedules"]
+    assert timed["kind"] == "timed"
+    told = {day for one in weekly for day in one["weekdays"]}
+    assert told == set(weekdays)
+    assert {(one["from"], one["to"]) for one in weekly} == {("08:00", "18:30")}
+
+
 @pytest.mark.parametrize(
     "body",
     [
         {"name": ""},
+        {"name": "A", "hours": []},
+        {"name": "A", "hours": [{"weekdays": ["mon"], "from": "10:00", "to": "08:00"}]},
         {"name": 3},
         {"name": "x" * 65},
         {"name": "A", "opens_at": "2089-01-01T00:00:00Z"},
