@@ -166,17 +166,14 @@ export class Chip {
     }
 
     /** One frame to a node; resolves to a transmit status (INS12350, ZW_SendData). */
-    async #transmit(nodeId, data) {
+    async #transmit(nodeId) {
         if (this.jammed) return FAIL;
         if (!this.#answers(nodeId) || this.isLost("down")) {
             await after(NO_ACK_AFTER_MS);
             return NO_ACK;
         }
         await after(this.airMs);
-        const device = this.#byId(nodeId);
-        if (!device) return NO_ACK;
-        if (data) device.receive(data);
-        return TRANSMITTED;
+        return this.#answers(nodeId) ? TRANSMITTED : NO_ACK;
     }
 
     async #sendData(payload) {
@@ -185,8 +182,10 @@ export class Chip {
         const callbackId = payload[3 + length];
         this.#tell({ ev: "frame", nodeId, at: performance.timeOrigin + performance.now() });
         void this.#frame(RESPONSE, FunctionType.SendData, 1);
-        const status = await this.#transmit(nodeId, data);
+        const status = await this.#transmit(nodeId);
+        // The acknowledgement of a frame is told before the node's application has answered it.
         if (callbackId) await this.#frame(REQUEST, FunctionType.SendData, callbackId, status, 0, 1);
+        if (status === TRANSMITTED) this.#byId(nodeId)?.receive(data);
     }
 
     async #requestNodeInfo(nodeId) {

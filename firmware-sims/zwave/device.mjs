@@ -176,6 +176,7 @@ export class Device {
     /** A frame has reached the antenna. */
     receive(data) {
         const mock = this.mock;
+        if (!mock) return;
         // One after the other: decrypting moves the nonce on.
         this.#parsing = this.#parsing.then(() => this.#parse(mock, data));
     }

@@ -3,13 +3,16 @@
 // `node host.mjs SERIAL CACHE_DIRECTORY`; it ends when stdin ends.
 
 import readline from "node:readline";
+import { CommandClass } from "@zwave-js/cc";
 import { Driver, InclusionStrategy } from "zwave-js";
 import { parseQRCodeString } from "zwave-js/Utils";
 
 const [serial, cacheDir] = process.argv.slice(2);
 const key = (byte) => Buffer.alloc(16, byte); // nobody lives behind these doors
 const driver = new Driver(serial, {
-    logConfig: { enabled: false },
+    logConfig: process.env.ZWAVE_HOST_LOG
+        ? { logToFile: true, filename: process.env.ZWAVE_HOST_LOG, level: "debug" }
+        : { enabled: false },
     storage: { cacheDir },
     securityKeys: {
         S0_Legacy: key(1),
@@ -62,11 +65,14 @@ const calls = {
             ready: node.ready,
             security: node.getHighestSecurityClass() ?? null,
         })),
-    async cc({ node, cc, method, args = [], plain = false }) {
-        const found = driver.controller.nodes.getOrThrow(node);
-        const api = plain
-            ? found.commandClasses[cc].withOptions({ encapsulationFlags: 0 })
-            : found.commandClasses[cc];
+    /** Bytes of a command as anybody could send them, without a key. */
+    async plain({ node, command }) {
+        const [ccId, ccCommand, ...payload] = Buffer.from(command, "hex");
+        const cc = new CommandClass({ nodeId: node, ccId, ccCommand, payload: Buffer.from(payload) });
+        await driver.sendCommand(cc, { autoEncapsulate: false });
+    },
+    async cc({ node, cc, method, args = [] }) {
+        const api = driver.controller.nodes.getOrThrow(node).commandClasses[cc];
         return (await api[method](...args)) ?? null;
     },
 };

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 S2_ACCESS_CONTROL = 2
-KEYPAD_UNLOCK, CODE_ADDED = 6, 14
+KEYPAD_UNLOCK, JAMMED, CODE_ADDED, CODE_IS_DUPLICATE = 6, 11, 14, 15
 
 
 @dataclass
@@ -122,3 +122,109 @@ async def test_a_host_that_comes_back_is_understood(tmp_path: Path) -> None:
         site.door.firmware.keypad.set_code_by_hand(5, "1234")
         assert (await site.host.notification(CODE_ADDED, after=before))["event"] == CODE_ADDED
         assert (await site.host.cc(node, "User Code", "get", 5))["userCode"] == "1234"
+
+
+async def test_membership_by_exclusion_smart_start_and_replacement(tmp_path: Path) -> None:
+    async with house(tmp_path, "schlage-be469") as site:
+        host, door = site.host, site.door
+        node = await site.included()
+
+        await host.call("exclude")
+        door.radio.leave()
+        assert (await host.event("removed"))["node"] == node
+        await site.running.network.sync()
+        assert not door.radio.joined
+        assert not door.radio.secure
+
+        # By the sticker: no button, no PIN.
+        before = len(host.events)
+        door.radio.primes = True
+        door.radio.update()
+        assert await host.call("provision", qr=door.label.qr_code) == door.label.dsk
+        again = await host.event("added", after=before)
+        assert again["security"] == S2_ACCESS_CONTROL
+        assert again["node"] != node
+        await host.event("ready", after=before)
+
+        # A lock that is reset says so, and is taken off the list.
+        before = len(host.events)
+        door.firmware.factory_reset()
+        door.forget()
+        assert (await host.event("removed", after=before))["node"] == again["node"]
+
+
+async def test_a_dead_lock_is_replaced_under_its_number(tmp_path: Path) -> None:
+    async with house(tmp_path, "schlage-be469") as site:
+        host, door = site.host, site.door
+        node = await site.included()
+        door.firmware.lose_power()
+        assert not await host.call("ping", node=node)
+        await host.event("dead")
+
+        # The same lock comes back from the workshop with an empty memory.
+        before = len(host.events)
+        await host.call("replace", node=node, pin=door.label.pin)
+        await site.running.network.sync()
+        door.restore_power()
+        door.forget()
+        door.radio.start_joining()
+        added = await host.event("added", after=before)
+        assert (added["node"], added["security"]) == (node, S2_ACCESS_CONTROL)
+
+
+async def test_faults_as_a_host_meets_them(tmp_path: Path) -> None:
+    async with house(tmp_path, "schlage-be469") as site:
+        host, door, network = site.host, site.door, site.running.network
+        node = await site.included()
+        users = door.firmware.users.users
+
+        # A plaintext order to a lock that has keys is no order.
+        before = door.queue.received["unlock_door"]
+        await host.call("plain", node=node, command="620100")
+        assert await host.call("ping", node=node)
+        assert door.queue.received["unlock_door"] == before
+        assert door.firmware.bolt.state is BoltState.LOCKED
+
+        # A duplicate is not stored, and everybody hears of it.
+        await host.cc(node, "User Code", "set", 3, 1, "4711")
+        await host.cc(node, "User Code", "set", 4, 1, "4711")
+        await host.notification(CODE_IS_DUPLICATE)
+        assert list(users) == [3]
+
+        door.faults.arm("acknowledged-but-not-applied", on="set_pin_code")
+        await host.cc(node, "User Code", "set", 5, 1, "5005")
+        assert (await host.cc(node, "User Code", "get", 5))["userIdStatus"] == 0
+        door.faults.arm("applied-but-answer-lost", on="get_pin_code")
+        assert await host.cc(node, "User Code", "get", 3) is None
+        assert (await host.cc(node, "User Code", "get", 3))["userCode"] == "4711"
+
+        # A jam has a beginning and an end.
+        before = len(host.events)
+        door.firmware.bolt.jam()
+        await host.cc(node, "Door Lock", "set", 0)
+        await host.event("value", lambda value: _lock_state(value) == JAMMED, after=before)
+        door.firmware.bolt.unjam()
+        await host.event("value", lambda value: _lock_state(value) == 0, after=before)
+
+        # Every transmission fails while something jams the air.
+        network.fail("jam")
+        await network.sync()
+        assert not await host.call("ping", node=node)
+        network.fail("clear")
+        await network.sync()
+        assert await host.call("ping", node=node)
+
+        door.radio.in_range = False
+        await network.sync()
+        assert not await host.call("ping", node=node)
+        door.radio.in_range = True
+        await network.sync()
+        assert await host.call("ping", node=node)
+
+
+def _lock_state(value: dict[str, Any]) -> int | None:
+    """The jam in a value of Notification, as Z-Wave JS names it; None in any other value."""
+    if (value["property"], value["propertyKey"]) != ("Access Control", "Lock state"):
+        return None
+    told: int = value["newValue"]
+    return told

@@ -80,9 +80,9 @@ class ZwaveHost:
         async with asyncio.timeout(WITHIN_S):
             return await answer
 
-    async def cc(self, node: int, cc: str, method: str, *args: object, plain: bool = False) -> Any:
+    async def cc(self, node: int, cc: str, method: str, *args: object) -> Any:
         """One call of a command class API."""
-        return await self.call("cc", node=node, cc=cc, method=method, args=args, plain=plain)
+        return await self.call("cc", node=node, cc=cc, method=method, args=args)
 
     async def event(
         self,
@@ -116,6 +116,8 @@ class ZwaveHost:
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
         while line := await process.stdout.readline():
+            if not line.startswith(b"{"):
+                continue  # ZWAVE_HOST_LOG is set, and the driver says where its log is
             message = json.loads(line)
             if "event" in message:
                 async with self._told:

@@ -12,8 +12,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from firmware_sims.commands import Command, CommandQueue
 from firmware_sims.faults import Fault
-from firmware_sims.firmware.model import Answer, Kind
-from firmware_sims.zwave import cc_device, cc_lock, cc_notification, cc_user_code
+from firmware_sims.firmware.model import ALL_SLOTS, Answer, Kind
+from firmware_sims.zwave import (
+    cc_credential,
+    cc_device,
+    cc_lock,
+    cc_log,
+    cc_notification,
+    cc_schedule,
+    cc_user_code,
+)
 from firmware_sims.zwave.commands import CC, CONTROLLER, Get, Set, SupervisionStatus
 
 if TYPE_CHECKING:
@@ -37,13 +45,16 @@ _MOVED = frozenset(
     }
 )
 _ALL_COMMANDS: Commands = {
+    **cc_credential.COMMANDS,
     **cc_device.COMMANDS,
     **cc_device.CONFIGURATION,
     **cc_device.TIME_PARAMETERS,
     **cc_lock.BASIC,
     **cc_lock.DOOR_LOCK,
     **cc_lock.DOOR_LOCK_V4,
+    **cc_log.COMMANDS,
     **cc_notification.COMMANDS,
+    **cc_schedule.COMMANDS,
     **cc_user_code.USER_CODE,
     **cc_user_code.USER_CODE_V2,
 }
@@ -59,7 +70,9 @@ COMMAND_NAMES = frozenset(
         *("set_lock_configuration", "get_lock_configuration", "get_lock_capabilities"),
         *("set_pin_code", "clear_pin_code", "clear_all_pin_codes", "get_pin_code"),
         *("get_user_code_checksum", "set_configuration", "get_configuration"),
-        *("set_time", "get_time"),
+        *("set_time", "get_time", "set_time_offset", "get_time_offset", "get_log_record"),
+        *("set_user", "get_user", "clear_user"),
+        *("set_schedule", "clear_schedule", "get_schedule", "enable_schedule"),
         "cc.version_get",
         "cc.class_version_get",
         "cc.association_set",
@@ -105,6 +118,8 @@ class ZwaveApplication:
         self.lifeline: list[int] = []
         self.silenced: set[int] = set()
         self.jam_told = False
+        self.schedules = cc_schedule.ScheduleEntries()
+        self.people = cc_credential.People()
         profile = firmware.profile
         self._versions = versions(profile)
         self.fingerprint = (
@@ -112,6 +127,7 @@ class ZwaveApplication:
             int(profile.skin["product_type"]),
             int(profile.skin["product_id"]),
         )
+        self.reads_back = bool(profile.skin.get("reads_back", True))
         self.event_user = str(profile.skin.get("event_user", "report"))
         self.parameters = {
             number: Parameter(number, size, default)
@@ -122,6 +138,8 @@ class ZwaveApplication:
         self._code_length_parameter = profile.skin.get("code_length_parameter")
         self._commands = _supported(self._versions)
         self._sequence = 0
+        if CC.SCHEDULE_ENTRY_LOCK in self._versions:
+            firmware.permits = lambda slot: cc_schedule.permits(self, slot)
         firmware.listeners.append(self._on_event)
 
     # ---- what it is
@@ -148,11 +166,18 @@ class ZwaveApplication:
         return int(self.firmware.settings[f"parameter_{self._code_length_parameter}"])
 
     def dump(self) -> dict[str, Any]:
-        return {"lifeline": self.lifeline, "silenced": sorted(self.silenced)}
+        return {
+            "lifeline": self.lifeline,
+            "silenced": sorted(self.silenced),
+            "schedules": self.schedules.dump(),
+            "people": self.people.dump(),
+        }
 
     def load(self, data: dict[str, Any]) -> None:
         self.lifeline = list(data["lifeline"])
         self.silenced = set(data["silenced"])
+        self.schedules.load(data["schedules"])
+        self.people.load(data["people"])
 
     def forget(self) -> None:
         """It has left its network: nobody is told anything any more."""
@@ -198,20 +223,25 @@ class ZwaveApplication:
                 return request.masked()
             return request.apply()
 
-        return Command(request.name, request.slot, apply, lambda _answer: None, answer.send)
+        return Command(request.name, request.slot, apply, request.pretend, answer.send)
 
     def code_refused(self, answer: Answer) -> None:
         """A code was not taken: of a duplicate the lock tells everybody (CC:0071, 06/0F)."""
         if answer is Answer.DUPLICATE:
-            self.tell(
-                cc_notification.Notification(
-                    cc_notification.ACCESS_CONTROL, cc_notification.CODE_IS_DUPLICATE
-                )
+            told = cc_notification.Notification(
+                cc_notification.ACCESS_CONTROL, cc_notification.CODE_IS_DUPLICATE
             )
+            self.firmware.timebase.call_later(0.0, lambda: self.tell(told))
 
     # ---- what it says by itself
 
     def _on_event(self, event: FirmwareEvent) -> None:
+        if event.kind is Kind.CODE_DELETED:
+            self.schedules.forget(None if event.slot == ALL_SLOTS else event.slot)
+        elif event.kind is Kind.FACTORY_RESET:
+            self.schedules.forget(None)
+        if CC.USER_CREDENTIAL in self._versions:
+            cc_credential.follow(self, event)
         # A moment later, so that the answer to the command that caused it goes first.
         self.firmware.timebase.call_later(0.0, lambda: self._notify(event))
 

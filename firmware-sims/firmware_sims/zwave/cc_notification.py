@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from firmware_sims.firmware.model import ALL_SLOTS, Answer, Kind, Source
-from firmware_sims.zwave import cc_user_code
+from firmware_sims.zwave import cc_credential, cc_user_code
 from firmware_sims.zwave.commands import CC, Commands, Get, Set, housekeeping
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 ACCESS_CONTROL, HOME_SECURITY, POWER_MANAGEMENT = 0x06, 0x07, 0x08
 IDLE, JAMMED = 0x00, 0x0B
 KEYPAD_LOCK, KEYPAD_UNLOCK = 0x05, 0x06
+CREDENTIAL_LOCK, CREDENTIAL_UNLOCK, INVALID_CREDENTIAL = 0x23, 0x24, 0x32
+_BY_CREDENTIAL = {KEYPAD_LOCK: CREDENTIAL_LOCK, KEYPAD_UNLOCK: CREDENTIAL_UNLOCK}
 CODE_DELETED, CODE_ADDED, CODE_IS_DUPLICATE = 0x0D, 0x0E, 0x0F
 ALL_CODES_DELETED = 0x0C
 
@@ -56,10 +58,15 @@ def of_event(app: ZwaveApplication, event: FirmwareEvent) -> Notification | None
     number = _access_event(app, event)
     if number is not None:
         parameters = b""
-        if number in _WITH_USER and event.slot is not None:
+        if app.version(CC.USER_CREDENTIAL):
+            if number in _BY_CREDENTIAL and event.slot is not None:
+                number, parameters = _BY_CREDENTIAL[number], cc_credential.usage(app, event.slot)
+        elif number in _WITH_USER and event.slot is not None:
             parameters = user_parameter(app, event.slot)
         return Notification(ACCESS_CONTROL, number, parameters)
     match event.kind:
+        case Kind.UNLOCK_INVALID_CODE if app.version(CC.USER_CREDENTIAL):
+            return Notification(ACCESS_CONTROL, INVALID_CREDENTIAL)
         case Kind.JAM_CLEARED:
             return Notification(ACCESS_CONTROL, IDLE, bytes((JAMMED,)))
         case Kind.TAMPERED:
@@ -102,8 +109,12 @@ def report(notification: Notification, sequence: int | None = None) -> bytes:
 def _events(app: ZwaveApplication) -> dict[int, set[int]]:
     door = {0x16, 0x17} if app.firmware.profile.has_door_sensor else set()
     codes = {ALL_CODES_DELETED, CODE_DELETED, CODE_ADDED, CODE_IS_DUPLICATE}
+    access = {*_BY_SOURCE.values(), *_ACCESS.values(), *codes, *door}
+    if app.version(CC.USER_CREDENTIAL):
+        access -= set(_BY_CREDENTIAL)
+        access |= {*_BY_CREDENTIAL.values(), INVALID_CREDENTIAL}
     return {
-        ACCESS_CONTROL: {*_BY_SOURCE.values(), *_ACCESS.values(), *codes, *door},
+        ACCESS_CONTROL: access,
         HOME_SECURITY: {0x03} | ({0x02} if door else set()),
         POWER_MANAGEMENT: {0x01},
     }

@@ -51,7 +51,9 @@ def _store(app: ZwaveApplication, slot: int, status: int, code: bytes) -> Set:
         length = app.code_length
         if length is not None and len(digits) != length:
             return Answer.INVALID
-        return users.set_code(slot, digits, wanted, UserType.UNRESTRICTED, Source.RADIO)
+        present = users.users.get(slot)
+        kept = UserType.UNRESTRICTED if present is None else present.type
+        return users.set_code(slot, digits, wanted, kept, Source.RADIO)
 
     return Set("set_pin_code", apply, slot, app.code_refused)
 

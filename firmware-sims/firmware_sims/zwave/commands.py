@@ -53,12 +53,17 @@ class SupervisionStatus(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Get:
-    """A question. `apply` returns the report; `masked` the same with its digits kept back."""
+    """What is answered by a report, be it a question or an order.
+
+    `apply` returns the report; `masked` the same with its digits kept back; `pretend` that of an
+    order which was not carried out, None for a question.
+    """
 
     name: str
     apply: Callable[[], bytes]
     slot: int | None = None
     masked: Callable[[], bytes] | None = None
+    pretend: Callable[[Answer], bytes | None] = lambda _answer: None
 
 
 @dataclass(frozen=True, slots=True)
