@@ -116,7 +116,9 @@ class House(Demo):
         """The newest event that the cloud holds; `event` looks behind such a mark."""
         return max((event["seq"] for event in self.cloud.events()), default=0)
 
-    async def event(self, kind: str, after: int = 0, **fields: Any) -> Event:
+    async def event(
+        self, kind: str, after: int = 0, within_s: float = WAIT_S, **fields: Any
+    ) -> Event:
         """The first event of this type, newer than `after`, whose fields or body say so."""
 
         def fits(event: Event) -> bool:
@@ -128,7 +130,7 @@ class House(Demo):
             )
 
         try:
-            return await self.cloud.wait_event(fits, WAIT_S)
+            return await self.cloud.wait_event(fits, within_s)
         except TimeoutError:
             seen = [e["type"] for e in self.cloud.events() if e["seq"] > after][-20:]
             raise TimeoutError(f"no {kind} {fields}; last came {seen}") from None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 HOST = "127.0.0.1"
-_START_S = 10.0
+_START_S = 60.0
 
 _CONFIG = """\
 listener {port} {host}

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 GATEWAY_ID = "demo-gateway"
 ZONE = "Europe/Zurich"
-START_S = 40.0
-END_S = 15.0
+START_S = 180.0
+END_S = 60.0
 LEAD_S = 2.0
 ERASE_ALARM_S = 4.0
 
