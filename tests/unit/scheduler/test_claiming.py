@@ -14,9 +14,11 @@ import pytest
 
 from gateway.domain.events import EventType
 from gateway.domain.secret import Secret
+from gateway.domain.windows import Always
 from gateway.drivers.claims import ClaimOrder, Ownership, PairProgress, PairStage
 from gateway.errors import DeviceRefused, GatewayError, RadioUnavailable, RequestError, StoreFull
 from gateway.radios.api import RadioState, RadioStatus
+from gateway.store import devices
 from tests.claimed_house import ADDRESS, House, open_house
 from tests.simulation.loop import run
 
@@ -200,6 +202,27 @@ def test_what_is_in_range_says_whose_it_is(tmp_path: Path) -> None:
             assert theirs.device_id is None
             assert theirs.recognised is not None
             assert theirs.recognised.ownership is Ownership.CLAIMED
+
+    run(main())
+
+
+def test_nothing_is_claimed_that_nobody_ordered(tmp_path: Path) -> None:
+    """A lock that anybody could pair with, in range for an hour; beside it one of ours is at work."""
+
+    async def main() -> None:
+        async with open_house(tmp_path) as house:
+            house.add_door()
+            free = house.add_door(OTHER)
+            await house.start()
+            await house.pair(name="Front")
+            await house.want("c1", "483920", Always())
+            await house.advance(3600)
+            (found,) = [one for one in await house.fleet.in_range() if one.device_id is None]
+            assert found.recognised is not None
+            assert found.recognised.ownership is Ownership.CLAIMABLE
+            assert not free.claimed
+            assert house.air.traffic[OTHER].connections == 0
+            assert len(await house.rows(devices.all_devices())) == 1
 
     run(main())
 
