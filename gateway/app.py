@@ -414,6 +414,9 @@ class _Operations:
     def join(self, order: JoinOrder, name: str | None) -> AsyncIterator[JoinProgress]:
         return self._fleet.join(order, name)
 
+    def leave(self, duration_s: int) -> AsyncIterator[JoinProgress]:
+        return self._fleet.leave(duration_s)
+
     def keyless(self) -> frozenset[DeviceId]:
         return self._fleet.keyless()
 

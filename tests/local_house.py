@@ -98,6 +98,7 @@ class PlayedOperations:
             JoinProgress(JoinStage.READY, 160.0, "00:11:22:33:44:55:66:77", FRONT),
         ]
     )
+    leaving: list[int] = field(default_factory=list)
     probed: ProbeStage = ProbeStage.PROVEN
     refusal: Exception | None = None
     lost_keys: frozenset[DeviceId] = frozenset()
@@ -125,6 +126,11 @@ class PlayedOperations:
                 yield stage
         finally:
             self.closed.set()
+
+    async def leave(self, duration_s: int) -> AsyncIterator[JoinProgress]:
+        self.leaving.append(duration_s)
+        yield JoinProgress(JoinStage.OPEN, duration_s)
+        yield JoinProgress(JoinStage.LEFT, duration_s - 1, "c0ffee01:17")
 
     async def settings(self, device_id: DeviceId) -> Sequence[Setting]:
         raise RequestError("could not read its settings: this device has none", "unsupported")

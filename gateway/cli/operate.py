@@ -80,6 +80,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(lock)
     app.command()(unlatch)
     app.command()(join)
+    app.command()(leave)
     app.command()(probe)
     app.command()(remove)
 
@@ -234,6 +235,23 @@ def join(
     eui64: Annotated[
         str | None, typer.Option("--eui64", help="Its address: 16 hex digits, colons allowed.")
     ] = None,
+    radio: Annotated[
+        str | None, typer.Option("--radio", help="Which network: zigbee or zwave.")
+    ] = None,
+    pin: Annotated[
+        str | None,
+        typer.Option(
+            "--pin", help="Z-Wave: the first five digits of the DSK on its label; `-`: stdin."
+        ),
+    ] = None,
+    qr: Annotated[
+        str | None,
+        typer.Option("--qr", help="Z-Wave: the text of its QR code, 90…; `-`: stdin."),
+    ] = None,
+    replace: Annotated[
+        str | None,
+        typer.Option("--replace", help="Z-Wave: the device that has failed, whose place it takes."),
+    ] = None,
     allow_well_known_key: Annotated[
         bool,
         typer.Option(
@@ -255,12 +273,14 @@ def join(
             "name": name,
             "seconds": seconds,
         }
-        if not allow_well_known_key and install_code is None:
+        proofs = {"radio": radio, "pin": _typed(pin), "qr": _typed(qr), "replaces": replace}
+        body |= {key: value for key, value in proofs.items() if value is not None}
+        if not allow_well_known_key and install_code is None and pin is None and qr is None:
             raise Failure(
                 "could not open the network: no install code given",
                 Exit.USAGE,
-                next_step="Give --install-code and --eui64 from the device's label, or choose "
-                "--allow-well-known-key.",
+                next_step="Give --install-code and --eui64 (of Z-Wave: --pin or --qr) from the "
+                "device's label, or choose --allow-well-known-key.",
             )
         progress = connect(socket).stream("POST", "join", body=body)
         try:
@@ -272,6 +292,36 @@ def join(
         device_id = _conclude(last)
         if not json:
             print(device_id)
+
+
+def leave(
+    socket: Socket = None,
+    json: Json = False,
+    seconds: Annotated[
+        int, typer.Option("--seconds", min=10, max=180, help="How long to wait for it.")
+    ] = 60,
+) -> None:
+    """Let one Z-Wave device out of whatever network it is in: press its button meanwhile."""
+    with reporting(json):
+        progress = connect(socket).stream("POST", "leave", body={"seconds": seconds})
+        try:
+            last = print_stream(progress) if json else _watch(progress, seconds)
+        except KeyboardInterrupt:
+            raise Failure(
+                "interrupted: nobody is let out any more", Exit.FAILED, "interrupted"
+            ) from None
+        if last is None or last["stage"] != "left":
+            raise Failure(
+                "could not find a device in time: nobody has left",
+                Exit.TRY_AGAIN,
+                "nobody_left",
+                "Bring it near, and press its button as its manual says of exclusion.",
+            )
+
+
+def _typed(text: str | None) -> str | None:
+    """Arguments are visible to every process of the machine: `-` reads a line of stdin."""
+    return sys.stdin.readline().strip() if text == "-" else text
 
 
 def _hex(text: str | None, what: str) -> str | None:
@@ -297,6 +347,7 @@ def _watch(progress: Iterator[Document], seconds: int) -> Document | None:
         "found": "found",
         "interviewing": "asking what it can do",
         "ready": "ready",
+        "left": "has left the network",
         "closed": "network closed",
         "failed": "failed",
     }

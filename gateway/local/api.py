@@ -104,6 +104,7 @@ class LocalApi:
                 web.post("/v1/commands", self._command),
                 web.get("/v1/commands/{command}", self._stored_command),
                 web.post("/v1/join", self._join),
+                web.post("/v1/leave", self._leave),
                 web.get("/v1/bluetooth", self._bluetooth),
                 web.post("/v1/pair", self._pair),
                 web.post("/v1/devices/{device}/probe", self._probe),
@@ -373,7 +374,15 @@ class LocalApi:
     async def _join(self, request: web.Request) -> web.StreamResponse:
         caller = request[CALLER]
         caller.needs(Role.OPERATOR, "admit a device")
-        return await streams.join(request, await body_of(request), self._operations)
+        body = await body_of(request)
+        if isinstance(reference := body.get("replaces"), str):
+            failed = await self._find_device(reference)
+            body = {**body, "radio": failed.radio, "replaces": failed.address}
+        return await streams.join(request, body, self._operations)
+
+    async def _leave(self, request: web.Request) -> web.StreamResponse:
+        request[CALLER].needs(Role.OPERATOR, "let a device leave")
+        return await streams.leave(request, await body_of(request), self._operations)
 
     async def _bluetooth(self, request: web.Request) -> web.Response:
         request[CALLER].needs(Role.STATUS, "look around")

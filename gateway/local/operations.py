@@ -51,6 +51,10 @@ class Operations(Protocol):
 
     def cloud_state(self) -> CloudState: ...
 
+    def leave(self, duration_s: int) -> AsyncIterator[JoinProgress]:
+        """Progress of one leaving, by somebody at the device's door. `RequestError` `no_radio`."""
+        ...
+
     def join(self, order: JoinOrder, name: str | None) -> AsyncIterator[JoinProgress]:
         """Progress of one admission; closing the iterator closes the network.
 

@@ -24,7 +24,7 @@ from gateway.store import devices
 from gateway.store import events as ledger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
     from gateway.domain.probe import ProbeProgress
     from gateway.drivers.access import EnrolStage
@@ -97,7 +97,21 @@ async def join(
 ) -> web.StreamResponse:
     """Progress of one admission; the last line's stage is `ready`, `closed` or `failed`."""
     order, name = _order(body)
-    progress = operations.join(order, name)
+    return await _progress(request, operations.join(order, name))
+
+
+async def leave(
+    request: web.Request, body: dict[str, Any], operations: Operations
+) -> web.StreamResponse:
+    """Progress of one leaving; the last line's stage is `left`, `closed` or `failed`."""
+    if unknown := body.keys() - {"seconds"}:
+        raise RequestError(f"could not let a device leave: unknown {', '.join(sorted(unknown))}")
+    return await _progress(request, operations.leave(_seconds(body, "let a device leave")))
+
+
+async def _progress(
+    request: web.Request, progress: AsyncIterator[JoinProgress]
+) -> web.StreamResponse:
     async with aclosing(_as_generator(progress)) as stages:
         # The first stage decides the HTTP status: a wrong install code is no stream at all.
         first = await anext(stages, None)
@@ -202,24 +216,36 @@ def _name(body: dict[str, Any], what: str) -> str | None:
 
 def _order(body: dict[str, Any]) -> tuple[JoinOrder, str | None]:
     known = {"install_code", "eui64", "allow_well_known_key", "name", "seconds"}
+    known |= {"radio", "pin", "qr", "replaces"}
     if unknown := body.keys() - known:
         raise RequestError(f"could not open the network: unknown {', '.join(sorted(unknown))}")
     code, eui64 = _hex(body, "install_code"), _hex(body, "eui64")
     allow = body.get("allow_well_known_key", False)
-    name, duration = _name(body, "open the network"), body.get("seconds", MAX_JOIN_S)
+    name, duration = _name(body, "open the network"), _seconds(body, "open the network")
     if not isinstance(allow, bool):
         raise RequestError("could not open the network: `allow_well_known_key` must be a boolean")
-    if type(duration) is not int or not MIN_JOIN_S <= duration <= MAX_JOIN_S:
-        raise RequestError(
-            f"could not open the network: `seconds` must lie between {MIN_JOIN_S} and {MAX_JOIN_S}"
-        )
+    radio, replaces = _text(body, "radio"), _text(body, "replaces")
+    pin, qr = _text(body, "pin"), _text(body, "qr")
+    if pin is not None or qr is not None or radio == "zwave":
+        # Whether these fit together is the radio's to say: no other knows them.
+        return JoinOrder(
+            None if eui64 is None else eui64.hex(),
+            code,
+            allow,
+            duration,
+            radio="zwave",
+            dsk_pin=Secret(pin) if pin is not None else None,
+            qr=Secret(qr) if qr is not None else None,
+            replaces=replaces,
+        ), name
     if eui64 is not None and len(eui64) != 8:
         raise RequestError("could not open the network: `eui64` must have 8 octets")
     if code is None and not allow:
         raise RequestRefused(
             "could not open the network: no install code given",
             "bad_request",
-            "Give `install_code` and `eui64`, or choose `allow_well_known_key`.",
+            "Give `install_code` and `eui64` (of Z-Wave: `pin` or `qr`), or choose "
+            "`allow_well_known_key`.",
         )
     if code is not None and eui64 is None:
         raise RequestRefused(
@@ -228,7 +254,23 @@ def _order(body: dict[str, Any]) -> tuple[JoinOrder, str | None]:
             "Give its `eui64` as well; both are on its label.",
         )
     address = None if eui64 is None else ":".join(f"{octet:02x}" for octet in eui64)
-    return JoinOrder(address, code, allow, duration), name
+    return JoinOrder(address, code, allow, duration, radio=radio), name
+
+
+def _seconds(body: dict[str, Any], what: str) -> int:
+    duration = body.get("seconds", MAX_JOIN_S)
+    if type(duration) is not int or not MIN_JOIN_S <= duration <= MAX_JOIN_S:
+        raise RequestError(
+            f"could not {what}: `seconds` must lie between {MIN_JOIN_S} and {MAX_JOIN_S}"
+        )
+    return duration
+
+
+def _text(body: dict[str, Any], key: str) -> str | None:
+    value = body.get(key)
+    if value is not None and (not isinstance(value, str) or not 1 <= len(value) <= MAX_SECRET):
+        raise RequestError(f"could not open the network: `{key}` must be a text")
+    return value
 
 
 def _hex(body: dict[str, Any], key: str) -> bytes | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     from gateway.domain.secret import Secret
@@ -264,6 +264,16 @@ class JoinOrder:
 
     def __repr__(self) -> str:
         return f"JoinOrder(address={self.address!r}, duration_s={self.duration_s})"
+
+
+@runtime_checkable
+class TakesLeave(Protocol):
+    """A network whose nodes are taken out by somebody at their door, and cannot be asked to go."""
+
+    def open_leaving(self, duration_s: int) -> AsyncIterator[JoinProgress]:
+        """Let one node out, whose ever it was: progress up to `LEFT`, the time's end, or the
+        iterator's. Raises as `open_joining`."""
+        ...
 
 
 class Commissioning(Protocol):

@@ -10,12 +10,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
-from gateway.radios.api import Commissioning, Radio
+from gateway.radios.api import Commissioning, Radio, TakesLeave
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
-
-    from gateway.radios.api import JoinProgress
+    from collections.abc import Mapping, Sequence
 
 
 class SecurityClass(Enum):
@@ -141,7 +139,7 @@ class LifeSign:
     alive: bool
 
 
-class CcRadio(Radio, Commissioning, Protocol):
+class CcRadio(Radio, Commissioning, TakesLeave, Protocol):
     """A network of nodes that speak command classes.
 
     Z-Wave JS tells nodes the zone and the local time of its own process (`getDSTInfo`,
@@ -155,9 +153,4 @@ class CcRadio(Radio, Commissioning, Protocol):
 
     async def call(self, address: str, call: CcCall, *, deadline_s: float) -> CcReply:
         """Raises what `radios.api` says; a node's own no is a reply (`FAIL`, `NO_SUPPORT`)."""
-        ...
-
-    def open_leaving(self, duration_s: int) -> AsyncIterator[JoinProgress]:
-        """Let one node be taken out by somebody at its door, whose ever it was: progress up to
-        `LEFT`, the time's end, or the iterator's. Raises as `open_joining`."""
         ...

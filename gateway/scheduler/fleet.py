@@ -30,6 +30,7 @@ from gateway.radios.api import (
     Radio,
     RadioEvent,
     StateChanged,
+    TakesLeave,
 )
 from gateway.scheduler.members import HEARD_AGAIN_S, SPEAKING, Member, Members
 from gateway.scheduler.record import QUARANTINE_MS
@@ -342,6 +343,13 @@ class Fleet:
                     )  # fmt: skip
                 else:
                     yield replace(step, detail=device_id)
+
+    def leave(self, duration_s: int) -> AsyncIterator[JoinProgress]:
+        """Let somebody take a node out at its door; who was a member is told as gone."""
+        radio = next((radio for radio in self.radios if isinstance(radio, TakesLeave)), None)
+        if radio is None:
+            raise RequestError("could not let a device leave: Z-Wave is not enabled", "no_radio")
+        return radio.open_leaving(duration_s)
 
     def _network(self, name: str | None) -> MeshRadio:
         found = next((radio for radio in self.radios if name in (None, radio.name)), None)

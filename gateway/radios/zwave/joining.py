@@ -34,8 +34,12 @@ log = structlog.get_logger(__name__)
 LONGEST_S = 180
 INTERVIEW_S = 300
 """Once a node was found: exchanging keys, and an interview of hundreds of frames."""
+SETTLED_S = 5.0
 TICK_S = 1.0
 """How often progress is told while nothing happens."""
+
+_CANCELLED = 0x06
+"""KEX Fail type "cancelled", CC:009F.01.07."""
 
 _PIN = re.compile(r"\d{5}")
 _QR = re.compile(r"90\d{50,}")
@@ -76,12 +80,15 @@ class Joining:
         self._leaving = False
         self._wanted: str | None = None
         self._news: asyncio.Queue[JoinProgress] = asyncio.Queue()
+        self._is_added = asyncio.Event()
         self._answers: set[asyncio.Task[None]] = set()
 
     # ── what is told ────────────────────────────────────────────────────────────────────
 
     def hear(self, event: Event) -> None:
         """An event of the controller."""
+        if event["event"] == "node added":
+            self._added(event)
         if self._leaving:
             self._hear_leaving(event)
         if self._order is None:
@@ -94,8 +101,6 @@ class Joining:
             case "node found" if self._wanted is None:
                 self._wanted = self._address(node_id_of(event))
                 self._tell(JoinStage.FOUND)
-            case "node added":
-                self._added(event)
             case "inclusion failed":
                 self._tell(JoinStage.FAILED, "the controller could not add it")
 
@@ -119,6 +124,9 @@ class Joining:
     def _added(self, event: Event) -> None:
         result = event.get("result") or {}
         self._wanted = self._address(node_id_of(event))
+        self._is_added.set()
+        if self._order is None:
+            return
         if result.get("lowSecurity"):
             cause = _FAILURES.get(result.get("lowSecurityReason", -1), "no keys were exchanged")
             self._tell(JoinStage.FAILED, cause + _AGAIN)
@@ -182,11 +190,14 @@ class Joining:
             async for progress in self._follow(seconds):
                 yield progress
         finally:
-            self._order = None
             await self._close("controller.stop_inclusion")
+            # An exchange of keys that hangs would keep the controller busy for minutes.
+            await self._close("controller.cancel_secure_bootstrap_s2", reason=_CANCELLED)
+            await self._settled()
             if dsk is not None and self._wanted is None:
                 # Else whoever powers the device on next year lets it in.
                 await self._close("controller.unprovision_smart_start_node", dskOrNodeId=dsk)
+            self._order = None
 
     async def leave(self, seconds: int) -> AsyncIterator[JoinProgress]:
         line = self._begin()
@@ -213,6 +224,7 @@ class Joining:
         line = self._line()
         self._wanted = None
         self._news = asyncio.Queue()
+        self._is_added.clear()
         return line
 
     async def _close(self, command: str, **fields: Any) -> None:
@@ -221,6 +233,15 @@ class Joining:
             await self._line().ask(command, **fields)
         except (GatewayError, *LIBRARY_ERRORS) as error:
             log.debug("the network was not closed", cause=type(error).__name__)
+
+    async def _settled(self) -> None:
+        """Who was found is added all the same, and must not be taken for the next one's."""
+        if self._wanted is not None and not self._is_added.is_set():
+            try:
+                async with asyncio.timeout(SETTLED_S):
+                    await self._is_added.wait()
+            except TimeoutError:
+                log.warning("a join did not end", address=self._wanted)
 
     async def _follow(self, seconds: float) -> AsyncIterator[JoinProgress]:
         until = self._clock.monotonic() + seconds

@@ -39,6 +39,13 @@ ZONE = "Europe/Berlin"
 DEADLINE_S = 90.0
 FAST = Pace(probe_interval_s=0.5, probe_timeout_s=5.0, first_wait_s=0.05, longest_wait_s=0.2)
 
+PLAIN: dict[str, Any] = {"profile": "schlage-be469"}
+SUPERVISED: dict[str, Any] = {
+    "profile": "kwikset-620",
+    "overrides": {"skin": {"product_id": 0x7777}},
+}
+"""As a model that Z-Wave JS does not know: it does without Supervision with the HC620 itself."""
+
 E = TypeVar("E", bound=RadioEvent)
 
 
@@ -131,10 +138,17 @@ class House:
 
 
 @contextlib.asynccontextmanager
-async def house(state: Path, locks: Mapping[str, str], **more: Any) -> AsyncIterator[House]:
-    """`locks`: name -> profile. The radio is up, and nobody has joined."""
+async def house(
+    state: Path, locks: Mapping[str, Mapping[str, Any]], **more: Any
+) -> AsyncIterator[House]:
+    """`locks`: by name, as in a world file. The radio is up, and nobody has joined."""
     spec = parse_world(
-        {"zwave": [{"name": name, "profile": profile} for name, profile in locks.items()]}
+        {
+            "zwave": [{"name": name, **lock} for name, lock in locks.items()],
+            # Real ones need longer: a lock that answers within a few milliseconds is missed while
+            # Z-Wave JS still derives the keys.
+            "zwave_air": {"air_s": 0.02},
+        }
     )
     async with run_zwave(spec, state=state / "sim") as sim:
         radio = ZwaveRadio(
