@@ -207,7 +207,7 @@ def test_what_is_in_range_says_whose_it_is(tmp_path: Path) -> None:
 
 
 def test_nothing_is_claimed_that_nobody_ordered(tmp_path: Path) -> None:
-    """A lock that anybody could pair with, in range for an hour; beside it one of ours is at work."""
+    """A lock that anybody could pair with, in range for an hour beside one of ours at work."""
 
     async def main() -> None:
         async with open_house(tmp_path) as house:
