@@ -388,20 +388,33 @@ class Fleet:
     async def forget(self, device_id: DeviceId, *, force: bool = False) -> None:
         """Dismiss a device from its network and from here; its id is never used again.
 
-        RequestError: a claimed device did not give us up, and stays, unless `force`.
+        RequestError: a device that has to give us up, or to be taken out at its door, did not; it
+        stays, unless `force`.
         """
         row = await self._store.fetch_one(devices.device(device_id))
         if self._claimed is not None and row is not None and row.radio == self._claimed.radio.name:
             await self._release(self._claimed, row, force=force)
+        mesh = next((r for r in self.radios if row is not None and r.name == row.radio), None)
+        may_stay = isinstance(mesh, TakesLeave)
+        if row is not None and mesh is not None and may_stay:
+            await self._drop(mesh, row, force=force)
+            mesh = None
         member = self._members.drop(device_id)
         try:
             if member is not None:
                 self._members.left(device_id)
-                for mesh in self.radios:
-                    if mesh is member.radio:
-                        await mesh.forget(member.address)
+                if mesh is not None:
+                    await mesh.forget(member.address)
         finally:
             self._identities.forget(device_id)
+
+    async def _drop(self, mesh: MeshRadio, row: DeviceRow, *, force: bool) -> None:
+        try:
+            await mesh.forget(row.address)
+        except GatewayError as error:
+            if not force:
+                raise RequestError(str(error), "not_released") from error
+            log.warning("a device stays in its network", device=row.device_id, cause=str(error))
 
     async def _release(self, claimed: Claimed, row: DeviceRow, *, force: bool) -> None:
         device_id = DeviceId(row.device_id)

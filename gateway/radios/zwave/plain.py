@@ -80,8 +80,8 @@ _NOT_SECURE = frozenset({109, 214, 1403})
 _REFUSED = {
     207: "the controller could not open the network",
     208: "the controller could not open the network for leaving",
-    360: "it answers, so it has not failed: let somebody take it out at its door",
-    361: "it answers, so it has not failed: let somebody take it out at its door",
+    360: "it answers, so it has not failed: let it leave at its door (`lock-gateway leave`)",
+    361: "it answers, so it has not failed: let it leave at its door (`lock-gateway leave`)",
     362: "it answers, so it has not failed and nothing can take its place",
     363: "it answers, so it has not failed and nothing can take its place",
     1406: "the QR text is mistyped or not of a Z-Wave device",

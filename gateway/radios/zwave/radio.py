@@ -14,7 +14,7 @@ from zwave_js_server.const import ControllerStatus
 from zwave_js_server.exceptions import FailedCommand
 
 from gateway.domain.secret import Secret
-from gateway.errors import RadioUnavailable
+from gateway.errors import RadioUnavailable, Unreachable
 from gateway.radios.api import StateChanged
 from gateway.radios.command_classes import CcReply, Supervision
 from gateway.radios.keeper import Keeper, Pace
@@ -119,9 +119,13 @@ class ZwaveRadio:
         return self._joining.leave(duration_s)
 
     async def forget(self, address: str) -> None:
-        """Drop a node that has failed. `RadioRefused` for one that answers: a Z-Wave node is taken
-        out at its door (`open_leaving`), and cannot be asked to go."""
-        node, line = self._in_use().node(address), self._line_in_use()
+        """Drop a node that has failed, or has left already. `RadioRefused` for one that answers: a
+        Z-Wave node is taken out at its door (`open_leaving`), and cannot be asked to go."""
+        members, line = self._in_use(), self._line_in_use()
+        try:
+            node = members.node(address)
+        except Unreachable:
+            return  # somebody has taken it out
         with translated(f"forget {address}", changes=False):
             async with asyncio.timeout(FORGET_S):
                 await line.ask("controller.remove_failed_node", nodeId=node.node_id)
