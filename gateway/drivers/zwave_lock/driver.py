@@ -59,8 +59,11 @@ ANSWER_S = 12.0
 to wait for the report; a node that does not answer is given up after 3 to 10 s."""
 HEAR_S = 1.0
 """How long after a refusal the lock may take to tell why."""
-ASKED = 2
+ASKED = 3
 """How often a question is asked. An order is given once: a slow lock would carry it out twice."""
+AGAIN_S = 0.5
+"""Before a question is asked again: two ends that speak at once lose each other's nonces, and find
+them again when one is silent (CC:009F)."""
 _DONE = CcReply(Supervision.NONE, value=True)
 T = TypeVar("T")
 
@@ -370,7 +373,7 @@ class _Talk:
             try:
                 return await self._carry(call)
             except LinkError:
-                continue
+                await self._pause(AGAIN_S)
         return await self._carry(call)
 
     async def _carry(self, call: CcCall) -> CcReply:
