@@ -367,6 +367,7 @@ def check(sources: dict[str, str]) -> list[str]:
 
 def main() -> int:
     paths = [path for name in CORE for path in sorted((ROOT / "gateway" / name).rglob("*.py"))]
+    paths = [path for path in paths if "node_modules" not in path.parts]
     sources = {p.relative_to(ROOT).as_posix(): p.read_text(encoding="utf-8") for p in paths}
     faults = check(sources)
     faults += [

@@ -14,13 +14,14 @@ import pytest
 
 from gateway.domain.events import EventType, Fact
 from gateway.domain.grants import GrantState
-from gateway.domain.ids import CredentialId, GrantId
+from gateway.domain.ids import CredentialId, DeviceId, GrantId
 from gateway.domain.instant import ClockTrust, Instant, after
+from gateway.domain.secret import Secret
 from gateway.domain.timebelief import Source
 from gateway.errors import ConfigError, RadioRefused, RadioUnavailable, RequestError
 from gateway.local.access import Access
 from gateway.local.server import LocalServer
-from gateway.radios.api import RadioState, RadioStatus
+from gateway.radios.api import JoinOrder, RadioState, RadioStatus
 from gateway.store import devices, journal, reported
 from tests.local_house import CANARY, DEADLINE_S, FRONT, NOW, SAUNA, House, open_house
 from tests.signer import Signer
@@ -271,6 +272,26 @@ async def test_a_join_that_makes_no_sense_opens_nothing(house: House, body: dict
     assert status == 400
     assert document["error"]["message"].startswith("could not open the network")
     assert house.operations.orders == []
+
+
+async def test_a_z_wave_device_takes_the_place_of_one_that_has_failed(house: House) -> None:
+    body = {"pin": "32690", "replaces": FRONT, "seconds": 60}
+    found = await lines(house, "POST", "/v1/join", body)
+    assert found[-1]["stage"] == "ready"
+    ((order, _),) = house.operations.orders
+    known = await house.store.fetch_one(devices.device(DeviceId(FRONT)))
+    assert known is not None
+    assert order == JoinOrder(
+        duration_s=60, radio="zwave", dsk_pin=Secret("32690"), replaces=known.address
+    )
+    assert "32690" not in json.dumps(found) + repr(order)
+
+
+async def test_who_has_left_is_streamed(house: House) -> None:
+    found = await lines(house, "POST", "/v1/leave", {"seconds": 30})
+    assert [item["stage"] for item in found] == ["open", "left"]
+    status, _ = await house.call("POST", "/v1/leave", {"seconds": 3})
+    assert status == 400
 
 
 # ── acting ──────────────────────────────────────────────────────────────────────────────

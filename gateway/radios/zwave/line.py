@@ -102,7 +102,10 @@ class Line:
         try:
             await client.connect()
         except InvalidServerVersion as error:
-            raise _mismatch("@zwave-js/server", error.server_version) from None
+            raise RadioRefused(
+                f"could not use the Z-Wave server: it is @zwave-js/server {error.server_version}, "
+                f"which does not speak schema {error.required_schema_version}; run tools/setup.sh"
+            ) from None
         except LIBRARY_ERRORS as error:
             raise RadioUnavailable(
                 f"could not connect to the Z-Wave server at {door.url}: {type(error).__name__}"

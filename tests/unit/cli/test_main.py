@@ -14,6 +14,7 @@ from gateway.domain.devices import PURGED_AT_LOCK
 from gateway.domain.events import EventType
 from gateway.domain.grants import GrantState
 from gateway.domain.ids import CredentialId, GrantId
+from gateway.domain.secret import Secret
 from gateway.errors import RadioUnavailable
 from gateway.local.access import Access
 from gateway.radios.api import JoinProgress, JoinStage
@@ -254,6 +255,21 @@ async def test_join_mistakes(house: House) -> None:
     away = await cli(house, "join", *JOIN)
     assert away.code == 75
     assert "the stick is away" in away.err
+
+
+async def test_a_z_wave_proof_can_stay_out_of_the_process_list(house: House) -> None:
+    ran = await cli(house, "join", "--pin", "-", stdin="32690\n")
+    assert ran.code == 0, ran.err
+    ((order, _),) = house.operations.orders
+    assert (order.radio, order.dsk_pin, order.qr) == ("zwave", Secret("32690"), None)
+    assert "32690" not in ran.out + ran.err
+
+
+async def test_leaving_shows_who_has_left(house: House) -> None:
+    ran = await cli(house, "leave", "--seconds", "30")
+    assert ran.code == 0, ran.err
+    assert "has left the network c0ffee01:17" in ran.err
+    assert house.operations.leaving == [30]
 
 
 # ── when it cannot be done ──────────────────────────────────────────────────────────────
