@@ -65,14 +65,22 @@ _REFUSALS = {
         "its number is kept only while somebody waits, and nobody did",
         "Give the command again.",
     ),
+    "still_joined": (
+        "it is still in its network",
+        "Run `lock-gateway leave` and press its button, then remove it; with --force it goes from "
+        "here only.",
+    ),
     "full": ("the lock's memory is full", "Delete what nobody needs."),
     "busy": ("the device is busy, or its batteries are empty", "Try again in a moment."),
     "store_full": ("nothing can be written down: the disk is full", "Make room first."),
 }
 
 
-_TOLD = frozenset({"unsupported", "invalid_value", "hours_not_set"})
+_TOLD = frozenset({"still_joined", "unsupported", "invalid_value", "hours_not_set"})
 """Whose detail says more than the words here."""
+
+
+_PRESS = "network open: press the device's button as its manual says of exclusion"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -305,7 +313,7 @@ def leave(
     with reporting(json):
         progress = connect(socket).stream("POST", "leave", body={"seconds": seconds})
         try:
-            last = print_stream(progress) if json else _watch(progress, seconds)
+            last = print_stream(progress) if json else _watch(progress, seconds, _PRESS)
         except KeyboardInterrupt:
             raise Failure(
                 "interrupted: nobody is let out any more", Exit.FAILED, "interrupted"
@@ -336,14 +344,18 @@ def _hex(text: str | None, what: str) -> str | None:
     return bare.lower()
 
 
-def _watch(progress: Iterator[Document], seconds: int) -> Document | None:
+def _watch(
+    progress: Iterator[Document],
+    seconds: int,
+    opened: str = "network open: put the device into joining mode",
+) -> Document | None:
     """A bar that runs down with the time left, and a line for each stage."""
     from rich.progress import BarColumn, Progress, TextColumn
 
     from gateway.cli.output import console, printable
 
     words = {
-        "open": "network open: put the device into joining mode",
+        "open": opened,
         "found": "found",
         "interviewing": "asking what it can do",
         "ready": "ready",

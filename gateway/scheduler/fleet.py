@@ -413,7 +413,7 @@ class Fleet:
             await mesh.forget(row.address)
         except GatewayError as error:
             if not force:
-                raise RequestError(str(error), "not_released") from error
+                raise RequestError(str(error), "still_joined") from error
             log.warning("a device stays in its network", device=row.device_id, cause=str(error))
 
     async def _release(self, claimed: Claimed, row: DeviceRow, *, force: bool) -> None:

@@ -9,10 +9,13 @@ from structlog.testing import capture_logs
 from gateway.domain.events import EventType
 from gateway.domain.ids import DeviceId
 from gateway.domain.windows import Always
+from gateway.errors import RadioRefused
+from gateway.radios.api import JoinProgress, JoinStage
 from gateway.store import devices
-from tests.flows.world import world
+from tests.flows.world import TinyRadio, world
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 
@@ -54,6 +57,32 @@ async def test_a_device_that_is_removed_by_order_did_not_leave_by_itself(tmp_pat
         assert await house.told(EventType.DEVICE_OFFLINE) == []
         (told,) = await house.told(EventType.DEVICE_REMOVED)
         assert told.device == "dev_1"
+        assert house.fleet.members() == []
+
+
+class DoorRadio(TinyRadio):
+    """A mesh whose nodes are taken out at their door; this one's answers, and stays."""
+
+    async def forget(self, address: str) -> None:
+        raise RadioRefused(f"could not forget {address}: it answers")
+
+    async def open_leaving(self, duration_s: int) -> AsyncIterator[JoinProgress]:
+        yield JoinProgress(JoinStage.OPEN, duration_s)
+
+
+async def test_a_device_that_has_to_leave_at_its_door_stays_until_it_has(tmp_path: Path) -> None:
+    async with world(tmp_path) as house:
+        house.radio = DoorRadio()
+        house.add_lock()
+        await house.start()
+        await house.command("k1", "remove_device")
+        assert house.fleet.members() == ["dev_1"]
+        row = await house.store.fetch_one(devices.device(DeviceId("dev_1")))
+        assert row is not None
+        assert row.removed_at is None
+        result = await house.result("k1") or {}
+        assert (result["outcome"], result["reason"]) == ("refused", "still_joined")
+        await house.command("k2", "remove_device", force=True)
         assert house.fleet.members() == []
 
 
