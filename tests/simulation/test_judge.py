@@ -126,6 +126,28 @@ def test_a_code_may_open_within_the_lead(world: Building) -> None:
     assert world.judge.figures.availability == 100.0
 
 
+@pytest.mark.parametrize(
+    ("keeps", "away", "found"),
+    [(True, True, "LATE"), (True, False, "EARLY"), (False, True, "EARLY")],
+)
+def test_what_a_lock_opens_by_itself_could_not_be_taken_off_it(
+    keeps: bool, away: bool, found: str
+) -> None:
+    world = Building(facts=Lock(keeps_windows=keeps))
+    world.order(opens=2 * HOUR, closes=4 * HOUR)
+    world.wait(HOUR)
+    if away:
+        world.judge.radio(world.now, DOOR, False)
+    world.judge.revoked(world.now, "c1", None)
+    world.wait(0, until=2 * HOUR)
+    world.opens("483920")  # by the schedule that was written into it
+    world.wait(HOUR)
+    assert world.rules == [found] * (found == "EARLY")
+    world.judge.radio(world.now, DOOR, True)
+    world.wait(T + MIN)
+    assert world.rules == [found]
+
+
 def test_a_code_before_its_window_is_early_once(world: Building) -> None:
     world.order(opens=HOUR, closes=2 * HOUR)
     world.wait(0, until=HOUR - 8 * MIN)

@@ -31,6 +31,8 @@ class Times(NamedTuple):
     early_ms: int
     """How long before an opening the code may open the door."""
     t_ms: int
+    keeps: bool
+    """The lock itself opens and shuts by what was written into it."""
 
 
 class Must(NamedTuple):
@@ -118,6 +120,8 @@ class Pair:
             if following is not None:
                 self._until(following.opens - early)
         if span is None:
+            if end is not None and at >= end:
+                self._written_ahead(end, times)
             return
         until = span.closes if end is None else min(span.closes, end)
         if at < until:
@@ -139,16 +143,26 @@ class Pair:
         self.orders.remove(order)
         early = times.early_ms if order.calendar.edged else 0
         span = order.calendar.latest(end - 1 + early)
-        if span is not None and order.at < end:
-            self.ends.append(_End(min(span.closes, end), end))
+        if span is None and not times.keeps:
+            return
+        if order.at < end:
+            self.ends.append(_End(end if span is None else min(span.closes, end), end))
             del self.ends[:-KEPT_ENDS]
+
+    def _written_ahead(self, end: int, times: Times) -> None:
+        """It was replaced before it opened, and may be in a lock that opens by itself."""
+        if times.keeps:
+            self._over(_End(end, end), times)
 
     def _over(self, end: _End, times: Times) -> None:
         """From when on an order that ended so is no excuse any more."""
         self.ended_at = max(self.ended_at, end.close)
         ways = []
         if end.replaced is not None:  # an order needs no clock
-            ways.append((end.replaced, end.replaced, times.reach))
+            new = end.replaced
+            if times.keeps:  # what could not be taken off opens when its time has come
+                new = EVER if times.reach is None else max(new, times.reach)
+            ways.append((new, end.replaced, times.reach))
         if end.close != end.replaced and times.time is not None:
             closed = end.close + times.error_ms
             ways.append((closed, max(closed, times.time), times.erases))

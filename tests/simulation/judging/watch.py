@@ -111,6 +111,7 @@ class Watch:
                 clock_ms + error,
                 early,
                 promise.t_ms,
+                self.locks[device_id].keeps_windows,
             ),
         )
 
