@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WITHIN_S = 60.0
+LEAVES_WITHIN_S = 10.0
 
 
 def needs_node() -> None:
@@ -65,7 +66,13 @@ class ZwaveHost:
         assert self._process.stdin is not None
         assert self._reading is not None
         self._process.stdin.close()
-        await self._process.wait()
+        try:
+            async with asyncio.timeout(LEAVES_WITHIN_S):
+                await self._process.wait()
+        except TimeoutError:
+            # Z-Wave JS 15.29 was seen to spin when a lock that SmartStart had included was reset.
+            self._process.kill()
+            await self._process.wait()
         await self._reading
 
     async def call(self, name: str, **arguments: object) -> Any:

@@ -109,6 +109,8 @@ class ZwaveNetwork:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=_MAX_LINE,
+            # A signal to our group is for us; the child ends with its stdin.
+            start_new_session=True,
         )
         self._ready = asyncio.get_running_loop().create_future()
         self._reading = asyncio.create_task(self._read(self._process), name="zwave air")
