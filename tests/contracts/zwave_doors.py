@@ -27,6 +27,7 @@ OPEN = {"wrong_code_limit": 0}
 LOCKS: Mapping[str, Mapping[str, Any]] = {
     "zwave": {**SUPERVISED, "overrides": {**SUPERVISED["overrides"], **OPEN}},
     "zwave-quiet": {"profile": "kwikset-620", "overrides": OPEN},
+    "zwave-windows": {"profile": "zwave-deadbolt", "timezone": ZONE, "overrides": OPEN},
 }
 """By name, as in a world file. Z-Wave JS uses no Supervision with the second."""
 QUIET = ("zwave-quiet",)

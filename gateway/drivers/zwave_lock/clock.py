@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.domain.devices import LockClock
 from gateway.domain.instant import Instant, from_datetime, to_rfc3339
 from gateway.drivers.zwave_lock import wire
-from gateway.drivers.zwave_lock.dialogue import Dialect, Dialogue, ask, ask_fields, tell
+from gateway.drivers.zwave_lock.dialogue import Dialect, Dialogue, Pause, ask, ask_fields, tell
 from gateway.drivers.zwave_lock.schedules import Offsets, offsets
 from gateway.errors import DeviceRefused, PeerProtocolError, Refusal
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 RESOLUTION_MS: Final = 1000
+TRIED: Final = 2
+"""How often it is set: twice does no harm, and the second time is a moment late."""
+AGAIN_S: Final = 0.5
 ZONED: Final = 2
 """The version of Time and of Schedule Entry Lock that has an offset."""
 
@@ -103,8 +106,12 @@ def _beyond_clock(dialect: Dialect, hands: Hands, now: Instant) -> Dialogue[Offs
 def set_clock(dialect: Dialect, hands: Hands, now: Instant) -> Dialogue[LockClock]:
     """Sets time and zone, then reads them."""
     date = to_rfc3339(Instant(now + RESOLUTION_MS // 2))
-    reply = yield dialect.order(wire.TIME_PARAMETERS, "node.set_date_and_time", {"date": date})
-    if not (isinstance(reply.value, dict) and reply.value.get("success") is True):
+    for _ in range(TRIED):
+        reply = yield dialect.order(wire.TIME_PARAMETERS, "node.set_date_and_time", {"date": date})
+        if isinstance(reply.value, dict) and reply.value.get("success") is True:
+            break
+        yield Pause(AGAIN_S)  # no reason is told: it may merely not have been understood
+    else:
         raise DeviceRefused("could not set the lock's clock: it did not take it", Refusal.FAILED)
     if hands.has(wire.SCHEDULES, ZONED):
         zone = yield from _beyond_clock(dialect, hands, now)
