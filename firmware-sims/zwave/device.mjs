@@ -5,7 +5,10 @@
 
 import {
     CommandClass,
+    ECDHProfiles,
+    KEXSchemes,
     Security2CC,
+    Security2CCKEXFail,
     Security2CCKEXGet,
     Security2CCKEXSet,
     Security2CCNonceGet,
@@ -28,6 +31,8 @@ const SECURITY_2 = 0x9f;
 const NONCE_TIMEOUT_MS = 2000;
 const RESEND_WITHIN_MS = 10000;
 const BOOTSTRAP_STATE = "Security2_bootstrapState"; // where zwave-js' mock keeps it
+const HANDSHAKE = 1; // its stage in which the echo waits for the host's word
+const ECHO_EVERY_MS = 10000;
 
 /** S2_Unauthenticated, S2_Authenticated, S2_AccessControl: what a lock asks for. */
 const REQUESTED = [
@@ -209,6 +214,10 @@ export class Device {
                 } else if (cc instanceof Security2CCKEXSet && !cc.echo) {
                     // The mock echoes what it asked for; a host that granted less would refuse that.
                     mock.capabilities.securityClasses = new Set(cc.grantedKeys);
+                } else if (cc instanceof Security2CCPublicKeyReport && cc.includingNode) {
+                    this.#repeatEcho(mock);
+                } else if (cc instanceof Security2CCKEXFail) {
+                    mock.state.delete(BOOTSTRAP_STATE);
                 } else if (cc instanceof Security2CCNonceReport) {
                     this.#resend();
                 } else if (cc.constructor === CommandClass) {
@@ -231,6 +240,39 @@ export class Device {
                 return response;
             },
         };
+    }
+
+    /**
+     * The mock says its echo of the KEX Set once, when the host may not know the DSK yet; a node says
+     * it every ten seconds until the host confirms it (CC:009F, "the node will start sending us a
+     * KEX SET every 10 seconds" in zwave-js' controller/Controller.ts).
+     */
+    #repeatEcho(mock) {
+        const timer = setInterval(() => {
+            const waits = mock.state.get(BOOTSTRAP_STATE)?.stage === HANDSHAKE;
+            if (mock !== this.mock || !waits) {
+                clearInterval(timer);
+                return;
+            }
+            this.#sending = this.#sending
+                .then(() => this.#echo(mock))
+                .catch((cause) => console.error(`${this.name}: no echo: ${cause.message}`));
+        }, ECHO_EVERY_MS);
+        timer.unref();
+    }
+
+    async #echo(mock) {
+        mock.securityManagers.securityManager2.deleteNonce(mock.controller.ownNodeId);
+        await this.#synchronise(mock);
+        const echo = new Security2CCKEXSet({
+            nodeId: mock.controller.ownNodeId,
+            echo: true,
+            selectedKEXScheme: KEXSchemes.KEXScheme1,
+            selectedECDHProfile: ECDHProfiles.Curve25519,
+            permitCSA: false,
+            grantedKeys: [...mock.capabilities.securityClasses],
+        });
+        await this.#deliver(mock, Security2CC.encapsulate(echo, mock.id, mock.securityManagers));
     }
 
     #hand(cc) {
