@@ -80,9 +80,6 @@ _TOLD = frozenset({"still_joined", "unsupported", "invalid_value", "hours_not_se
 """Whose detail says more than the words here."""
 
 
-_PRESS = "network open: press the device's button as its manual says of exclusion"
-
-
 def add_to(app: typer.Typer) -> None:
     app.command()(unlock)
     app.command()(lock)
@@ -310,10 +307,11 @@ def leave(
     ] = 60,
 ) -> None:
     """Let one Z-Wave device out of whatever network it is in: press its button meanwhile."""
+    opened = "network open: press the device's button as its manual says of exclusion"
     with reporting(json):
         progress = connect(socket).stream("POST", "leave", body={"seconds": seconds})
         try:
-            last = print_stream(progress) if json else _watch(progress, seconds, _PRESS)
+            last = print_stream(progress) if json else _watch(progress, seconds, opened)
         except KeyboardInterrupt:
             raise Failure(
                 "interrupted: nobody is let out any more", Exit.FAILED, "interrupted"
