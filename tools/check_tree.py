@@ -84,6 +84,7 @@ TESTED_ELSEWHERE = {
     "gateway/radios/ble/link.py": ("tests/contracts/test_ble_radio.py", "needs an air"),
     "gateway/radios/ble/links.py": ("tests/contracts/test_ble_radio.py", "needs an air"),
     "gateway/radios/zwave/members.py": ("tests/radios/zwave/test_radio.py", "needs nodes"),
+    "gateway/radios/command_classes.py": ("tests/radios/zwave/test_radio.py", "a contract"),
     "gateway/radios/gatt.py": ("tests/unit/radios/ble/test_airwaves.py", "grades; else protocols"),
     "gateway/radios/zigbee/exchanges.py": ("tests/contracts/test_zigbee_radio.py", "needs a stick"),
     "gateway/radios/zigbee/joining.py": ("tests/contracts/test_zigbee_radio.py", "needs a stick"),
@@ -91,6 +92,7 @@ TESTED_ELSEWHERE = {
     "gateway/scheduler/before.py": ("tests/unit/scheduler/test_record.py", "a part of Record"),
     "gateway/scheduler/facts.py": ("tests/unit/scheduler/test_record.py", "a part of Record"),
     "gateway/scheduler/readings.py": ("tests/unit/scheduler/test_record.py", "a part of Record"),
+    "gateway/store/beforehand.py": ("tests/unit/sync/test_accept.py", "with what lists it"),
     "gateway/store/readings.py": ("tests/flows/test_meters.py", "from the air to the report"),
     "gateway/store/withhold.py": ("tests/unit/sync/test_accept.py", "with the guard it serves"),
 }
