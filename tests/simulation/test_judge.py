@@ -1159,12 +1159,20 @@ def test_a_strangers_code_with_our_digits_may_be_taken_for_ours(world: Building)
     assert world.rules == []
 
 
-def test_a_code_reported_as_programmed_is_there(world: Building) -> None:
-    world.order(opens=10 * HOUR, closes=11 * HOUR)
-    world.wait(HOUR)
+@pytest.mark.parametrize(
+    ("opens", "over_ms", "found"),
+    [(10 * HOUR, 0, ["CONVERGED"]), (0, T - S, []), (0, T + S, ["CONVERGED"])],
+)
+def test_a_code_reported_as_programmed_is_there(opens: int, over_ms: int, found: list[str]) -> None:
+    world = Building()
+    world.order(opens=opens, closes=opens + HOUR)
+    world.opens("483920")
+    world.wait(0, until=HOUR)
+    world.shuts("483920")
+    world.wait(over_ms)
     world.told["c1", DOOR] = {"state": GrantState.PROGRAMMED.value, "version": 1}
     world.judge.finish(world.now, Findings(codes={DOOR: {}}))
-    assert world.rules == ["CONVERGED"]
+    assert [rule for rule in world.rules if rule != "EARLY"] == found
 
 
 # ── SECRETS ─────────────────────────────────────────────────────────────────────────────

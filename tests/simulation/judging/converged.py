@@ -69,6 +69,9 @@ def _missing(
         due = must is not None and must.begin < at < must.end
         if not due and not watch.said_to_be_there(pair, grant):
             continue
+        if not due and at - pair.ended_at <= t_ms:
+            figures.excused["over a moment ago"] += 1  # and the cloud may hear of it any moment
+            continue
         why = watch.excuse(pair, grant, at, since=must.begin if must is not None else at)
         if why is not None:
             figures.excused[why] += 1
