@@ -55,6 +55,7 @@ export class Chip {
     #random;
     #loss = { up: 0, down: 0 };
     #outgoing = Promise.resolve();
+    #air = Promise.resolve();
     #mode = { doing: "nothing" };
     #lastId = 1;
 
@@ -90,6 +91,15 @@ export class Chip {
 
     isLost(way) {
         return this.#loss[way] > 0 && this.#random() < this.#loss[way];
+    }
+
+    // ---- the air
+
+    /** Speak when nobody else does; a radio listens before it speaks, and hears what it waits for. */
+    onAir(speak) {
+        const turn = this.#air.then(speak);
+        this.#air = turn.catch(() => {});
+        return turn;
     }
 
     // ---- towards the host
@@ -165,15 +175,21 @@ export class Chip {
         return this.#byId(nodeId)?.hears ?? false;
     }
 
-    /** One frame to a node; resolves to a transmit status (INS12350, ZW_SendData). */
-    async #transmit(nodeId) {
-        if (this.jammed) return FAIL;
+    /** One frame to a node; resolves to a transmit status (INS12350, ZW_SendData) that `told` tells
+     * the host, and to nothing before the node has understood the frame. */
+    async #transmit(nodeId, told, data) {
+        if (this.jammed) return told(FAIL);
         if (!this.#answers(nodeId) || this.isLost("down")) {
             await after(NO_ACK_AFTER_MS);
-            return NO_ACK;
+            return told(NO_ACK);
         }
-        await after(this.airMs);
-        return this.#answers(nodeId) ? TRANSMITTED : NO_ACK;
+        return this.onAir(async () => {
+            await after(this.airMs);
+            if (!this.#answers(nodeId)) return told(NO_ACK);
+            // The acknowledgement of a frame is told before the node's application has answered it.
+            await told(TRANSMITTED);
+            if (data) await this.#byId(nodeId)?.receive(data);
+        });
     }
 
     async #sendData(payload) {
@@ -182,28 +198,30 @@ export class Chip {
         const callbackId = payload[3 + length];
         this.#tell({ ev: "frame", nodeId, at: performance.timeOrigin + performance.now() });
         void this.#frame(RESPONSE, FunctionType.SendData, 1);
-        const status = await this.#transmit(nodeId);
-        // The acknowledgement of a frame is told before the node's application has answered it.
-        if (callbackId) await this.#frame(REQUEST, FunctionType.SendData, callbackId, status, 0, 1);
-        if (status === TRANSMITTED) this.#byId(nodeId)?.receive(data);
+        const told = async (status) => {
+            if (callbackId) await this.#frame(REQUEST, FunctionType.SendData, callbackId, status, 0, 1);
+        };
+        await this.#transmit(nodeId, told, data);
     }
 
     async #requestNodeInfo(nodeId) {
         void this.#frame(RESPONSE, FunctionType.RequestNodeInfo, 1);
-        const status = await this.#transmit(nodeId);
-        const device = this.#byId(nodeId);
         const update = FunctionType.ApplicationUpdateRequest;
-        if (status === TRANSMITTED && device) {
-            await this.#frame(REQUEST, update, 0x84, nodeId, ...device.nodeInformation);
-        } else {
-            await this.#frame(REQUEST, update, 0x81, 0, 0);
-        }
+        await this.#transmit(nodeId, async (status) => {
+            const device = this.#byId(nodeId);
+            if (status === TRANSMITTED && device) {
+                await this.#frame(REQUEST, update, 0x84, nodeId, ...device.nodeInformation);
+            } else {
+                await this.#frame(REQUEST, update, 0x81, 0, 0);
+            }
+        });
     }
 
     async #returnRoute(functionType, nodeId, callbackId) {
         void this.#frame(RESPONSE, functionType, 1);
-        const status = await this.#transmit(nodeId);
-        await this.#frame(REQUEST, functionType, callbackId, status);
+        await this.#transmit(nodeId, (status) =>
+            this.#frame(REQUEST, functionType, callbackId, status),
+        );
     }
 
     // ---- inclusion and exclusion

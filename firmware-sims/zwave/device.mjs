@@ -5,34 +5,26 @@
 
 import {
     CommandClass,
-    ECDHProfiles,
-    KEXSchemes,
-    Security2CC,
     Security2CCKEXFail,
     Security2CCKEXGet,
     Security2CCKEXSet,
-    Security2CCNonceGet,
+    Security2CCMessageEncapsulation,
     Security2CCNonceReport,
     Security2CCPublicKeyReport,
 } from "@zwave-js/cc";
 import {
     SecurityClass,
     SecurityManager2,
-    SPANState,
     authHomeIdFromDSK,
     keyPairFromRawECDHPrivateKey,
     nwiHomeIdFromDSK,
 } from "@zwave-js/core";
-import { ApplicationCommandRequest } from "@zwave-js/serial/serialapi";
 import { MockNode, MockZWaveFrameType } from "@zwave-js/testing";
 import { createDefaultMockNodeBehaviors } from "zwave-js/Testing";
+import { BOOTSTRAP_STATE, joiningBehavior } from "./joining.mjs";
+import { Voice } from "./voice.mjs";
 
 const SECURITY_2 = 0x9f;
-const NONCE_TIMEOUT_MS = 2000;
-const RESEND_WITHIN_MS = 10000;
-const BOOTSTRAP_STATE = "Security2_bootstrapState"; // where zwave-js' mock keeps it
-const HANDSHAKE = 1; // its stage in which the echo waits for the host's word
-const ECHO_EVERY_MS = 10000;
 
 /** S2_Unauthenticated, S2_Authenticated, S2_AccessControl: what a lock asks for. */
 const REQUESTED = [
@@ -68,11 +60,9 @@ export class Device {
     #tell;
     #spec;
     #keyPair;
+    #voice;
     #granted = new Map();
-    #parsing = Promise.resolve();
-    #sending = Promise.resolve();
     #bootstrap;
-    #last;
 
     constructor(chip, spec, tell) {
         this.#chip = chip;
@@ -137,16 +127,15 @@ export class Device {
         mock.capabilities.securityClasses = new Set(REQUESTED);
         mock.securityManagers.securityManager2 = await SecurityManager2.create();
         mock.autoAckControllerFrames = false; // the chip acknowledges
-        const speak = mock.sendToController.bind(mock);
-        mock.sendToController = async (frame) => {
-            if (this.hears && !this.#chip.isLost("up")) return speak(frame);
-        };
+        const voice = new Voice(this.#chip, this, mock);
+        mock.sendToController = async ({ payload }) => speak(voice, payload);
         mock.defineBehavior(...createDefaultMockNodeBehaviors());
-        mock.defineBehavior(this.#behavior());
+        mock.defineBehavior(this.#behavior(voice), joiningBehavior(voice));
         this.nodeId = nodeId;
         this.mock = mock;
+        this.#voice = voice;
         this.#granted = new Map();
-        this.#bootstrap = this.#last = undefined;
+        this.#bootstrap = undefined;
         for (const [securityClass, key] of Object.entries(keys)) {
             await this.#install(Number(securityClass), Buffer.from(key, "hex"));
         }
@@ -155,7 +144,7 @@ export class Device {
 
     /** Forget the network; whether the controller knows is its own affair. */
     leave() {
-        this.nodeId = this.mock = undefined;
+        this.nodeId = this.mock = this.#voice = undefined;
         this.#granted = new Map();
     }
 
@@ -178,35 +167,22 @@ export class Device {
 
     // ---- from the controller
 
-    /** A frame has reached the antenna. */
-    receive(data) {
+    /** A frame has reached the antenna; resolves when it is understood, before it is answered. */
+    async receive(data) {
         const mock = this.mock;
         if (!mock) return;
-        // One after the other: decrypting moves the nonce on.
-        this.#parsing = this.#parsing.then(() => this.#parse(mock, data));
-    }
-
-    async #parse(mock, data) {
-        let payload;
         try {
-            payload = await CommandClass.parse(data, {
-                sourceNodeId: mock.controller.ownNodeId,
-                __internalIsMockNode: true,
-                ...mock.encodingContext,
-                ...mock.securityManagers,
-                frameType: "singlecast",
-            });
+            const payload = await this.#voice.hear(data);
+            if (!payload) return;
+            const type = MockZWaveFrameType.Request;
+            await mock.onControllerFrame({ type, repeaters: [], payload });
+            await this.#noticeKeys(mock);
         } catch (cause) {
             console.error(`${this.name}: a frame was not understood: ${cause.message}`);
-            return;
         }
-        mock
-            .onControllerFrame({ type: MockZWaveFrameType.Request, repeaters: [], payload })
-            .then(() => this.#noticeKeys(mock))
-            .catch((cause) => console.error(`${this.name}: ${cause.message}`));
     }
 
-    #behavior() {
+    #behavior(voice) {
         return {
             handleCC: (controller, mock, cc) => {
                 if (cc instanceof Security2CCKEXGet) {
@@ -214,12 +190,8 @@ export class Device {
                 } else if (cc instanceof Security2CCKEXSet && !cc.echo) {
                     // The mock echoes what it asked for; a host that granted less would refuse that.
                     mock.capabilities.securityClasses = new Set(cc.grantedKeys);
-                } else if (cc instanceof Security2CCPublicKeyReport && cc.includingNode) {
-                    this.#repeatEcho(mock);
                 } else if (cc instanceof Security2CCKEXFail) {
                     mock.state.delete(BOOTSTRAP_STATE);
-                } else if (cc instanceof Security2CCNonceReport) {
-                    this.#resend();
                 } else if (cc.constructor === CommandClass) {
                     this.#hand(cc);
                     return { action: "stop" };
@@ -236,43 +208,12 @@ export class Device {
                     );
                     if (authenticated) shown.fill(0, 0, 2);
                     report.publicKey = shown;
+                } else if (report instanceof Security2CCNonceReport) {
+                    voice.offered(report.receiverEI);
                 }
                 return response;
             },
         };
-    }
-
-    /**
-     * The mock says its echo of the KEX Set once, when the host may not know the DSK yet; a node says
-     * it every ten seconds until the host confirms it (CC:009F, "the node will start sending us a
-     * KEX SET every 10 seconds" in zwave-js' controller/Controller.ts).
-     */
-    #repeatEcho(mock) {
-        const timer = setInterval(() => {
-            const waits = mock.state.get(BOOTSTRAP_STATE)?.stage === HANDSHAKE;
-            if (mock !== this.mock || !waits) {
-                clearInterval(timer);
-                return;
-            }
-            this.#sending = this.#sending
-                .then(() => this.#echo(mock))
-                .catch((cause) => console.error(`${this.name}: no echo: ${cause.message}`));
-        }, ECHO_EVERY_MS);
-        timer.unref();
-    }
-
-    async #echo(mock) {
-        mock.securityManagers.securityManager2.deleteNonce(mock.controller.ownNodeId);
-        await this.#synchronise(mock);
-        const echo = new Security2CCKEXSet({
-            nodeId: mock.controller.ownNodeId,
-            echo: true,
-            selectedKEXScheme: KEXSchemes.KEXScheme1,
-            selectedECDHProfile: ECDHProfiles.Curve25519,
-            permitCSA: false,
-            grantedKeys: [...mock.capabilities.securityClasses],
-        });
-        await this.#deliver(mock, Security2CC.encapsulate(echo, mock.id, mock.securityManagers));
     }
 
     #hand(cc) {
@@ -308,59 +249,29 @@ export class Device {
 
     /** Say something, under the highest key where `secure`; the order of calls is kept. */
     send(data, secure) {
-        const mock = this.mock;
-        this.#sending = this.#sending
-            .then(() => this.#transmit(mock, data, secure))
-            .catch((cause) => console.error(`${this.name}: not sent: ${cause.message}`));
-    }
-
-    async #transmit(mock, data, secure, again = false) {
-        if (!mock || mock !== this.mock || !this.hears) return;
-        if (secure && !this.secure) return;
+        if (!this.mock || (secure && !this.secure)) return;
         const plain = new CommandClass({
-            nodeId: mock.controller.ownNodeId,
+            nodeId: this.mock.controller.ownNodeId,
             ccId: data[0],
             ccCommand: data[1],
             payload: data.subarray(2),
         });
-        let command = plain;
-        if (secure) {
-            await this.#synchronise(mock);
-            command = Security2CC.encapsulate(plain, mock.id, mock.securityManagers);
-            this.#last = { data, at: Date.now(), again };
-        }
-        await this.#deliver(mock, command);
+        void (secure ? this.#voice.encrypt(plain) : this.#voice.say(plain));
     }
 
-    async #deliver(mock, command) {
-        if (!this.hears || this.#chip.isLost("up")) return;
-        const message = new ApplicationCommandRequest({ command });
-        message.getNodeId = () => mock.id;
-        await this.#chip.toHost((controller) => controller.sendMessageToHost(message, mock));
+    /** Resolves when everything so far is said. */
+    async said() {
+        await this.#voice?.quiet;
     }
+}
 
-    /** Ask for the host's half of the nonce where there is none to go on with. */
-    async #synchronise(mock) {
-        const manager = mock.securityManagers.securityManager2;
-        const state = manager.getSPANState(mock.controller.ownNodeId).type;
-        if (state === SPANState.SPAN || state === SPANState.RemoteEI) return;
-        const answer = mock.expectControllerFrame(
-            (frame) => frame.payload instanceof Security2CCNonceReport && frame.payload.SOS,
-            { timeout: NONCE_TIMEOUT_MS, errorMessage: "the host gave no nonce" },
-        );
-        answer.catch(() => {}); // awaited below, unless delivering fails first
-        await this.#deliver(mock, new Security2CCNonceGet({ nodeId: mock.controller.ownNodeId }));
-        await answer;
-    }
-
-    /** The host could not decrypt the last frame and says where to go on (CC:009F, 2.6.4.5.1). */
-    #resend() {
-        const last = this.#last;
-        if (!last || last.again || Date.now() - last.at > RESEND_WITHIN_MS) return;
-        this.#last = undefined;
-        const mock = this.mock;
-        this.#sending = this.#sending
-            .then(() => this.#transmit(mock, last.data, true, true))
-            .catch((cause) => console.error(`${this.name}: not sent again: ${cause.message}`));
+/** What the mock answers is encrypted when its turn has come, and nonces do not wait for a turn. */
+function speak(voice, cc) {
+    if (cc instanceof Security2CCMessageEncapsulation) {
+        void voice.encrypt(cc.encapsulated, cc.securityClass);
+    } else if (cc instanceof Security2CCNonceReport) {
+        voice.interject(cc);
+    } else {
+        void voice.say(cc);
     }
 }

@@ -60,8 +60,9 @@ const orders = {
         Object.assign(device, { hears, learning, primes });
         return chip.takePart();
     },
-    forget({ node }) {
+    async forget({ node }) {
         const device = chip.devices.get(node);
+        await device.said();
         device.leave();
         device.tellMembership();
     },
