@@ -206,6 +206,9 @@ def _check_refusal(
         return WriteResult(Unconfirmed(f"refused ({refusal.value}), but not read back: {error}"))
     if after == before:
         return WriteResult(Refused(refusal), after)
+    if before.digits is not None and after.digits is None and after.use is not SlotUse.AVAILABLE:
+        # Digits that are shown one moment and not the next may be the same as before.
+        return WriteResult(Unconfirmed(f"refused ({refusal.value}), and the digits are not shown"))
     return WriteResult(Unconfirmed(f"refused ({refusal.value}), but the slot has changed"), after)
 
 

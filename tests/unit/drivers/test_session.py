@@ -132,6 +132,24 @@ class TestUnrestricted:
         lock = LockDouble(override=answering(Command.SET_PIN_CODE, 1, status(SET, code)))
         assert program(lock).outcome == Refused(refusal)
 
+    @pytest.mark.parametrize("schedules", [(), (WINDOW,)])
+    def test_refused_over_other_digits_and_then_masked_proves_nothing(
+        self, schedules: tuple[LockSchedule, ...]
+    ) -> None:
+        lock = LockDouble(users={4: User("111222", ENABLED, UNRESTRICTED)})
+
+        def busy(request: ClusterRequest) -> ClusterReply | None:
+            if request.command_id != Command.SET_PIN_CODE:
+                return None
+            lock.masked = True  # from here on it does not tell
+            return status(SET, 1)
+
+        lock.override = busy
+        result = program(lock, schedules, overwrite=True)
+        assert isinstance(result.outcome, Unconfirmed | Refused)
+        assert result.reading is None or result.reading.digits == Secret("111222")
+        assert lock.users[4].code == "111222"
+
     def test_a_default_response_counts_as_a_status(self) -> None:
         lock = LockDouble(refuses=frozenset({Command.SET_PIN_CODE}))
         assert program(lock).outcome == Refused(Refusal.UNSUPPORTED)
