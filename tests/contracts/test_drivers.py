@@ -507,10 +507,6 @@ async def test_a_lock_without_windows_says_so_before_anything_is_written(case: C
 async def test_the_bolt_follows(case: Case) -> None:
     assert isinstance(await case.driver.unlock(deadline_s=DEADLINE_S), Confirmed)
     assert await case.unlocked() in {True, None}
-    if isinstance(case.driver, Gauge) and case.name in ZWAVE:
-        # The lock tells of it by itself; who speaks at the same moment is not understood (S2), and
-        # an order is given once. A question is asked until it is.
-        await case.driver.measure(deadline_s=DEADLINE_S)
     assert isinstance(await case.driver.lock(deadline_s=DEADLINE_S), Confirmed)
     assert await case.unlocked() in {False, None}
 

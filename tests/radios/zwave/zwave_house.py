@@ -142,14 +142,7 @@ async def house(
     state: Path, locks: Mapping[str, Mapping[str, Any]], **more: Any
 ) -> AsyncIterator[House]:
     """`locks`: by name, as in a world file. The radio is up, and nobody has joined."""
-    spec = parse_world(
-        {
-            "zwave": [{"name": name, **lock} for name, lock in locks.items()],
-            # Real ones need longer: a lock that answers within a few milliseconds is missed while
-            # Z-Wave JS still derives the keys.
-            "zwave_air": {"air_s": 0.02},
-        }
-    )
+    spec = parse_world({"zwave": [{"name": name, **lock} for name, lock in locks.items()]})
     async with run_zwave(spec, state=state / "sim") as sim:
         radio = ZwaveRadio(
             Server(sim.serial, state / "zwave", keys, zone=ZONE, **more),
