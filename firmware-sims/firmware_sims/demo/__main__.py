@@ -11,11 +11,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from firmware_sims.demo.course import perform
+from firmware_sims.demo.over_zwave import missing
 from firmware_sims.demo.stage import stage
-from firmware_sims.demo.steps import Demo, perform
+from firmware_sims.demo.steps import Demo
 from firmware_sims.demo.timeline import Timeline
 
 WORLD = Path(__file__).with_name("house.toml")
+ZWAVE = Path(__file__).with_name("zwave.toml")
 
 
 def main() -> int:
@@ -49,7 +52,14 @@ def main() -> int:
 
 
 async def _run(line: Timeline, folder: Path, *, keep: bool) -> None:
-    async with stage(folder, WORLD) as everything:
+    world = folder / "house.toml"
+    tables = [WORLD.read_text(encoding="utf-8")]
+    if lacking := missing():
+        line.console.print(f"No Z-Wave door: {lacking}", soft_wrap=True)
+    else:
+        tables.append(ZWAVE.read_text(encoding="utf-8"))
+    world.write_text("\n".join(tables), encoding="utf-8")
+    async with stage(folder, world) as everything:
         await perform(Demo(everything, line))
         if keep:
             # Unwrapped, so that it can be pasted into another terminal.

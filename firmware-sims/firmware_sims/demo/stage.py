@@ -51,6 +51,11 @@ device = "{radio}"
 channel = 15
 probe_interval_s = 2.0
 
+[zwave]
+enabled = {zwave}
+device = "{zwave_radio}"
+probe_interval_s = 2.0
+
 [bluetooth]
 enabled = {bluetooth}
 adapters = {adapters}
@@ -86,9 +91,13 @@ class Sims:
         self.bluetooth: Mapping[str, Mapping[str, Any]] = {
             device["name"]: device for device in tables.get("ble", ())
         }
+        self.zwave: Mapping[str, Mapping[str, Any]] = {
+            lock["name"]: lock for lock in tables.get("zwave", ())
+        }
         self._folder = folder
         self._world = world
         self._port = free_port()
+        self._zwave_port = free_port()
         self._process: asyncio.subprocess.Process | None = None
         self._control: ControlClient | None = None
 
@@ -96,6 +105,11 @@ class Sims:
     def radio(self) -> str:
         """Where the stick is, as the daemon's settings name it."""
         return f"tcp://{HOST}:{self._port}"
+
+    @property
+    def zwave_radio(self) -> str:
+        """The same of the Z-Wave stick; nobody is there where no lock of the world speaks it."""
+        return f"tcp://{HOST}:{self._zwave_port}"
 
     @property
     def adapter(self) -> str:
@@ -117,6 +131,7 @@ class Sims:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "firmware_sims", "world", "--world", str(self._world),
                 "--listen", f"{HOST}:{self._port}", "--control", str(control),
+                "--zwave-listen", f"{HOST}:{self._zwave_port}",
                 "--adapters", str(self._folder / "air"), "--state", str(self._folder / "sims"),
                 stdout=asyncio.subprocess.PIPE, stderr=errors,
             )  # fmt: skip
@@ -187,15 +202,25 @@ class Daemon:
             return 0
         return await _end(self._process)
 
-    async def cli(self, *arguments: str) -> tuple[int, str, str]:
-        """Run `lock-gateway …` against this daemon: exit code, stdout, stderr."""
+    async def cli(self, *arguments: str, typed: str = "") -> tuple[int, str, str]:
+        """Run `lock-gateway …` against this daemon: exit code, stdout, stderr.
+
+        `typed`: what it finds on its standard input, for what is no argument of a command.
+        """
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "gateway", *arguments,
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             env={**self.environ, "LOCK_GATEWAY_SOCKET": str(self.socket)},
         )  # fmt: skip
-        out, err = await process.communicate()
-        return await process.wait(), out.decode(), err.decode()
+        try:
+            out, err = await process.communicate(typed.encode())
+            return await process.wait(), out.decode(), err.decode()
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.terminate()
+                await process.wait()
 
     async def follow(self, *arguments: str) -> AsyncGenerator[dict[str, Any]]:
         """The lines of a command that streams JSON, as they come; closing ends it."""
@@ -253,6 +278,7 @@ async def stage(
                 port=broker.port, radio=sims.radio, socket=socket, lead=LEAD_S,
                 alarm=ERASE_ALARM_S, bluetooth=str(bool(sims.bluetooth)).lower(),
                 adapters=json.dumps([sims.adapter]),
+                zwave=str(bool(sims.zwave)).lower(), zwave_radio=sims.zwave_radio,
             ),
             encoding="utf-8",
         )  # fmt: skip
