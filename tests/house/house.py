@@ -19,6 +19,7 @@ import pytest
 from rich.console import Console
 
 from firmware_sims.cloud.broker import find_mosquitto
+from firmware_sims.demo import over_zwave
 from firmware_sims.demo.stage import stage
 from firmware_sims.demo.steps import WAIT_S, Demo, Document, claim, join, start
 from firmware_sims.demo.timeline import Timeline
@@ -52,7 +53,7 @@ _INSTALL_CODES = (
 class Door:
     """One lock of the world. `facts`: what differs from its profile.
 
-    `family`: of one that speaks Bluetooth and is claimed; None for Zigbee.
+    `family`: of one that speaks Bluetooth and is claimed; "zwave"; None for Zigbee.
     """
 
     name: str
@@ -66,6 +67,16 @@ def world(folder: Path, doors: tuple[Door, ...]) -> Path:
     lines = ["ezsp = 13", "seed = 7", "[air]", "latency_s = 0.002"]
     for number, (door, code) in enumerate(zip(doors, _INSTALL_CODES, strict=False), start=1):
         facts = {"wrong_code_limit": 0, **door.facts}
+        if door.family == "zwave":
+            lines += [
+                "[[zwave]]",
+                f'name = "{door.name}"',
+                f'profile = "{door.profile}"',
+                'timezone = "Europe/Zurich"',
+                "[zwave.overrides]",
+                *(f"{key} = {json.dumps(value)}" for key, value in facts.items()),
+            ]
+            continue
         if door.family is not None:
             lines += [
                 "[[ble]]",
@@ -234,5 +245,7 @@ async def house(folder: Path, *doors: Door, **settings: object) -> AsyncIterator
             await join(built)
         if everything.sims.bluetooth:
             await claim(built)
+        async with over_zwave.joining(built) as joined:
+            await over_zwave.join(built, joined)
         assert built.line.held, built.line.steps
         yield built
