@@ -95,7 +95,7 @@ export class Chip {
 
     // ---- the air
 
-    /** Speak when nobody else does; a radio listens before it speaks, and hears what it waits for. */
+    /** Speak when nobody else does: a radio listens before it speaks. */
     onAir(speak) {
         const turn = this.#air.then(speak);
         this.#air = turn.catch(() => {});
@@ -175,8 +175,10 @@ export class Chip {
         return this.#byId(nodeId)?.hears ?? false;
     }
 
-    /** One frame to a node; resolves to a transmit status (INS12350, ZW_SendData) that `told` tells
-     * the host, and to nothing before the node has understood the frame. */
+    /**
+     * One frame to a node. `told` tells the host the transmit status (INS12350, ZW_SendData); the air
+     * is free again when the node has understood the frame.
+     */
     async #transmit(nodeId, told, data) {
         if (this.jammed) return told(FAIL);
         if (!this.#answers(nodeId) || this.isLost("down")) {
@@ -199,7 +201,8 @@ export class Chip {
         this.#tell({ ev: "frame", nodeId, at: performance.timeOrigin + performance.now() });
         void this.#frame(RESPONSE, FunctionType.SendData, 1);
         const told = async (status) => {
-            if (callbackId) await this.#frame(REQUEST, FunctionType.SendData, callbackId, status, 0, 1);
+            if (!callbackId) return;
+            await this.#frame(REQUEST, FunctionType.SendData, callbackId, status, 0, 1);
         };
         await this.#transmit(nodeId, told, data);
     }

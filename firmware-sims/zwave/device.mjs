@@ -1,7 +1,7 @@
 // The radio of one simulated device: membership, Security 2, and its way to the controller.
 // Here: a MockNode with what it lacks (keys that outlast a restart, a public key that keeps its PIN
-// back, reports that come unasked). Not here: what the commands mean, which are carried as bytes to
-// and from the firmware (main.mjs).
+// back, reports that come unasked). Not here: nonces (voice.mjs), exchanging keys (joining.mjs), and
+// what the commands mean, which are carried as bytes to and from the firmware (main.mjs).
 
 import {
     CommandClass,

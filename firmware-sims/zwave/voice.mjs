@@ -1,11 +1,12 @@
 // How one device and the host stay in step over Security 2, whoever speaks first.
 // Here: decrypting and encrypting one after the other, nonces asked for and offered, and repeating
-// what the host could not decrypt. Not here: what is said (device.mjs), exchanging keys (joining.mjs).
+// what the host could not decrypt. Not here: what is said (device.mjs), and the exchange of keys
+// (joining.mjs).
 //
-// Both ends count the same nonces (CC:009F, SPAN). Two that speak at once use the same one, and
-// neither specification says what then (zwave-js/zwave-js#4900): Z-Wave JS understands the device all
-// the same, the device does not understand it and offers a nonce, and Z-Wave JS repeats. So whoever
-// has offered a nonce waits for what comes of it; asking or speaking meanwhile would undo it.
+// Both ends count the same nonces (CC:009F, SPAN). Two that speak at once use the same one, and the
+// specification does not say what then (zwave-js/zwave-js#4900): Z-Wave JS understands the device
+// all the same, the device does not understand it and offers a nonce, and Z-Wave JS repeats. So
+// whoever has offered a nonce waits for what comes of it; to ask or speak meanwhile would undo it.
 
 import {
     CommandClass,
@@ -39,7 +40,7 @@ export class Voice {
     #last;
     #waiting = new Set();
 
-    /** `device` has a `name`, and `hears` while it can be heard; `mock` is what it is in the network. */
+    /** `device` has a `name`, and `hears` while it can be heard; `mock` is its node. */
     constructor(chip, device, mock) {
         this.#chip = chip;
         this.#device = device;
@@ -84,7 +85,12 @@ export class Voice {
             const receiverEI = await this.#manager.generateNonce(this.#host);
             this.offered(receiverEI);
             void this.#utter(
-                new Security2CCNonceReport({ nodeId: this.#host, SOS: true, MOS: false, receiverEI }),
+                new Security2CCNonceReport({
+                    nodeId: this.#host,
+                    SOS: true,
+                    MOS: false,
+                    receiverEI,
+                }),
             );
             return;
         }

@@ -90,15 +90,13 @@ async def test_its_secrets_are_nowhere_to_be_read(
 
 @needs_node
 @pytest.mark.slow
-@pytest.mark.parametrize("shown", [{}, {"Authorization": "Bearer of bad news"}])
-async def test_who_does_not_show_the_token_is_not_let_in(
-    tmp_path: Path, shown: dict[str, str]
-) -> None:
+async def test_who_does_not_show_the_token_is_not_let_in(tmp_path: Path) -> None:
     async with started(tmp_path) as it:
-        async with ClientSession(headers=shown) as session:
-            with pytest.raises(WSServerHandshakeError) as caught:
-                await session.ws_connect(it.door.url)
-            assert caught.value.status == 401
+        for shown in ({}, {"Authorization": "Bearer of bad news"}):
+            async with ClientSession(headers=shown) as session:
+                with pytest.raises(WSServerHandshakeError) as caught:
+                    await session.ws_connect(it.door.url)
+                assert caught.value.status == 401
         assert it.door.token is not None
         welcome = {"Authorization": f"Bearer {it.door.token.reveal()}"}
         async with (
