@@ -7,7 +7,7 @@ import os
 import sys
 from typing import NamedTuple
 
-DEADLINE_S = 30.0
+DEADLINE_S = 120.0
 
 
 class Ran(NamedTuple):

@@ -86,20 +86,25 @@ class Air:
 class Lane:
     """One direction of one node's link: keeps the order of what is sent on it."""
 
-    __slots__ = ("_last", "_loop")
+    __slots__ = ("_last", "_loop", "_waiting")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop, self._last = loop, 0.0
+        self._loop, self._last, self._waiting = loop, 0.0, 0
 
     def after(self, delay_s: float, action: Callable[[], None]) -> None:
         """Run ``action`` after the delay, but never before one that was given earlier."""
         now = self._loop.time()
-        if delay_s <= 0 and self._last <= now:
+        if delay_s <= 0 and not self._waiting:  # on a late loop, what is due has not run yet
             self._loop.call_soon(action)
             return
         # strictly later: the loop's timers are not ordered between equals
         self._last = max(now + delay_s, self._last + 1e-6)
-        self._loop.call_at(self._last, action)
+        self._waiting += 1
+        self._loop.call_at(self._last, self._run, action)
+
+    def _run(self, action: Callable[[], None]) -> None:
+        self._waiting -= 1
+        action()
 
 
 class Receiver(Protocol):
