@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from typing import NamedTuple
 
 DEADLINE_S = 120.0
+
+
+def heeds_interrupts() -> None:
+    """In a child before it runs: whoever is started in a shell's background ignores Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Ran(NamedTuple):

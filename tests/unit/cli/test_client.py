@@ -13,7 +13,7 @@ import pytest
 
 from gateway.cli.client import Client
 from gateway.cli.exits import Exit, Failure
-from tests.command_line import DEADLINE_S
+from tests.command_line import DEADLINE_S, heeds_interrupts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -107,6 +107,7 @@ async def test_who_stops_waiting_is_told_that_it_is_not_taken_back(tmp_path: Pat
         sys.executable, "-m", "gateway", "unlock", "front", "--reason", "x",
         stderr=asyncio.subprocess.PIPE,
         env={"PATH": os.environ["PATH"], "LOCK_GATEWAY_SOCKET": str(tmp_path / "s")},
+        preexec_fn=heeds_interrupts,
     )  # fmt: skip
     async with asyncio.timeout(DEADLINE_S):
         await ordered.wait()

@@ -19,7 +19,7 @@ from gateway.errors import RadioUnavailable
 from gateway.local.access import Access
 from gateway.radios.api import JoinProgress, JoinStage
 from gateway.store import devices, reported
-from tests.command_line import Ran, lock_gateway
+from tests.command_line import Ran, heeds_interrupts, lock_gateway
 from tests.local_house import CANARY, DEADLINE_S, FRONT, NOW, House, open_house
 
 if TYPE_CHECKING:
@@ -143,6 +143,7 @@ async def test_following_goes_on_and_ends_quietly_when_the_reader_leaves(house: 
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, "LOCK_GATEWAY_SOCKET": str(house.socket)},
+        preexec_fn=heeds_interrupts,
     )  # fmt: skip
     assert process.stdout is not None
     assert process.stderr is not None
