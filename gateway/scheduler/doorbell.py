@@ -52,7 +52,8 @@ KEEP = 10_000
 STORE_PAUSE_S = 2.0
 LOG_DOUBT_MS = 5_000
 """A lock dates its records in whole seconds, by a clock that was compared with ours a while ago:
-who comes to the door as soon as the code is written seems to have come before it."""
+who comes to the door as soon as the code is written seems to have come before it, and who came
+just before it was erased, after it."""
 ECHO_MS = 10_000
 """A lock tells of our own write no later than this after we recorded it.
 
@@ -191,9 +192,11 @@ class Doorbell:
         told_at = told_at or at
         if event.slot is not None:
             credential_id = tx.one(history.holder_at(device_id, event.slot, at))
-            if credential_id is None and told_at > at:
-                near = min(told_at, Instant(at + LOG_DOUBT_MS))
-                credential_id = tx.one(history.holder_at(device_id, event.slot, near))
+            near = [min(told_at, Instant(at + LOG_DOUBT_MS)), Instant(at - LOG_DOUBT_MS)]
+            for instant in near if told_at > at else ():
+                credential_id = credential_id or tx.one(
+                    history.holder_at(device_id, event.slot, instant)
+                )
         body: dict[str, Value] = {"method": event.method.value}
         if event.slot is not None:
             body["slot"] = event.slot

@@ -89,6 +89,28 @@ async def test_a_record_dated_just_before_its_code_was_written_is_its_holders(
     assert by == ["c1", None]
 
 
+async def test_a_record_dated_just_after_its_code_was_erased_is_its_holders(house: World) -> None:
+    """A lock's clock is ahead by what nobody measured."""
+    await house.want("c1", PIN, Always())
+    await house.advance(60)
+    await house.revoke("c1")
+    await house.settle()
+    erased = house.clock.now()
+    await house.advance(120)
+    doorbell = Doorbell(house.store, house.clock)
+    for late_ms in (900, 60_000):
+        dated = Instant(erased + late_ms)
+        record = Happening(
+            EventType.LOCK_UNLOCKED, Method.CODE, 1, device_time=dated, from_log=True
+        )
+        read, now = LogRead((record,), "1"), house.clock.now()
+        await house.store.submit(
+            lambda tx, read=read, now=now: doorbell.write_log(tx, DEVICE, read, now, 0)  # type: ignore[misc]  # bound early
+        )
+    by = [t.credential for t in await house.told(EventType.LOCK_UNLOCKED)]
+    assert by == ["c1", None]
+
+
 async def test_a_jam_has_a_start_and_an_end(house: World) -> None:
     await ring(house, Happening(EventType.LOCK_JAMMED))
     row = await house.store.fetch_one(devices.device(DEVICE))
