@@ -31,6 +31,7 @@ TESTED_ELSEWHERE = {
     "gateway/drivers/bthome/parser.py": ("tests/wire/test_bthome.py", "with the bytes it reads"),
     "gateway/drivers/bthome/wire.py": ("tests/wire/test_bthome.py", "named by family"),
     "gateway/drivers/carrier.py": ("tests/unit/drivers/test_ttlock_link.py", "the link"),
+    "gateway/drivers/clocks.py": ("tests/contracts/test_drivers.py", "with each kind of lock"),
     "gateway/drivers/conversing.py": ("tests/unit/drivers/test_ttlock_link.py", "its loop"),
     "gateway/drivers/listing.py": ("tests/unit/drivers/test_nuki_codes.py", "proof"),
     "gateway/drivers/nuki/commands.py": ("tests/wire/test_nuki_wire.py", "with the frames"),

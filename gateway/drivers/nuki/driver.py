@@ -11,19 +11,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from gateway.domain.actions import Outcome, Refused
-from gateway.domain.devices import LockClock
-from gateway.domain.instant import MINUTE, Instant, after
+from gateway.domain.instant import Instant, after
 from gateway.domain.pin_rules import objection
 from gateway.domain.windows import zone_info
 from gateway.drivers.api import DeviceEvent, DriverInfo, LogRead, Measured, SlotReading, WriteResult
 from gateway.drivers.carrier import Settled
+from gateway.drivers.clocks import RESOLUTION_MS, wall_clock
 from gateway.drivers.listing import House
 from gateway.drivers.nuki import codes, commands, logbook, mapping, session, wire
 from gateway.drivers.nuki.commands import Action, Proof
 from gateway.drivers.nuki.keys import keys_of
 from gateway.drivers.nuki.link import Talk
 from gateway.drivers.nuki.voice import PinRest
-from gateway.errors import PeerProtocolError, Refusal
+from gateway.errors import Refusal
 from gateway.radios.api import Advertised
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gateway.domain.capabilities import Capabilities
-    from gateway.domain.devices import LockSchedule
+    from gateway.domain.devices import LockClock, LockSchedule
     from gateway.domain.secret import Secret
     from gateway.drivers.access import KeyChange, KeyHolder, Setting, SettingValue
     from gateway.drivers.claims import ClaimedDevice
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
     from gateway.radios.gatt import GattRadio
 
 FAMILY = "nuki"
-RESOLUTION_MS = 1000
-ZONE_DOUBT_MS = 15 * MINUTE
-"""A clock that is off by more stands in another zone, or was never set."""
 
 T = TypeVar("T")
 
@@ -234,23 +231,9 @@ class NukiLock(_Codes, _Keys):
             return await self._timed(talk, now, began)
 
     async def _timed(self, talk: Talk, now: Instant, began: float) -> LockClock:
-        """Half of what the exchange took is the estimate of the way back, and its bound."""
-        loop = asyncio.get_running_loop()
         await talk.ready(Proof.CHALLENGE)
-        asked = loop.time()
-        date7 = await talk.converse(session.read_clock())
-        middle_ms = round((loop.time() - asked) * 500)
-        at = after(now, asked - began)
-        read_at = Instant(at + middle_ms)
-        told = [wire.instant_of(date7, self._zone, fold=fold) for fold in (0, 1)]
-        # A wall time that happens twice a year is meant as the one that is nearer.
-        lock_ms = min((t for t in told if t is not None), key=lambda t: abs(t - at), default=None)
-        if lock_ms is None:
-            raise PeerProtocolError("could not read the lock's clock: it tells no date")
-        # The lock tells whole seconds, so the truth lies half a second later on average.
-        error_ms = lock_ms + RESOLUTION_MS // 2 - read_at
-        bound_ms = RESOLUTION_MS // 2 + middle_ms
-        return LockClock(error_ms, bound_ms, read_at, abs(error_ms) < ZONE_DOUBT_MS)
+        question = session.read_clock()
+        return await wall_clock(talk, question, wire.instant_of, self._zone, now, began)
 
     # ── log ─────────────────────────────────────────────────────────────────────────────────
 

@@ -10,11 +10,11 @@ import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
 from gateway.domain.actions import Outcome, Refused
-from gateway.domain.devices import LockClock
-from gateway.domain.instant import MINUTE, Instant, after
+from gateway.domain.instant import Instant, after
 from gateway.domain.windows import zone_info
 from gateway.drivers.access import Medium
 from gateway.drivers.api import DeviceEvent, DriverInfo, LogRead, Measured, SlotReading, WriteResult
+from gateway.drivers.clocks import RESOLUTION_MS, wall_clock
 from gateway.drivers.listing import House
 from gateway.drivers.ttlock import (
     codes,
@@ -29,14 +29,14 @@ from gateway.drivers.ttlock import (
 from gateway.drivers.ttlock.commands import Features, Login
 from gateway.drivers.ttlock.keys import keys_of
 from gateway.drivers.ttlock.link import Settled, Talk
-from gateway.errors import OutcomeUnknown, PeerProtocolError, RadioError, Refusal, Unreachable
+from gateway.errors import OutcomeUnknown, RadioError, Refusal, Unreachable
 from gateway.radios.api import Advertised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gateway.domain.capabilities import Capabilities
-    from gateway.domain.devices import LockSchedule
+    from gateway.domain.devices import LockClock, LockSchedule
     from gateway.domain.secret import Secret
     from gateway.drivers.access import EnrolProgress, KeepKeys, Setting, SettingValue
     from gateway.drivers.claims import ClaimedDevice
@@ -45,9 +45,6 @@ if TYPE_CHECKING:
     from gateway.radios.gatt import GattRadio
 
 FAMILY = "ttlock"
-RESOLUTION_MS = 1000
-ZONE_DOUBT_MS = 15 * MINUTE
-"""A clock that is off by more stands in another zone, or was never set."""
 
 T = TypeVar("T")
 
@@ -257,23 +254,9 @@ class TtLock(_Media):
                 raise OutcomeUnknown(f"could not prove the clock that was set: {error}") from error
 
     async def _timed(self, talk: Talk, now: Instant, began: float) -> LockClock:
-        """Half of what the exchange took is the estimate of the way back, and its bound."""
-        loop = asyncio.get_running_loop()
         await talk.ready(Login.NONE)
-        asked = loop.time()
-        date6 = await talk.converse(session.read_clock())
-        middle_ms = round((loop.time() - asked) * 500)
-        at = after(now, asked - began)
-        read_at = Instant(at + middle_ms)
-        told = [wire.instant_of(date6, self._zone, fold=fold) for fold in (0, 1)]
-        # A wall time that happens twice a year is meant as the one that is nearer.
-        lock_ms = min((t for t in told if t is not None), key=lambda t: abs(t - at), default=None)
-        if lock_ms is None:
-            raise PeerProtocolError("could not read the lock's clock: it tells no date")
-        # The lock tells whole seconds, so the truth lies half a second later on average.
-        error_ms = lock_ms + RESOLUTION_MS // 2 - read_at
-        bound_ms = RESOLUTION_MS // 2 + middle_ms
-        return LockClock(error_ms, bound_ms, read_at, abs(error_ms) < ZONE_DOUBT_MS)
+        question = session.read_clock()
+        return await wall_clock(talk, question, wire.instant_of, self._zone, now, began)
 
     # ── log, settings, keys ─────────────────────────────────────────────────────────────────
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from gateway.domain.actions import Outcome, Refused
 from gateway.domain.capabilities import Capabilities
-from gateway.domain.instant import Instant, after
 from gateway.domain.windows import zone_info
 from gateway.drivers.api import DeviceEvent, DriverInfo, Measured, SlotReading, WriteResult
+from gateway.drivers.clocks import halfway
 from gateway.drivers.conversing import converse
 from gateway.drivers.zcl_lock import clock, mapping, session, wire
 from gateway.drivers.zcl_lock.dialogue import Dialect, Dialogue, Extend, Step, read_slot
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gateway.domain.devices import LockClock, LockSchedule
+    from gateway.domain.instant import Instant
     from gateway.domain.secret import Secret
     from gateway.drivers.zcl_lock.facts import ModelFacts
 
@@ -238,24 +239,12 @@ class ZclLockWithClock(ZclLock):
 
     async def read_clock(self, now: Instant, *, deadline_s: float) -> LockClock:
         endpoint = self._endpoint.endpoint
-        return await self._timed(clock.read_clock(endpoint, now, self._zone), now, deadline_s)
+        return await halfway(
+            self._converse(clock.read_clock(endpoint, now, self._zone), deadline_s), now
+        )
 
     async def set_clock(self, now: Instant, *, deadline_s: float) -> LockClock:
         endpoint = self._endpoint.endpoint
-        return await self._timed(clock.set_clock(endpoint, now, self._zone), now, deadline_s)
-
-    async def _timed(
-        self, dialogue: Dialogue[LockClock], now: Instant, deadline_s: float
-    ) -> LockClock:
-        """Half of what the exchange took is the estimate of the way back, and its bound."""
-        loop = asyncio.get_running_loop()
-        begin = loop.time()
-        found = await self._converse(dialogue, deadline_s)
-        took_s = loop.time() - begin
-        middle_ms = round(took_s * 500)
-        return replace(
-            found,
-            error_ms=found.error_ms - middle_ms,
-            bound_ms=found.bound_ms + middle_ms,
-            read_at=after(now, took_s),
+        return await halfway(
+            self._converse(clock.set_clock(endpoint, now, self._zone), deadline_s), now
         )

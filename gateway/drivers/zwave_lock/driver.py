@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from gateway.domain.actions import Outcome, Refused
-from gateway.domain.instant import Instant, after
 from gateway.domain.pin_rules import objection
 from gateway.domain.windows import zone_info
 from gateway.drivers.api import (
@@ -25,6 +24,7 @@ from gateway.drivers.api import (
     SlotReading,
     WriteResult,
 )
+from gateway.drivers.clocks import halfway
 from gateway.drivers.conversing import converse
 from gateway.drivers.zwave_lock import bolt, clock, logbook, mapping, session, settings, wire
 from gateway.drivers.zwave_lock.clock import Hands
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from gateway.domain.capabilities import Capabilities
     from gateway.domain.devices import LockClock, LockSchedule
+    from gateway.domain.instant import Instant
     from gateway.domain.secret import Secret
     from gateway.drivers.access import Setting, SettingValue
     from gateway.drivers.zwave_lock.facts import ModelFacts
@@ -238,26 +239,14 @@ class _Clock(ZwaveLock):
 
     async def read_clock(self, now: Instant, *, deadline_s: float) -> LockClock:
         hands = Hands(self._node.versions)
-        return await self._timed(clock.read_clock(self._plain, hands, now), now, deadline_s)
+        return await halfway(
+            self._converse(clock.read_clock(self._plain, hands, now), deadline_s), now
+        )
 
     async def set_clock(self, now: Instant, *, deadline_s: float) -> LockClock:
         hands = Hands(self._node.versions)
-        return await self._timed(clock.set_clock(self._plain, hands, now), now, deadline_s)
-
-    async def _timed(
-        self, dialogue: Dialogue[LockClock], now: Instant, deadline_s: float
-    ) -> LockClock:
-        """Half of what the exchange took is the estimate of the way back, and its bound."""
-        loop = asyncio.get_running_loop()
-        begin = loop.time()
-        found = await self._converse(dialogue, deadline_s)
-        took_s = loop.time() - begin
-        middle_ms = round(took_s * 500)
-        return replace(
-            found,
-            error_ms=found.error_ms - middle_ms,
-            bound_ms=found.bound_ms + middle_ms,
-            read_at=after(now, took_s),
+        return await halfway(
+            self._converse(clock.set_clock(self._plain, hands, now), deadline_s), now
         )
 
 
