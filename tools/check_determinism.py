@@ -27,6 +27,7 @@ CORE = ("domain", "kit", "store", "scheduler", "sync", "drivers", "timekeeping")
 LOOP_TIME = {
     "gateway/drivers/bthome/family.py": "one deadline for several words; virtual in the tests",
     "gateway/drivers/carrier.py": "deadlines of exchanges; virtual in the tests",
+    "gateway/drivers/clocks.py": "what an exchange took; virtual in the tests",
     "gateway/drivers/nuki/driver.py": "what an exchange took; virtual in the tests",
     "gateway/drivers/nuki/family.py": "one deadline for several links; virtual in the tests",
     "gateway/drivers/ttlock/driver.py": "what an exchange took; virtual in the tests",

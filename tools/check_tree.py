@@ -34,6 +34,7 @@ TESTED_ELSEWHERE = {
     "gateway/drivers/clocks.py": ("tests/contracts/test_drivers.py", "with each kind of lock"),
     "gateway/drivers/conversing.py": ("tests/unit/drivers/test_ttlock_link.py", "its loop"),
     "gateway/drivers/listing.py": ("tests/unit/drivers/test_nuki_codes.py", "proof"),
+    "gateway/drivers/log_cursor.py": ("tests/unit/drivers/test_nuki_logbook.py", "with a log"),
     "gateway/drivers/nuki/commands.py": ("tests/wire/test_nuki_wire.py", "with the frames"),
     "gateway/drivers/nuki/crypto.py": ("tests/wire/test_nuki_wire.py", "the vendor's example"),
     "gateway/drivers/nuki/keys.py": (

@@ -7,13 +7,12 @@ another one now the log began anew. Not here: what an entry means (mapping).
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gateway.domain.secret import Secret
 from gateway.drivers.api import DeviceEvent, LogRead
+from gateway.drivers.log_cursor import Cursor, cursor_of
 from gateway.drivers.nuki import commands, mapping
 from gateway.drivers.nuki.codes import list_codes
 from gateway.drivers.nuki.commands import Log
@@ -33,27 +32,6 @@ PAGE = 50
 MOST_ENTRIES = 600
 """At one reading."""
 _BROKEN = (LinkError, RadioError, ProtocolError, DeviceRefused)
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """The last entry told: its number and what it was."""
-
-    last: int = 0
-    mark: str = ""
-
-    def encode(self) -> str:
-        return json.dumps({"last": self.last, "mark": self.mark}, separators=(",", ":"))
-
-
-def cursor_of(text: str | None) -> Cursor:
-    """The beginning for None, and for a text that is not ours."""
-    try:
-        told = json.loads(text or "")
-        last, mark = told["last"], told["mark"]
-    except (ValueError, KeyError, TypeError):
-        return Cursor()
-    return Cursor(last, str(mark)) if isinstance(last, int) and last > 0 else Cursor()
 
 
 def read_log(house: House, text: str | None) -> Dialogue[LogRead]:

@@ -10,11 +10,10 @@ together with what was told, and its mark with it. An empty place and a lost ans
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from gateway.drivers.api import LogRead
+from gateway.drivers.log_cursor import Cursor, cursor_of
 from gateway.drivers.zwave_lock import wire
 from gateway.drivers.zwave_lock.dialogue import Dialect, Dialogue, ask
 from gateway.drivers.zwave_lock.mapping import logged, time_of
@@ -33,27 +32,6 @@ if TYPE_CHECKING:
 Record = dict[str, object]
 LATEST: Final = 0
 _BROKEN = (LinkError, RadioError, ProtocolError)
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """The last record told: its place, and what it was."""
-
-    last: int = 0
-    mark: str = ""
-
-    def encode(self) -> str:
-        return json.dumps({"last": self.last, "mark": self.mark}, separators=(",", ":"))
-
-
-def cursor_of(text: str | None) -> Cursor:
-    """The beginning for None, and for a text that is not ours."""
-    try:
-        told = json.loads(text or "")
-        last, mark = told["last"], told["mark"]
-    except (ValueError, KeyError, TypeError):
-        return Cursor()
-    return Cursor(last, str(mark)) if isinstance(last, int) and last > 0 else Cursor()
 
 
 def mark_of(record: Record) -> str:

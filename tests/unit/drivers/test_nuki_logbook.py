@@ -13,7 +13,7 @@ from gateway.domain.events import EventType, Method
 from gateway.domain.instant import HOUR, MINUTE, Instant
 from gateway.domain.secret import Secret
 from gateway.drivers.api import Happening, Measured
-from gateway.drivers.nuki.logbook import cursor_of
+from gateway.drivers.log_cursor import cursor_of
 from gateway.errors import OutcomeUnknown, Unreachable
 from tests.simulation.loop import run
 from tests.unit.drivers.ble_house import DEADLINE_S, START

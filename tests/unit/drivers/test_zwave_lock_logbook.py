@@ -10,6 +10,7 @@ import pytest
 
 from gateway.domain.events import EventType
 from gateway.drivers.api import Happening, LogRead
+from gateway.drivers.log_cursor import Cursor, cursor_of
 from gateway.drivers.zwave_lock import logbook
 from gateway.drivers.zwave_lock.dialogue import Dialect
 from gateway.errors import Unreachable
@@ -116,4 +117,4 @@ def test_the_cursor_holds_no_digits() -> None:
 
 @pytest.mark.parametrize("text", ["", "nonsense", "[]", '{"last": "x", "mark": 1}', "{}"])
 def test_a_strange_cursor_is_the_beginning(text: str) -> None:
-    assert logbook.cursor_of(text) == logbook.Cursor()
+    assert cursor_of(text) == Cursor()
