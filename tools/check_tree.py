@@ -55,6 +55,7 @@ TESTED_ELSEWHERE = {
     ),
     "gateway/drivers/steps.py": ("tests/unit/drivers/test_numbering.py", "values"),
     "gateway/drivers/ttlock/dialogue.py": ("tests/unit/drivers/test_ttlock_codes.py", "small talk"),
+    "gateway/drivers/withdrawing.py": ("tests/unit/drivers/test_session.py", "by those who use it"),
     "gateway/drivers/yale_august/family.py": (
         "tests/contracts/test_yale_august.py",
         "needs an air",

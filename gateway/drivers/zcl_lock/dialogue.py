@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from gateway.domain.secret import Secret
 from gateway.drivers.api import SlotReading, SlotUse
+from gateway.drivers.withdrawing import Extend
 from gateway.drivers.zcl_lock import wire
 from gateway.drivers.zcl_lock.mapping import refusal_of
 from gateway.drivers.zcl_lock.schedules import (
@@ -33,13 +34,6 @@ from gateway.radios.api import (
 
 if TYPE_CHECKING:
     from datetime import tzinfo
-
-
-@dataclass(frozen=True, slots=True)
-class Extend:
-    """Time for so many exchanges that must still be had, although the deadline may have passed."""
-
-    exchanges: int
 
 
 Step = ClusterRequest | ReadAttributes | WriteAttributes | BindAndReport | Extend

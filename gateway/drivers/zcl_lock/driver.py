@@ -16,8 +16,9 @@ from gateway.domain.windows import zone_info
 from gateway.drivers.api import DeviceEvent, DriverInfo, Measured, SlotReading, WriteResult
 from gateway.drivers.clocks import halfway
 from gateway.drivers.conversing import converse
+from gateway.drivers.withdrawing import Extend
 from gateway.drivers.zcl_lock import clock, mapping, session, wire
-from gateway.drivers.zcl_lock.dialogue import Dialect, Dialogue, Extend, Step, read_slot
+from gateway.drivers.zcl_lock.dialogue import Dialect, Dialogue, Step, read_slot
 from gateway.drivers.zcl_lock.interview import interview
 from gateway.errors import LinkError, Refusal, Unreachable
 from gateway.radios.api import (

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 from gateway.domain.actions import Confirmed, Outcome, Refused, Unconfirmed
 from gateway.domain.devices import Evidence, LockSchedule, WeekDay, YearDay
 from gateway.drivers.api import SlotReading, SlotUse, WriteResult
+from gateway.drivers.withdrawing import FOUND, PROVEN, WITHDRAWAL, Extend, take_back
 from gateway.drivers.zcl_lock import wire
 from gateway.drivers.zcl_lock.dialogue import (
     Dialect,
     Dialogue,
-    Extend,
     User,
     read_schedule,
     read_schedules,
@@ -51,11 +51,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gateway.domain.secret import Secret
-
-PROVEN = Confirmed(frozenset({Evidence.ACKNOWLEDGED, Evidence.READ_BACK}))
-FOUND = Confirmed(frozenset({Evidence.READ_BACK}))
-WITHDRAWAL = 6
-"""Exchanges to take back a code whose proof is missing, whatever the deadline of the write."""
 
 _BROKEN = (LinkError, RadioError, ProtocolError)
 
@@ -186,7 +181,11 @@ def _program_restricted(
             if raw is not None:
                 raws[schedule_id] = raw
     except (*_BROKEN, DeviceRefused) as error:
-        return (yield from _withdraw(dialect, slot, Unconfirmed(f"proof is missing: {error}")))
+        return (
+            yield from take_back(
+                erase(dialect, slot), slot, Unconfirmed(f"proof is missing: {error}")
+            )
+        )
     reading = reading_of(dialect, slot, user, raws)
     gap = _gap(user, digits, kind, list(raws.values()), wanted)
     if gap is not None:
@@ -272,15 +271,7 @@ def _enable(
 
 
 def _withdraw(dialect: Dialect, slot: int, outcome: Outcome) -> Dialogue[WriteResult]:
-    """Erase what could not be proven. If that cannot be proven either, nobody knows: say so."""
-    yield Extend(WITHDRAWAL)
-    try:
-        erased = yield from erase(dialect, slot)
-    except (*_BROKEN, DeviceRefused) as error:
-        raise OutcomeUnknown(f"could not take back the code in slot {slot}: {error}") from error
-    if not isinstance(erased.outcome, Confirmed):
-        raise OutcomeUnknown(f"could not take back the code in slot {slot}: it is still there")
-    return WriteResult(outcome, erased.reading)
+    return take_back(erase(dialect, slot), slot, outcome)
 
 
 def reschedule(
@@ -312,7 +303,11 @@ def reschedule(
         raise OutcomeUnknown(f"could not reschedule slot {slot}: {error}") from error
     if after.use is not SlotUse.AVAILABLE and not after.restricted:
         # The lock opened the code to all hours: that is worse than a code too few.
-        return (yield from _withdraw(dialect, slot, Unconfirmed("the lock lifted the restriction")))
+        return (
+            yield from take_back(
+                erase(dialect, slot), slot, Unconfirmed("the lock lifted the restriction")
+            )
+        )
     if after.type is not kind:
         return WriteResult(
             failure or Unconfirmed("the slot reads otherwise"), _known(dialect, slot, after)

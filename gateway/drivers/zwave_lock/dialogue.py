@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from gateway.drivers.withdrawing import Extend
 from gateway.drivers.zwave_lock import wire
 from gateway.drivers.zwave_lock.schedules import Kind
 from gateway.errors import PeerProtocolError, Refusal, Unreachable
@@ -19,13 +20,6 @@ from gateway.radios.command_classes import CcCall, CcReply, Supervision
 
 if TYPE_CHECKING:
     from datetime import tzinfo
-
-
-@dataclass(frozen=True, slots=True)
-class Extend:
-    """Time for so many exchanges that must still be had, although the deadline may have passed."""
-
-    exchanges: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,12 +26,12 @@ from gateway.drivers.api import (
 )
 from gateway.drivers.clocks import halfway
 from gateway.drivers.conversing import converse
+from gateway.drivers.withdrawing import Extend
 from gateway.drivers.zwave_lock import bolt, clock, logbook, mapping, session, settings, wire
 from gateway.drivers.zwave_lock.clock import Hands
 from gateway.drivers.zwave_lock.dialogue import (
     Dialect,
     Dialogue,
-    Extend,
     Overheard,
     Pause,
     Step,

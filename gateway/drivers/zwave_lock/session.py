@@ -18,16 +18,16 @@ written to: such a slot is erased and written again.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from gateway.domain.actions import Confirmed, Outcome, Refused, Unconfirmed
-from gateway.domain.devices import Evidence, LockSchedule, YearDay
+from gateway.domain.devices import LockSchedule, YearDay
 from gateway.drivers.api import SlotReading, SlotUse, WriteResult
+from gateway.drivers.withdrawing import FOUND, PROVEN, WITHDRAWAL, Extend, take_back
 from gateway.drivers.zwave_lock.codes import User, clear, put, read_user, why
 from gateway.drivers.zwave_lock.dialogue import (
     Dialect,
     Dialogue,
-    Extend,
     Said,
     Word,
 )
@@ -46,11 +46,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gateway.domain.secret import Secret
-
-PROVEN: Final = Confirmed(frozenset({Evidence.ACKNOWLEDGED, Evidence.READ_BACK}))
-FOUND: Final = Confirmed(frozenset({Evidence.READ_BACK}))
-WITHDRAWAL: Final = 6
-"""Exchanges to take back a code whose proof is missing, whatever the deadline of the write."""
 
 _BROKEN = (LinkError, RadioError, ProtocolError, DeviceRefused)
 
@@ -215,7 +210,11 @@ def _disabled_first(
         word = yield from put(dialect, slot, digits, enabled=True, occupied=True)
         return (yield from _prove(dialect, slot, digits, kind, wanted, word))
     except _BROKEN as error:
-        return (yield from _withdraw(dialect, slot, Unconfirmed(f"proof is missing: {error}")))
+        return (
+            yield from take_back(
+                erase(dialect, slot), slot, Unconfirmed(f"proof is missing: {error}")
+            )
+        )
 
 
 def _schedules_first(
@@ -229,7 +228,11 @@ def _schedules_first(
     try:
         written = yield from _prove(dialect, slot, digits, kind, wanted, word)
     except _BROKEN as error:
-        return (yield from _withdraw(dialect, slot, Unconfirmed(f"proof is missing: {error}")))
+        return (
+            yield from take_back(
+                erase(dialect, slot), slot, Unconfirmed(f"proof is missing: {error}")
+            )
+        )
     if not isinstance(written.outcome, Confirmed):
         with suppress(*_BROKEN):  # without a code they open nothing, and are overwritten
             yield from clear_row(dialect, slot)
@@ -264,15 +267,7 @@ def _prove(
 
 
 def _withdraw(dialect: Dialect, slot: int, outcome: Outcome) -> Dialogue[WriteResult]:
-    """Erase what could not be proven. If that cannot be proven either, nobody knows: say so."""
-    yield Extend(WITHDRAWAL)
-    try:
-        erased = yield from erase(dialect, slot)
-    except _BROKEN as error:
-        raise OutcomeUnknown(f"could not take back the code in slot {slot}: {error}") from error
-    if not isinstance(erased.outcome, Confirmed):
-        raise OutcomeUnknown(f"could not take back the code in slot {slot}: it is still there")
-    return WriteResult(outcome, erased.reading)
+    return take_back(erase(dialect, slot), slot, outcome)
 
 
 def reschedule(
@@ -302,7 +297,11 @@ def reschedule(
         raise OutcomeUnknown(f"could not reschedule slot {slot}: {error}") from error
     if after.use is not SlotUse.AVAILABLE and not held:
         # The lock opened the code to all hours: that is worse than a code too few.
-        return (yield from _withdraw(dialect, slot, Unconfirmed("the lock lifted the restriction")))
+        return (
+            yield from take_back(
+                erase(dialect, slot), slot, Unconfirmed("the lock lifted the restriction")
+            )
+        )
     reading = _reading(dialect, slot, after, tuple(held.values()))
     if set(held.values()) != set(wanted):
         return WriteResult(failure or Unconfirmed("the lock did not keep the schedule"), reading)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from gateway.drivers.zcl_lock.dialogue import Dialogue, Extend, Step
+from gateway.drivers.withdrawing import Extend
 from gateway.errors import DeviceRefused, GatewayError, Refusal
 from gateway.radios.api import (
     BindAndReport,
@@ -19,6 +19,9 @@ from gateway.radios.api import (
     ReadAttributes,
     WriteAttributes,
 )
+
+if TYPE_CHECKING:
+    from gateway.drivers.zcl_lock.dialogue import Dialogue, Step
 
 OK, FAILURE, UNSUPPORTED, INVALID_FIELD, NOT_FOUND = 0x00, 0x01, 0x81, 0x85, 0x8B
 AVAILABLE, ENABLED, DISABLED = 0, 1, 3

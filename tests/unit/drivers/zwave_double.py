@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from gateway.drivers.zwave_lock.dialogue import Dialogue, Extend, Overheard, Pause, Step
+from gateway.drivers.withdrawing import Extend
+from gateway.drivers.zwave_lock.dialogue import Dialogue, Overheard, Pause, Step
 from gateway.drivers.zwave_lock.schedules import FIELDS, NAMES, Kind
 from gateway.errors import GatewayError
 from gateway.radios.api import RadioListener, RadioState, RadioStatus
