@@ -97,7 +97,7 @@ class Doorbell:
             if not batch:
                 continue
             try:
-                await self._store.submit(lambda tx, batch=batch: self._write_all(tx, batch))  # type: ignore[misc]
+                await self._store.submit(lambda tx, batch=batch: self._write_all(tx, batch))  # type: ignore[misc]  # bound early
             except StoreClosed:
                 return
             except StoreError as error:
@@ -394,8 +394,10 @@ class Doorbell:
             devices.update_device(tx, device_id, door_open=event.door_open)
             kind = EventType.DOOR_OPENED if event.door_open else EventType.DOOR_CLOSED
             self._tell(tx, kind, at, device_id)
-        if event.log_news is not None:
-            devices.update_device(tx, device_id, log_news=event.log_news)
+        # Only a reading that is written down answers it: a lock takes its sign back as soon as it
+        # was asked, and what it answered may be lost on the way or with us.
+        if event.log_news:
+            devices.update_device(tx, device_id, log_news=True)
         if event.battery_percent is not None:
             devices.update_device(tx, device_id, battery_percent=event.battery_percent)
         if event.battery_low is not None and event.battery_low != row.battery_low:

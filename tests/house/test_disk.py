@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from firmware_sims.demo.stage import Failed
 from firmware_sims.demo.steps import rfc, soon
-from tests.house.house import ALWAYS, Door, House, house, needs_broker, now, poll
+from tests.house.house import ALWAYS, LATE_S, Door, House, house, needs_broker, now, poll
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -72,7 +72,7 @@ class _Ballast:
 
 async def test_the_doors_are_served_and_nothing_is_lost(house: House) -> None:
     ballast = _Ballast(house.stage.folder / "state")
-    closes = soon(6)
+    closes = soon(15)
     window = {"kind": "timed", "opens_at": rfc(soon(-60)), "closes_at": rfc(closes)}
     await house.give("guest", "front", window=window)
     await house.give("leaver", "front")
@@ -87,8 +87,8 @@ async def test_the_doors_are_served_and_nothing_is_lost(house: House) -> None:
     log = house.stage.daemon.log
     await poll("a word about the disk", lambda: "no space left" in log.read_text())
     house.cloud.push([house.credential("newcomer", ["front"], ALWAYS)])
-    await house.until_gone("front", "guest", 20)  # its end was known before
-    assert (now() - closes).total_seconds() < 3
+    await house.until_gone("front", "guest", 30)  # its end was known before
+    assert (now() - closes).total_seconds() < LATE_S
     assert not (await house.types("front", "guest"))["opened"]
     assert house.head == before
 
@@ -99,7 +99,7 @@ async def test_the_doors_are_served_and_nothing_is_lost(house: House) -> None:
     told = [e for e in house.cloud.events() if e["seq"] > before]
     assert [e["type"] for e in told].count("credential.used") == 3
     grant = await house.grant("guest", "front", "erased")
-    assert grant["late_revocation_s"] < 3
+    assert grant["late_revocation_s"] < LATE_S
     await house.works()
 
 

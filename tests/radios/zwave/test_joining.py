@@ -110,7 +110,7 @@ class TestOnTheNetwork:
         assert home.lock("new").radio.secure
         await home.event(NodeReady, after=after, node=joined)
         assert not [e for e in home.events[after:] if isinstance(e, NodeLeft)]
-        assert (await home.call(joined, MODE)).value
+        assert await home.told(joined, MODE)
 
     async def test_closing_early_closes_the_network_for_the_next(self, home: House) -> None:
         order = JoinOrder(dsk_pin=Secret("12345"))

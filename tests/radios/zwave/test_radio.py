@@ -81,9 +81,9 @@ async def test_a_lock_without_supervision_is_delivered_to_and_nothing_more(home:
     front = node(home, "front")
     reply = await home.call(front, CcCall(USER_CODE, "set", (4, 1, "4712")))
     assert reply.supervision is Supervision.NONE
-    read = await home.call(front, CcCall(USER_CODE, "get", (4,), asks_only=True))
-    assert read.value == {"userIdStatus": 1, "userCode": "4712"}
-    assert "4712" not in repr(read)
+    question = CcCall(USER_CODE, "get", (4,), asks_only=True)
+    assert await home.told(front, question) == {"userIdStatus": 1, "userCode": "4712"}
+    assert "4712" not in repr(await home.call(front, question))
 
 
 async def test_what_is_keyed_in_arrives_as_a_notification(home: House) -> None:
@@ -100,7 +100,7 @@ async def test_what_the_bolt_does_arrives_as_a_value(home: House) -> None:
     front = node(home, "front")
     await home.call(front, LOCK)
     after = len(home.events)
-    assert (await home.call(front, MODE)).value
+    assert await home.told(front, MODE)
     told = await home.event(ValueTold, after=after, address=front.address, property="currentMode")
     assert told.value == 0xFF
 
@@ -128,7 +128,7 @@ async def test_who_is_not_in_the_network_is_not_spoken_to(home: House, address: 
 async def test_a_button_pressed_outside_of_joining_does_not_end_the_line(home: House) -> None:
     after = len(home.events)
     home.lock("front").radio.start_joining()
-    assert (await home.call(node(home, "front"), MODE)).value
+    assert await home.told(node(home, "front"), MODE)
     assert home.radio.state.status is RadioStatus.UP
     assert not [event for event in home.events[after:] if isinstance(event, NodeReady)]
 
@@ -161,7 +161,7 @@ async def test_a_server_that_is_killed_is_started_anew(home: House) -> None:
         await home.call(front, MODE)
     await home.up()
     await home.until(lambda: front in home.radio.nodes())
-    assert (await home.call(front, MODE)).value
+    assert await home.told(front, MODE)
     # The server says "ready" of all it knows; for the house nobody has joined again.
     assert not [event for event in home.events[after:] if isinstance(event, NodeReady)]
 
@@ -173,7 +173,7 @@ async def test_a_stick_that_is_pulled_for_a_moment_comes_back(home: House) -> No
     await home.sim.network.wait_for_host()
     await home.up()
     await home.until(lambda: front in home.radio.nodes())
-    assert (await home.call(front, MODE)).value
+    assert await home.told(front, MODE)
 
 
 async def test_a_stick_that_goes_mute_is_told_and_recovers(home: House) -> None:
@@ -185,4 +185,4 @@ async def test_a_stick_that_goes_mute_is_told_and_recovers(home: House) -> None:
     home.sim.network.fail("unmute")
     await home.up()
     await home.until(lambda: front in home.radio.nodes())
-    assert (await home.call(front, MODE)).value
+    assert await home.told(front, MODE)

@@ -136,6 +136,14 @@ class House:
     async def call(self, node: CcNode, call: CcCall, deadline_s: float = 30.0) -> CcReply:
         return await self.radio.call(node.address, call, deadline_s=deadline_s)
 
+    async def told(self, node: CcNode, question: CcCall) -> object:
+        """What a node answers. It is asked again where its report did not come in time: on a busy
+        machine, and when the node has to agree on a nonce first."""
+        async with asyncio.timeout(DEADLINE_S):
+            while (value := (await self.call(node, question)).value) is None:
+                pass
+        return value
+
 
 @contextlib.asynccontextmanager
 async def house(

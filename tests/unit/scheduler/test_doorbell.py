@@ -43,6 +43,15 @@ def opened(slot: int | None) -> Happening:
     return Happening(EventType.LOCK_UNLOCKED, Method.CODE, slot)
 
 
+async def test_news_in_a_log_is_owed_until_it_was_read(house: World) -> None:
+    """A power cut after the lock took its sign back, and before the records were written down."""
+    await ring(house, Measured(log_news=True))
+    await ring(house, Measured(log_news=False))
+    row = await house.store.fetch_one(devices.device(DEVICE))
+    assert row is not None
+    assert row.log_news
+
+
 async def test_an_opening_is_its_holders_at_that_time_and_counts_as_proof(house: World) -> None:
     await house.want("c1", PIN, Always())
     await ring(house, opened(1))
