@@ -70,6 +70,8 @@ class Happening:
     """A valid code was refused for its schedule: proof that this lock enforces schedules."""
     medium: KeyedHash | None = None
     """Which card or finger it was: the hash of `drivers.access.medium_text`."""
+    code: KeyedHash | None = field(default=None, repr=False)
+    """Which code, where the lock's memory tells its digits: the slot may be another's by now."""
 
 
 class SlotChange(Enum):

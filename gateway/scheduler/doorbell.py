@@ -1,6 +1,6 @@
 """What happens at a door, written down: who it was, by slot history, and what it proves.
 
-Happenings arrive in order and are committed in order, as many as have gathered to one commit.
+Happenings arrive in order and are committed in order, what has gathered together.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ log = structlog.get_logger()
 
 KEEP = 10_000
 """Happenings kept in memory while the disk refuses; beyond that the oldest are given up, aloud."""
+TOGETHER = 500
+"""So many are committed at once, so that others get their turn at the disk."""
 STORE_PAUSE_S = 2.0
 LOG_DOUBT_MS = 5_000
 """A lock dates its records in whole seconds, by a clock that was compared with ours a while ago:
@@ -93,9 +95,12 @@ class Doorbell:
         while True:
             await wait_or_sleep(self._wake, self._clock, self._meters.wait_s())
             self._wake.clear()
-            batch, self._waiting = self._waiting + self._meters.due(), []
-            if not batch:
+            self._waiting += self._meters.due()
+            if not self._waiting:
                 continue
+            # Whether the disk takes anything again, one tells as well as thousands.
+            batch = self._waiting[: 1 if refused else TOGETHER]
+            del self._waiting[: len(batch)]
             try:
                 await self._store.submit(lambda tx, batch=batch: self._write_all(tx, batch))  # type: ignore[misc]  # bound early
             except StoreClosed:
@@ -104,12 +109,11 @@ class Doorbell:
                 if not refused:
                     log.error("events wait in memory", cause=str(error), waiting=len(batch))
                 refused = True
-                self._waiting = batch + self._waiting
+                self._waiting[:0] = batch
                 if len(self._waiting) > KEEP:
                     log.error("events were given up", count=len(self._waiting) - KEEP)
                     del self._waiting[:-KEEP]
                 await self._clock.sleep(STORE_PAUSE_S)
-                self._wake.set()
             except Exception:
                 log.exception("an event of these cannot be written down", count=len(batch))
                 await self._one_by_one(batch)
@@ -117,6 +121,8 @@ class Doorbell:
                 if refused:
                     log.info("events are written down again")
                 refused = False
+            if self._waiting:
+                self._wake.set()
 
     async def _one_by_one(self, batch: list[_Rung]) -> None:
         """A single event that breaks a rule of ours takes none of the others with it."""
@@ -191,12 +197,12 @@ class Doorbell:
         credential_id = None
         told_at = told_at or at
         if event.slot is not None:
-            credential_id = tx.one(history.holder_at(device_id, event.slot, at))
-            near = [min(told_at, Instant(at + LOG_DOUBT_MS)), Instant(at - LOG_DOUBT_MS)]
-            for instant in near if told_at > at else ():
-                credential_id = credential_id or tx.one(
-                    history.holder_at(device_id, event.slot, instant)
+            holder = history.holder_at(device_id, event.slot, at)
+            if event.from_log:
+                holder = history.holder_near(
+                    device_id, event.slot, at, LOG_DOUBT_MS, told_at, event.code
                 )
+            credential_id = tx.one(holder)
         body: dict[str, Value] = {"method": event.method.value}
         if event.slot is not None:
             body["slot"] = event.slot

@@ -125,6 +125,29 @@ def holder_at(device_id: DeviceId, slot: int, at: Instant) -> Select[CredentialI
     )
 
 
+def holder_near(
+    device_id: DeviceId,
+    slot: int,
+    at: Instant,
+    within_ms: int,
+    told_at: Instant,
+    code: KeyedHash | None,
+) -> Select[CredentialId]:
+    """Whose slot it was about then, for what was told later (`told_at`) by a clock that may err.
+
+    Who had that code there, whenever it was; else who held the slot nearest to that moment.
+    """
+    return Select(
+        "SELECT held.credential_id, coalesce(digits_hash = ?4, 0) AS by_code,"
+        " max(from_at - ?3, ?3 - coalesce(to_at, ?3), 0) AS off_ms"
+        " FROM slot_history AS held LEFT JOIN credentials USING (credential_id)"
+        " WHERE device_id = ?1 AND slot = ?2 AND from_at <= ?6 AND (by_code OR off_ms <= ?5)"
+        " ORDER BY by_code DESC, off_ms, from_at DESC LIMIT 1",
+        (device_id, slot, at, code, within_ms, told_at),
+        lambda row: CredentialId(row[0]),
+    )
+
+
 # ── quarantine ──────────────────────────────────────────────────────────────────────────
 
 

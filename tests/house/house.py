@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 ALWAYS: Document = {"kind": "always"}
 LATE_S = 8.0
-"""How late an end may be here: the promise, 180 s, is the simulation's to judge; this is what a busy
-machine with five processes a house takes for what is done in half a second."""
+"""How late an end may be here. The promise, 180 s, is the simulation's to judge; this is what a
+busy machine with five processes a house takes for what is done in half a second."""
 
 needs_broker = [
     pytest.mark.broker,

@@ -208,7 +208,8 @@ def _told(house: House, new: Sequence[Record]) -> Dialogue[Sequence[DeviceEvent]
     for record in new:
         events += mapping.told_in(
             record,
-            lambda digits: known.slot_of(house.hash_of(digits)),
+            known.slot_of,
+            house.hash_of,
             house.zone,
             emptied=emptied,
             medium=house.hash_of(medium_text(*record.medium)) if record.medium else None,

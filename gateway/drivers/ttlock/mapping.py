@@ -323,7 +323,8 @@ _MEANS_NOTHING: Final[Mapping[int, str]] = {
 
 def told_in(
     record: Record,
-    slot_of: Callable[[Secret], int | None],
+    slot_of: Callable[[KeyedHash], int | None],
+    hash_of: Callable[[Secret], KeyedHash],
     zone: tzinfo,
     *,
     emptied: bool,
@@ -336,9 +337,11 @@ def told_in(
     told as done at the door only when the lock holds none now (`emptied`). `medium`: the card or
     finger, known again.
     """
-    slot = None if record.code is None else slot_of(record.code)
-    if slot is None and record.other is not None:
-        slot = slot_of(record.other)
+    slot, code = None, None
+    for digits in (record.code, record.other):
+        if slot is None and digits is not None:
+            code = hash_of(digits)
+            slot = slot_of(code)
     change = _CHANGED.get(record.type)
     if change is not None:
         return () if slot is None else (SlotChanged(slot, change, at_lock=False),)
@@ -361,6 +364,7 @@ def told_in(
             # A code of ours that the lock refused by its own clock: it keeps windows.
             schedule_refused=record.type == Log.CODE_EXPIRED and slot is not None,
             medium=medium,
+            code=code if method is Method.CODE else None,
         ),
     )
 

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.domain.events import EventType, Method
 from gateway.domain.instant import from_datetime
-from gateway.domain.secret import Secret
+from gateway.domain.secret import KeyedHash, Secret
 from gateway.domain.windows import zone_info
 from gateway.drivers.api import Happening, Measured, SlotChange, SlotChanged
 from gateway.drivers.ttlock import mapping
@@ -51,8 +51,12 @@ def record(type_: int, code: str | None = None, other: str | None = None) -> Rec
 
 
 def told(one: Record, *, emptied: bool = False) -> Sequence[DeviceEvent]:
-    slots = {Secret("583920"): 4}
-    return mapping.told_in(one, slots.get, ZONE, emptied=emptied)
+    slots = {hash_of(Secret("583920")): 4}
+    return mapping.told_in(one, slots.get, hash_of, ZONE, emptied=emptied)
+
+
+def hash_of(digits: Secret) -> KeyedHash:
+    return KeyedHash(f"hash of {digits.reveal()}")
 
 
 # ── advertisement ───────────────────────────────────────────────────────────────────────────
@@ -181,11 +185,12 @@ def test_every_record_with_a_name_has_a_meaning_or_a_reason_for_none() -> None:
 
 
 def test_a_code_that_was_used() -> None:
+    known = hash_of(Secret("583920"))
     assert told(record(Log.CODE_UNLOCK, "583920", "583920")) == (
-        Happening(EventType.LOCK_UNLOCKED, Method.CODE, 4, None, NOON, from_log=True),
+        Happening(EventType.LOCK_UNLOCKED, Method.CODE, 4, None, NOON, from_log=True, code=known),
     )
     assert told(record(Log.CODE_UNLOCK, "9999", "583920"))[0] == Happening(
-        EventType.LOCK_UNLOCKED, Method.CODE, 4, None, NOON, from_log=True
+        EventType.LOCK_UNLOCKED, Method.CODE, 4, None, NOON, from_log=True, code=known
     )
     (strange,) = told(record(Log.CODE_UNLOCK, "111333"))
     assert isinstance(strange, Happening)

@@ -10,7 +10,7 @@ from gateway.domain.devices import Evidence
 from gateway.domain.events import EventType, Method
 from gateway.domain.ids import DeviceId
 from gateway.domain.instant import Instant
-from gateway.domain.secret import KeyedHash
+from gateway.domain.secret import KeyedHash, Secret
 from gateway.domain.windows import Always
 from gateway.drivers.api import Happening, LogRead, Measured, SlotChange, SlotChanged
 from gateway.scheduler.doorbell import Doorbell
@@ -118,6 +118,34 @@ async def test_a_record_dated_just_after_its_code_was_erased_is_its_holders(hous
         )
     by = [t.credential for t in await house.told(EventType.LOCK_UNLOCKED)]
     assert by == ["c1", None]
+
+
+async def test_a_record_that_tells_its_code_is_that_codes_whatever_the_locks_clock_says(
+    house: World,
+) -> None:
+    """The slot was another's a second later."""
+    await house.want("c1", PIN, Always())
+    await house.advance(1)
+    await house.revoke("c1")
+    await house.want("c2", OTHER, Always())
+    await house.advance(120)
+    slot = (await house.grant("c2")).slot
+    doorbell, now = Doorbell(house.store, house.clock), house.clock.now()
+    for digits, off_ms in ((PIN, 0), (OTHER, -600_000)):
+        record = Happening(
+            EventType.LOCK_UNLOCKED,
+            Method.CODE,
+            slot,
+            device_time=Instant(now + off_ms),
+            from_log=True,
+            code=house.keyring.hash(Secret(digits)),
+        )
+        read = LogRead((record,), "1")
+        await house.store.submit(
+            lambda tx, read=read: doorbell.write_log(tx, DEVICE, read, now, 0)  # type: ignore[misc]  # bound early
+        )
+    by = [t.credential for t in await house.told(EventType.LOCK_UNLOCKED)]
+    assert by == ["c1", "c2"]
 
 
 async def test_a_jam_has_a_start_and_an_end(house: World) -> None:

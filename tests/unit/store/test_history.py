@@ -54,6 +54,29 @@ async def test_a_late_event_finds_who_held_the_slot_then(store: Store) -> None:
     assert await holder(NOW + 200) is None
 
 
+async def test_a_time_that_may_be_wrong_finds_who_held_the_slot_nearest_to_it(store: Store) -> None:
+    def hold(tx: Tx) -> None:
+        history.hold_slot(tx, FRONT, 3, GUEST, NOW)
+        history.free_slot(tx, FRONT, 3, Instant(NOW + 1000))
+        history.hold_slot(tx, FRONT, 3, CredentialId("other"), Instant(NOW + 2000))
+
+    await store.submit(hold)
+
+    async def holder(at: int, told_at: int = 99_999) -> CredentialId | None:
+        told = Instant(NOW + told_at)
+        near = history.holder_near(FRONT, 3, Instant(NOW + at), 5000, told, None)
+        return await store.fetch_one(near)
+
+    assert await holder(-5001) is None
+    assert await holder(-5000) == GUEST
+    assert await holder(-300) == GUEST  # though the other came within the five seconds, too
+    assert await holder(1000) == GUEST
+    assert await holder(1400) == GUEST
+    assert await holder(1600) == "other"
+    assert await holder(1600, told_at=1700) == GUEST  # the other had not come yet
+    assert await holder(2000) == "other"
+
+
 async def test_history_bears_a_clock_that_steps_back(store: Store) -> None:
     await store.submit(lambda tx: history.hold_slot(tx, FRONT, 3, GUEST, NOW))
     await store.submit(lambda tx: history.free_slot(tx, FRONT, 3, Instant(NOW - 500)))
