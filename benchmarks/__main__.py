@@ -15,31 +15,35 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from benchmarks import bluetooth, engine, latency, locks
+from benchmarks import bluetooth, engine, latency, locks, zwave
 from benchmarks.ble_stage import street
 from benchmarks.report import table
 from benchmarks.stage import crowd, pair
+from benchmarks.zwave_stage import mesh
 from firmware_sims.cloud.broker import mosquitto
+from firmware_sims.demo.over_zwave import missing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection
 
     from benchmarks.ble_stage import Street
     from benchmarks.report import Figure
     from benchmarks.stage import Crowd, Pair
+    from benchmarks.zwave_stage import Mesh
     from firmware_sims.cloud.broker import Mosquitto
 
 PAIR = ("command", "event", "parallel", "start", "idle")
 CROWD = ("memory", "snapshot")
 STREET = ("ble-unlock", "ble-memory")
+MESH = ("zwave-command", "zwave-memory")
 ALONE = ("ble-crowd", "windows", "writers")
-NAMES = (*PAIR, *CROWD, *STREET, *ALONE)
+NAMES = (*PAIR, *CROWD, *STREET, *MESH, *ALONE)
 
 
 class Bench:
     """One run. Figures that share a stage share its preparation."""
 
-    def __init__(self, only: Sequence[str], *, quick: bool) -> None:
+    def __init__(self, only: Collection[str], *, quick: bool) -> None:
         self.figures: list[Figure] = []
         self._only = frozenset(only)
         self._quick = quick
@@ -47,7 +51,7 @@ class Bench:
         self._began = time.monotonic()
 
     async def run(self) -> None:
-        if self._only & {*PAIR, *CROWD, *STREET}:
+        if self._only & {*PAIR, *CROWD, *STREET, *MESH}:
             with tempfile.TemporaryDirectory(prefix="bench-") as name:
                 async with mosquitto() as broker:
                     await self._houses(Path(name), broker)
@@ -73,6 +77,10 @@ class Bench:
             self._note("a bare program and the daemon, ten Bluetooth locks each")
             async with street(folder, broker) as doors:
                 await self._street(doors)
+        if self._only & {*MESH}:
+            self._note("a bare program and the daemon, five Z-Wave locks each")
+            async with mesh(folder, broker) as two:
+                await self._mesh(two)
 
     async def _pair(self, two: Pair) -> None:
         few = self._quick
@@ -103,6 +111,12 @@ class Bench:
         if self._wants("ble-memory"):
             self.figures += await bluetooth.memory(doors)
 
+    async def _mesh(self, two: Mesh) -> None:
+        if self._wants("zwave-command"):
+            self.figures += await zwave.command(two, 40 if self._quick else 200)
+        if self._wants("zwave-memory"):
+            self.figures += await zwave.memory(two)
+
     def _wants(self, name: str) -> bool:
         if name in self._only:
             self._note(name)
@@ -118,7 +132,13 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    bench = Bench(options.only or NAMES, quick=options.quick)
+    only = set(options.only or NAMES)
+    if only & {*MESH} and (lacking := missing()):
+        if options.only:
+            parser.error(lacking)
+        print(f"without the figures of Z-Wave: {lacking}", file=sys.stderr)
+        only -= {*MESH}
+    bench = Bench(only, quick=options.quick)
     asyncio.run(bench.run())
     Console().print(table(bench.figures))
     if options.json is not None:

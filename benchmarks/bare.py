@@ -9,21 +9,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import signal
-import socket
 import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from bellows.zigbee.application import (  # type: ignore[import-untyped]  # bellows has no types
     ControllerApplication,
 )
-from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from zigpy.types import EUI64
 
-if TYPE_CHECKING:
-    from paho.mqtt.client import MQTTMessage
+from benchmarks.orders import Orders
 
 DOOR_LOCK = 0x0101
 OPERATION_EVENT = 0x20
@@ -31,27 +25,12 @@ ENABLED, UNRESTRICTED = 1, 0
 
 
 class Bare:
-    """Topics: `bare/NAME/dn` takes orders, `bare/NAME/up` has answers and happenings."""
+    """Orders are in `_obey`; see `benchmarks.orders`."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
-        self._up = f"bare/{options.name}/up"
-        self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._orders = Orders(options.port, options.name, self._obey)
         self._app: Any = None
-        self._mqtt = Client(
-            CallbackAPIVersion.VERSION2, f"bare-{options.name}", protocol=MQTTProtocolVersion.MQTTv5
-        )
-        self._mqtt.on_socket_open = lambda _c, _u, sock: cast("socket.socket", sock).setsockopt(
-            socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
-        )
-        self._mqtt.on_connect = lambda client, *_: client.subscribe(f"bare/{options.name}/dn", 1)
-        self._mqtt.on_subscribe = self._on_subscribe
-        self._mqtt.on_message = self._on_message
-        self._open_s = 0.0
-
-    def _on_subscribe(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._tell_ready)
 
     async def run(self) -> None:
         began = time.monotonic()
@@ -68,25 +47,18 @@ class Bare:
             },
             auto_form=True,
         )
-        self._open_s = time.monotonic() - began
+        open_s = time.monotonic() - began
         self._app.add_listener(self)
         for device in self._app.devices.values():
             self._listen_to(device)
-        self._mqtt.connect("127.0.0.1", self._options.port)
-        self._mqtt.loop_start()
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, stop.set)
-        await stop.wait()
-        self._mqtt.disconnect()
-        self._mqtt.loop_stop()
+        await self._orders.run(open_s)
         await self._app.shutdown()
 
     # ── zigpy ───────────────────────────────────────────────────────────────────────────────
 
     def device_initialized(self, device: Any) -> None:
         self._listen_to(device)
-        self._start(self._bind(device))
+        self._orders.start(self._bind(device))
 
     def _listen_to(self, device: Any) -> None:
         cluster = lock_of(device)
@@ -97,22 +69,8 @@ class Bare:
         await lock_of(device).bind()
         self.publish({"joined": str(device.ieee)})
 
-    # ── MQTT ────────────────────────────────────────────────────────────────────────────────
-
     def publish(self, message: dict[str, Any]) -> None:
-        self._mqtt.publish(self._up, json.dumps(message), qos=1)
-
-    def _tell_ready(self) -> None:
-        self.publish({"ready": True, "open_s": self._open_s})
-
-    def _on_message(self, _c: Client, _u: Any, message: MQTTMessage) -> None:
-        order = json.loads(message.payload)
-        self._loop.call_soon_threadsafe(lambda: self._start(self._obey(order)))
-
-    def _start(self, coroutine: Any) -> None:
-        task = self._loop.create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._orders.publish(message)
 
     async def _obey(self, order: dict[str, Any]) -> None:
         match order["op"]:
@@ -125,7 +83,6 @@ class Bare:
                 await asyncio.gather(
                     *(self._program(*each, look=look) for each in order["codes"].items())
                 )
-        self.publish({"done": order["id"]})
 
     async def _program(self, ieee: str, codes: list[tuple[int, str]], *, look: bool) -> None:
         """Write each code and prove it by reading it back; `look` first that nobody's is there."""

@@ -96,7 +96,13 @@ async def _unlocks(doors: Doors) -> list[float]:
 
 
 def figures(
-    name: str, spans: Sequence[Span], plain: Sequence[float], commits: Sequence[Span], *, syncs: int
+    name: str,
+    spans: Sequence[Span],
+    plain: Sequence[float],
+    commits: Sequence[Span],
+    *,
+    syncs: int,
+    factor: float = 1.5,
 ) -> list[Figure]:
     """Of `spans`, ours, without the commits in each; `syncs`: how many there may be."""
     inside = [
@@ -117,7 +123,7 @@ def figures(
         total = percentile(whole, percent) * 1000
         made.append(
             Figure(
-                f"{name}, p{percent}, without them", percentile(own, percent) * 1000, "ms", 1.5,
+                f"{name}, p{percent}, without them", percentile(own, percent) * 1000, "ms", factor,
                 percentile(plain, percent) * 1000, relative=True,
                 note=f"with them {total:.2f} ms; {len(whole)} times",
             )

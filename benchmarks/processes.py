@@ -50,6 +50,14 @@ class Usage:
     def __init__(self, pid: int) -> None:
         self._proc = Path(f"/proc/{pid}")
 
+    def child(self, word: str) -> Usage:
+        """The only child whose command line has that word."""
+        children = (self._proc / "task" / self._proc.name / "children").read_text().split()
+        (found,) = [
+            pid for pid in children if word in Path(f"/proc/{pid}/cmdline").read_bytes().decode()
+        ]
+        return Usage(int(found))
+
     def rss_kb(self) -> int:
         status = (self._proc / "status").read_text()
         return next(int(line.split()[1]) for line in status.splitlines() if "VmRSS" in line)

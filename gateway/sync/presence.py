@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 NONCE_LIFE_S: Final = 90.0
 """How long a command may echo a hello's nonce, by monotonic time."""
 
+HELLO_PAUSE_S: Final = 1.0
+"""From one hello to the next. What a hello brings, the whole schedule in a hundred parts, may ask
+for the next: without a pause the two sides would talk of nothing else."""
+
 HELD_LISTED: Final = 100
 """Held removals named in one hello; `held_count` has them all."""
 
@@ -70,7 +74,7 @@ class Herald:
         self._every_s = every_s
         self._topics = Topics(identity.gateway_id)
         self._due = Signal(clock)
-        self._nonces: deque[tuple[float, str]] = deque(maxlen=64)
+        self._nonces: deque[tuple[float, str]] = deque(maxlen=round(NONCE_LIFE_S / HELLO_PAUSE_S))
         self._wants_snapshot = False
 
     def wake(self) -> None:
@@ -107,12 +111,16 @@ class Herald:
 
     async def run(self, connection: Connection, number: int) -> None:
         self._due.set()
+        said_at = float("-inf")
         while True:
             await self._due.wait(self._every_s)
+            if (early_s := said_at + HELLO_PAUSE_S - self._clock.monotonic()) > 0:
+                await self._clock.sleep(early_s)
             hello = await self._hello(number)
             await connection.publish(
                 self._topics.up("hello"), telling.encode(hello), expiry_s=round(self._every_s * 2)
             )
+            said_at = self._clock.monotonic()
 
     def _presence(self, connection: int, *, online: bool) -> bytes:
         return telling.encode(

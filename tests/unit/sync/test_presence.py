@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from gateway.sync.presence import HELLO_PAUSE_S
+
 if TYPE_CHECKING:
     from gateway.kit.clock import ManualClock
     from tests.unit.sync.conftest import Until
@@ -48,6 +50,7 @@ async def test_what_is_wanted_is_said_until_it_came(
     link: Link, clock: ManualClock, until: Until
 ) -> None:
     line = link.exchange.lines[0]
+    await clock.advance(HELLO_PAUSE_S)
     link.order("desired", kind="delta", revision=5, previous=4, hash="0" * 64)
     await until(lambda: line.of("hello")[-1].get("want") == "snapshot")
     count = len(line.of("hello"))
@@ -56,16 +59,39 @@ async def test_what_is_wanted_is_said_until_it_came(
     assert line.of("hello")[-1]["want"] == "snapshot"
     empty = line.of("hello")[-1]["hash"]
     link.order("desired", kind="snapshot", revision=5, hash=empty, chunk=1, chunks=1)
+    await clock.advance(HELLO_PAUSE_S)
     await until(lambda: line.of("hello")[-1]["revision"] == 5)
     assert "want" not in line.of("hello")[-1]
 
 
-async def test_what_we_have_already_is_wanted_no_longer(link: Link, until: Until) -> None:
+async def test_many_reasons_for_a_hello_at_once_are_one(
+    link: Link, clock: ManualClock, until: Until
+) -> None:
+    """A schedule in many parts that is old news, and a cloud that answers each hello with it."""
+    line = link.exchange.lines[0]
+    empty = line.of("hello")[-1]["hash"]
+    link.order("desired", kind="snapshot", revision=5, hash=empty, chunk=1, chunks=1)
+    await clock.advance(HELLO_PAUSE_S)
+    await until(lambda: line.of("hello")[-1]["revision"] == 5)
+    count, taken = len(line.of("hello")), len(line.acknowledged)
+    for _ in range(20):
+        link.order("desired", kind="snapshot", revision=5, hash=empty, chunk=1, chunks=1)
+    await until(lambda: len(line.acknowledged) == taken + 20)
+    assert len(line.of("hello")) == count
+    await clock.advance(HELLO_PAUSE_S)
+    await until(lambda: len(line.of("hello")) == count + 1)
+
+
+async def test_what_we_have_already_is_wanted_no_longer(
+    link: Link, clock: ManualClock, until: Until
+) -> None:
     """A cloud that answers with what is applied means it: asking on would never end."""
     line = link.exchange.lines[0]
     empty = line.of("hello")[-1]["hash"]
     link.order("desired", kind="snapshot", revision=5, hash=empty, chunk=1, chunks=1)
     link.order("desired", kind="delta", revision=9, previous=8, hash=empty)
+    await clock.advance(HELLO_PAUSE_S)
     await until(lambda: line.of("hello")[-1].get("want") == "snapshot")
     link.order("desired", kind="snapshot", revision=5, hash=empty, chunk=1, chunks=1)
+    await clock.advance(HELLO_PAUSE_S)
     await until(lambda: "want" not in line.of("hello")[-1])
