@@ -165,7 +165,8 @@ class Judge:
             self.radio(at, device_id, False)
             self.radio(at, device_id, True)
         else:
-            self._memory.tamper(at, device_id, slot, how, digits)
+            able_since = self._conditions.reach(device_id)
+            self._memory.tamper(at, device_id, slot, how, digits, able_since)
             if digits is not None:
                 self._watch.meet(device_id, digits, at)
 

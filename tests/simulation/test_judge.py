@@ -919,6 +919,23 @@ def test_a_strangers_code_in_our_own_slot_may_be_replaced(world: Building) -> No
     assert world.judge.figures.excused["stranger_in_our_slot"] == 1
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_a_strangers_code_may_be_replaced_where_the_gateway_cannot_know_that_ours_is_gone(
+    world: Building, known: bool
+) -> None:
+    """The answer to the erase was lost, and the disk is full."""
+    world.order()
+    world.judge.wrote(world.now, DOOR, 1, "set", "483920")
+    world.judge.disk(world.now, good=known)
+    world.judge.wrote(world.now, DOOR, 1, "clear")
+    world.wait(HOUR)
+    world.judge.tampered(world.now, DOOR, 1, "set_by_hand", "777123")
+    world.wait(T + S)
+    world.judge.disk(world.now, good=True)
+    world.judge.wrote(world.now, DOOR, 1, "clear")
+    assert ("UNMANAGED" in world.rules) is known
+
+
 def test_identical_writes_ahead_of_a_window_are_limited() -> None:
     world = Building(promise=Promise(writes_per_day=3, battery_writes_per_day=12))
     world.order(opens=5 * HOUR, closes=6 * HOUR)

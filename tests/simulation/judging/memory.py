@@ -51,6 +51,8 @@ class _Lock:
     slots: dict[int, str] = field(default_factory=dict)
     believed: dict[int, str] = field(default_factory=dict)
     """What the gateway wrote and did not clear."""
+    cleared: dict[int, int] = field(default_factory=dict)
+    """When the gateway's own word emptied a slot, until it writes there again."""
     strangers: dict[int, Stranger] = field(default_factory=dict)
     ever: dict[str, None] = field(default_factory=dict)
     """Digits that were ever in it."""
@@ -101,6 +103,7 @@ class Memory:
             words = f"slot {slot} was written for {who} while the code of {whose} was in it"
             self._violate(at, "SLOTS", device_id, who, words)
         lock.strangers.pop(slot, None)
+        lock.cleared.pop(slot, None)
         lock.slots[slot] = lock.believed[slot] = digits
         lock.ever[digits] = None
         lock.lost.pop(digits, None)
@@ -111,7 +114,8 @@ class Memory:
         self._touches(at, device_id, slot)
         lock.strangers.pop(slot, None)
         former = lock.slots.pop(slot, None)
-        lock.believed.pop(slot, None)
+        if lock.believed.pop(slot, None) is not None:
+            lock.cleared[slot] = at
         if former is not None:
             lock.stray.pop(former, None)
         self._wear(at, device_id)
@@ -193,9 +197,16 @@ class Memory:
     # ── somebody else does ──────────────────────────────────────────────────────────────
 
     def tamper(
-        self, at: int, device_id: str, slot: int | None, how: str, digits: str | None
+        self,
+        at: int,
+        device_id: str,
+        slot: int | None,
+        how: str,
+        digits: str | None,
+        able_since: int | None,
     ) -> None:
-        """`slot` None: all of them. ValueError for a way that is not known."""
+        """`slot` None: all of them. `able_since`: when the gateway could last not work on this
+        lock, or write down what it had done. ValueError for a way that is not known."""
         lock = self.lock(device_id)
         slots = [slot] if slot is not None else sorted({*lock.slots, *lock.believed})
         lock.tampered = lock.tampered or how not in UNAPPLIED
@@ -206,7 +217,15 @@ class Memory:
             self._forget(lock, slots, excuse)
             lock.slots[slot] = digits
             lock.ever[digits] = None
-            lock.strangers[slot] = Stranger(digits, at, over=slot in lock.believed)
+            over = slot in lock.believed
+            if slot in lock.cleared:
+                # The answer to its erase may be lost or not written down: it passes for ours.
+                known_by = (
+                    max(lock.cleared[slot], at if able_since is None else able_since)
+                    + self._promise.t_ms
+                )
+                over = over or at < known_by
+            lock.strangers[slot] = Stranger(digits, at, over=over)
         elif how in ERASED:
             self._forget(lock, slots, excuse)
         elif how in UNAPPLIED | MISTIMED:
