@@ -696,6 +696,23 @@ async def test_masked_digits_are_not_taken_for_digits(case: Case) -> None:
     assert (result.reading.use, result.reading.digits) == (SlotUse.ENABLED, None)
 
 
+@on("yale", "kwikset", *ZWAVE)
+async def test_new_digits_that_are_refused_behind_a_mask_are_not_believed(case: Case) -> None:
+    """The quiet one does not say that it refuses: it acknowledges the frame, and that is all."""
+    await write(case, "583926")
+    await case.arm("masked-read", "get_pin_code", count=9)
+    await case.arm("busy", "set_pin_code", count=1)
+    before = await case.received("set_pin_code")
+    result = await write(case, "719284", overwrite=True)
+    assert await case.received("set_pin_code") > before
+    assert await case.door.holds() == {case.slot: "583926"}
+    assert await case.door.opens("583926")
+    assert not await case.door.opens("719284")
+    assert isinstance(result.outcome, Unconfirmed if case.name in QUIET else Refused)
+    assert result.reading is not None
+    assert (result.reading.use, result.reading.digits) == (SlotUse.ENABLED, None)
+
+
 @on("yale", "sleepy", *CLAIMED, *ZWAVE)
 async def test_out_of_range_nothing_is_changed_and_that_is_known(case: Case) -> None:
     await write(case, "583926")

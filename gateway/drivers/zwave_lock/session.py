@@ -175,6 +175,9 @@ def _not_as_wanted(word: Word, before: SlotReading, after: SlotReading) -> Write
     """A no is believed where the slot reads as before; a yes that left nothing is no yes."""
     if isinstance(word, Refusal) and after == before:
         return WriteResult(Refused(word), after)
+    if before.digits is not None and after.digits is None and after.use is not SlotUse.AVAILABLE:
+        # Digits that are shown one moment and not the next may be the same as before.
+        return WriteResult(Unconfirmed(f"{_told(word)}, and the digits are not shown"))
     return WriteResult(Unconfirmed(f"{_told(word)}, but the slot reads otherwise"), after)
 
 
