@@ -59,7 +59,7 @@ from gateway.domain.restraint import (
     reason_to_wait,
 )
 from gateway.domain.rivals import over_capacity, usable, without_conflicts
-from gateway.domain.wants import Moment, Policy, Want, kinds, want_of
+from gateway.domain.wants import CLOCK_UNTRUSTED, Moment, Policy, Want, kinds, want_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +280,11 @@ def _write(
     if want.blocked is not None:
         draft.say(want, GrantState.PENDING, want.blocked, slot)
         return
-    if (waits := reason_to_wait(device, want, slot, policy)) is not None:
+    waits = reason_to_wait(device, want, slot, policy)
+    if moment.trust is ClockTrust.UNTRUSTED and want.edged:
+        # Also where it replaces what is on the lock: that may be gone, since its time was over.
+        waits = CLOCK_UNTRUSTED
+    if waits is not None:
         _wait(draft, want, slot, moment, policy, waits)
         return
     wrong = slot is not None and opens_wrongly(want, slot, moment)

@@ -71,6 +71,9 @@ class Policy:
     """How often a code on a mains-powered lock is read, so that drift is found."""
 
 
+CLOCK_UNTRUSTED = "clock_untrusted"
+
+
 @dataclass(frozen=True, slots=True)
 class Want:
     """One grant's wish: present or not, and why."""
@@ -91,6 +94,13 @@ class Want:
     """What must happen before anything is written for it."""
     adopts: int | None = None
     """The slot in which its code was found after the database had been lost."""
+
+    @property
+    def edged(self) -> bool:
+        """Whether time decides about it: it begins or it ends."""
+        return self.span is not None and (
+            self.span.opens_at is not None or self.span.closes_at is not None
+        )
 
 
 def want_of(
@@ -122,9 +132,9 @@ def want_of(
         next_at = span.closes_at if span and state in _WAITS else None
         return Want(grant, False, state, reason, span, (), opens, closes, next_at)
     assert span is not None  # noqa: S101 - told by _reason_to_be_absent
-    edged = span.opens_at is not None or span.closes_at is not None
-    if moment.trust is ClockTrust.UNTRUSTED and edged and slot is None:
-        return Want(grant, False, GrantState.PENDING, "clock_untrusted", span, (), opens, closes)
+    waiting = Want(grant, False, GrantState.PENDING, CLOCK_UNTRUSTED, span, (), opens, closes)
+    if moment.trust is ClockTrust.UNTRUSTED and waiting.edged and slot is None:
+        return waiting
     write_at, on_lock_span = _write_at(grant.window, span, bool(schedules), policy)
     early = write_at is not None and now < write_at
     if early and not _written_since(grant, slot, write_at, moment):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,6 +34,7 @@ from gateway.domain.devices import (
     Opaque,
     OpaqueReason,
     Slot,
+    SlotContent,
     WeekDay,
     YearDay,
 )
@@ -418,6 +420,22 @@ def test_an_untrusted_clock_activates_nothing_and_erases_only_by_the_floor() -> 
     assert plan(held, [over_by_wall], moment, POLICY).actions[:1] != (Erase(1, CredentialId("c")),)
     over_by_floor = lone(Timed(Instant(NOW - 3 * HOUR), Instant(NOW - 2 * HOUR)))
     assert plan(held, [over_by_floor], moment, POLICY).actions[0] == Erase(1, CredentialId("c"))
+
+
+@pytest.mark.parametrize("content", [Known(KeyedHash("h2")), Opaque(OpaqueReason.MASKED)])
+def test_an_untrusted_clock_puts_no_code_with_an_end_in_place_of_one(content: SlotContent) -> None:
+    """It may be over, and the code that it replaces gone from the lock since. Digits that are no
+    longer ordered go all the same."""
+    held = bare(slots={1: Slot(1, content, CredentialId("c"))})
+    timed = lone(Timed(Instant(NOW - HOUR), Instant(NOW + HOUR)))
+    moment = Moment(NOW, ClockTrust.UNTRUSTED, Instant(NOW - MINUTE))
+    waiting = plan(held, [timed], moment, POLICY)
+    assert not any(isinstance(a, Program) for a in waiting.actions)
+    assert waiting.verdicts[0].reason == "clock_untrusted"
+    proven = plan(held, [timed], Moment(NOW), POLICY)
+    assert any(isinstance(a, Program) for a in proven.actions)
+    endless = plan(held, [lone(Always())], moment, POLICY)
+    assert any(isinstance(a, Program) for a in endless.actions)
 
 
 def test_a_code_is_written_the_lead_before_its_opening() -> None:

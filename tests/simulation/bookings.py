@@ -103,6 +103,37 @@ class Bookings:
             del self.live[name]
             self.cloud.revoke(name, urgent=True, buried_s=rng.uniform(600, 3600))
 
+    def open_now(self) -> list[str]:
+        """Those that open by every clock, by name."""
+        now = self.now()
+        return [
+            name
+            for name, known in self.live.items()
+            if known["window"]["kind"] != "recurring" and _is_open(known["window"], now)
+        ]
+
+    def parcel(self, rng: Random) -> Json:
+        """For somebody who comes so many times, at doors of their choice; the new credential."""
+        self.number += 1
+        now = self.now()
+        digits = "".join(rng.choice("0123456789") for _ in range(6))
+        self.digits.append(digits)
+        closes = now + rng.choice((60, 120, 240)) * MINUTE
+        credential: Json = {
+            "credential_id": f"c{self.number:03}",
+            "kind": "pin",
+            "secret": {"digits": digits},
+            "devices": rng.sample(self.devices, rng.randint(1, len(self.devices))),
+            "window": {
+                "kind": "timed",
+                "opens_at": to_rfc3339(now),
+                "closes_at": to_rfc3339(Instant(closes)),
+            },
+            "use": {"limit": rng.choice((1, 2, 2, 3))},
+        }
+        self._put(credential)
+        return credential
+
     def leave(self, rng: Random) -> None:
         """Somebody changes rooms, and keeps the other doors."""
         several = [name for name, known in self.live.items() if len(known["devices"]) > 1]

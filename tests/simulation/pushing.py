@@ -55,6 +55,8 @@ class Publisher(Commander):
         """The last ones sent."""
         self._meant: dict[str, None] = {}
         """Credentials about which a withheld change needs no second thought."""
+        self._mistaken: dict[str, None] = {}
+        """Credentials that were taken back by mistake."""
         self._pushed_at = self._confirmed_at = -1e9
         self._confirm_due = self._look_due = False
 
@@ -71,6 +73,18 @@ class Publisher(Commander):
         self._say_absent()
         self.wanted.step([], [], sure=False)
         self._snapshot(sure=False)
+        self._loop.call_later(seconds, self._mend)
+
+    def mistake(self, names: Iterable[str], seconds: float) -> None:
+        """A fault of ours: these are taken back, though they are wanted, and nobody said that it is
+        meant; noticed later."""
+        known = [name for name in names if name in self.wanted.credentials]
+        self.wanted.absent |= dict.fromkeys(known)
+        self._mistaken |= dict.fromkeys(known)
+        self._note("cloud.mistake", absent=len(self.wanted.absent))
+        self._say_absent()
+        stones: list[Json] = [{"credential_id": name} for name in known]
+        self._delta(self.wanted.step([], stones, sure=False))
         self._loop.call_later(seconds, self._mend)
 
     def chunks(self, credentials: list[Json], stones: list[Json], *, sure: bool) -> list[Json]:
@@ -122,6 +136,7 @@ class Publisher(Commander):
             self.send_raw("desired", encode(chunk))
 
     def _mend(self) -> None:
+        self._mistaken.clear()
         if self.wanted.absent:
             missing = [self.wanted.credentials[name] for name in self.wanted.absent]
             self.wanted.absent.clear()
@@ -161,7 +176,9 @@ class Publisher(Commander):
             self._heal(self.hello)
 
     def _withheld(self, held: list[Json]) -> None:
-        """What was said with `confirm_removals` before needs no second thought, the rest does."""
+        """What was said with `confirm_removals` before needs no second thought, the rest does, and
+        shows what was a mistake."""
+        held = [item for item in held if item["credential_id"] not in self._mistaken]
         self._meant |= dict.fromkeys(
             name
             for change in self.wanted.unproven
@@ -178,8 +195,8 @@ class Publisher(Commander):
         """All that is withheld still is meant."""
         self._confirm_due = False
         held = self.hello.get("held_removals", [])
-        if not held:
-            return
+        if not held or self._mistaken:
+            return  # of what is a mistake nobody says that it is meant
         self._confirmed_at = self._loop.time()
         self._order("confirm", {"held": held})
         gone = [item["revision"] for item in held if "version" not in item]

@@ -10,7 +10,8 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from gateway.domain.instant import Instant, from_datetime
+from gateway.domain.instant import Instant, from_datetime, to_datetime
+from gateway.domain.windows import zone_info
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -135,6 +136,25 @@ class Swarm:
     """A code in force is revoked by command, and the schedule says so much later."""
     cut_at_order: float
     """At an order's arrival: the power goes around one of the next transactions."""
+    cut_at_schedule: float
+    """The same, at a schedule's arrival."""
+    clings_per_h: float
+    """A lock acknowledges erases and keeps every code, for a while."""
+    mistakes_per_h: float
+    """Codes that open now are taken back by mistake, in a way that a gateway may ask about."""
+    parcels_per_h: float
+    """A code for so many openings, which a courier tries at every door it was given for."""
+
+    @property
+    def hour_twice(self) -> bool:
+        """Whether the clocks go back in it."""
+        zone = zone_info(self.zone)
+        begin = to_datetime(self.start)
+        before, after = (
+            at.astimezone(zone).utcoffset() or timedelta()
+            for at in (begin, begin + timedelta(hours=self.hours))
+        )
+        return after < before
 
     def without(self, troubles: Sequence[str]) -> Swarm:
         """The same world, spared these. ValueError for one that does not exist."""
@@ -244,4 +264,8 @@ def draw(rng: Random) -> Swarm:
         stood_in_per_h=chance(4.0, 0.2),
         stolen_per_h=chance(8.0, 0.25),
         cut_at_order=min(1.0, chance(2.0, 0.25)),
+        cut_at_schedule=chance(0.4, 0.3),
+        clings_per_h=chance(2.0, 0.25),
+        mistakes_per_h=chance(8.0, 0.25),
+        parcels_per_h=chance(8.0, 0.3),
     )

@@ -17,7 +17,7 @@ from tests.simulation.disk import Cut
 from tests.simulation.life import Ending
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping
     from random import Random
 
     from tests.simulation.radio import SimDoor
@@ -28,6 +28,7 @@ FORGETFUL = Kept(0, 2)
 """A month of a small site in the hours of a world: what the cloud has goes at the next look."""
 WRITES = "set_pin_code"
 ALL_WRITES = "set_*"
+ERASES = "clear_pin_code"
 SPARED_SLOTS = 3
 """A landlord who knows that the slots are few leaves some."""
 
@@ -87,6 +88,9 @@ class Troubles:
             (swarm.stuffed_per_h, self._stuff),
             (swarm.stood_in_per_h, self._stand_in),
             (swarm.stolen_per_h, self._steal),
+            (swarm.clings_per_h, self._cling),
+            (swarm.mistakes_per_h, self._mistake),
+            (swarm.parcels_per_h, self._parcel),
         ):
             if rate:
                 self._spawn(self._by_itself(rate, mishap))
@@ -95,8 +99,13 @@ class Troubles:
         if swarm.buried_s:
             world.cloud.buried_s = swarm.buried_s
         world.cloud.on_command = self._commanded
-        if swarm.cut_at_order:
-            broker.on_delivered = partial(self._delivered, self._source("_delivered"))
+        if swarm.cut_at_order or swarm.cut_at_schedule:
+            topics = world.cloud.topics
+            chances = {
+                topics.down("commands"): (swarm.cut_at_order, self._source("_delivered")),
+                topics.down("desired"): (swarm.cut_at_schedule, self._source("_scheduled")),
+            }
+            broker.on_delivered = partial(self._delivered, chances)
 
     def heal(self) -> None:
         """Everything works from now on; what was damaged stays damaged."""
@@ -195,6 +204,13 @@ class Troubles:
     async def _steal(self, rng: Random) -> None:
         self._world.bookings.steal(rng)
 
+    async def _mistake(self, rng: Random) -> None:
+        """Somebody clears away the wrong ones, is asked whether that is meant, and mends it."""
+        names = self._world.bookings.open_now()
+        if len(names) > 1:
+            some = rng.sample(names, rng.randint(2, len(names)))
+            self._world.cloud.mistake(some, rng.uniform(60, 900))
+
     # ── the air and the doors ───────────────────────────────────────────────────────────
 
     async def _away(self) -> None:
@@ -266,6 +282,29 @@ class Troubles:
         armed = door.faults.arm(fault=Fault.NOT_APPLIED, on=WRITES, rate=1.0, count=None)
         await asyncio.sleep(rng.uniform(600, 3600))
         door.faults.disarm(armed.number)
+
+    async def _cling(self, rng: Random) -> None:
+        """A lock says yes to every erase and keeps the code, until somebody sees to it."""
+        door = rng.choice(self._world.doors)
+        armed = door.faults.arm(fault=Fault.NOT_APPLIED, on=ERASES, rate=1.0, count=None)
+        await asyncio.sleep(rng.uniform(300, 2400))
+        door.faults.disarm(armed.number)
+
+    async def _parcel(self, rng: Random) -> None:
+        parcel = self._world.bookings.parcel(rng)
+        self._spawn(self._courier(parcel, rng))
+
+    async def _courier(self, parcel: dict[str, Any], rng: Random) -> None:
+        """Comes again and again, also when the code is used up."""
+        world = self._world
+        doors = [door for door in world.doors if world.witness.device(door) in parcel["devices"]]
+        await asyncio.sleep(rng.uniform(300, 600))
+        while True:
+            door = rng.choice(doors)
+            if world.witness.typed(door, parcel["secret"]["digits"]):
+                await asyncio.sleep(rng.uniform(2, 30))
+                door.shut()
+            await asyncio.sleep(rng.uniform(60, 900))
 
     async def _stand_in(self, rng: Random) -> None:
         """Somebody waits before a lock that the gateway cannot reach, and the landlord keys in a
@@ -346,10 +385,10 @@ class Troubles:
         else:
             await self._kill()
 
-    def _delivered(self, rng: Random, topic: str) -> None:
+    def _delivered(self, chances: Mapping[str, tuple[float, Random]], topic: str) -> None:
         """The power goes while what was ordered is being written down, or just after."""
-        order = topic == self._world.cloud.topics.down("commands")
-        if order and rng.random() < self._swarm.cut_at_order:
+        chance, rng = chances.get(topic, (0.0, self._rng))
+        if chance and rng.random() < chance:
             self._world.cut_in(rng.randint(1, 4), rng.choice(list(Cut)), rng.uniform(1, 10))
 
     async def _kill(self) -> None:

@@ -229,13 +229,30 @@ class Watch:
             if reason.startswith("conflicts_with"):
                 # Final for this version, also when the other code has gone since (F7).
                 return self._clashed(pair, grant, at)
+            if reason == "digits_destroyed":
+                return False  # they come with every order, and are needed as long as that holds
             return reason not in {"weak", "length"} or self._unfit(pair)
         if state in {"removed_externally", "paused"}:
             return self.memory.lock(pair.device_id).tampered
         if state == "pending" and reason in _NO_ROOM:
             waited = at - since <= self._promise.room_ms
             full = facts.slots is None or self.memory.full(pair.device_id, facts)
+            full = full and not self._has_room_kept_for_later(pair, at)
             return waited or full or self._shared(pair, grant, at)
+        return False
+
+    def _has_room_kept_for_later(self, pair: Pair, at: int) -> bool:
+        """Somebody's code is on the lock whose opening is far, while this one should open now."""
+        far = at + 2 * self._promise.room_ms
+        for digits in self.memory.lock(pair.device_id).slots.values():
+            other = self.pairs[pair.device_id].get(digits)
+            if other is None or other is pair or not other.orders:
+                continue
+            if self.memory.is_strangers(pair.device_id, digits):
+                continue
+            spans = [order.calendar.open_or_next(at) for order in other.orders if order.calendar]
+            if all(span is not None and span.opens > far for span in spans):
+                return True
         return False
 
     def said_to_be_there(self, pair: Pair, grant: Grant) -> bool:

@@ -1,18 +1,21 @@
-"""Runs the simulation in a process of its own, upon the copy of the product it is given.
+"""Plays seeds in a process of its own, upon the copy of the product it is given.
 
-`python -m tests.simulation.mutants.child FOLDER ARGS...`; exits 3 when the product that was
-imported is not the copy in FOLDER.
+`python -m tests.simulation.mutants.child FOLDER SEED...` plays them until one breaks a promise, and
+writes what each gave to `report.json` in FOLDER. Exits 3 when the product that was imported is not
+the copy in FOLDER.
 """
 
 from __future__ import annotations
 
-import runpy
+import json
 import sys
 from pathlib import Path
 
 import gateway
+from tests.simulation.seeds import run_seed
 
 WRONG_PRODUCT = 3
+REPORT = "report.json"
 
 
 def main() -> None:
@@ -21,8 +24,14 @@ def main() -> None:
     if not found.is_relative_to(folder):
         sys.stderr.write(f"imported {found}, which is not the copy in {folder}\n")
         sys.exit(WRONG_PRODUCT)
-    sys.argv = ["simulation", *sys.argv[2:]]
-    runpy.run_module("tests.simulation", run_name="__main__", alter_sys=True)
+    worlds = []
+    for seed in map(int, sys.argv[2:]):
+        violations = run_seed(seed).violations
+        told = [{"rule": each.rule, "sentence": each.sentence} for each in violations]
+        worlds.append({"seed": seed, "violations": told})
+        if violations:
+            break
+    (folder / REPORT).write_text(json.dumps(worlds, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Hunting one planted bug: batches of seeds upon its copy, growing, until a seed finds it.
 
 Here: processes, what they report, and whether the unaltered product survives the same seed: only
-then has the seed found the bug. Not here: the order of the hunts and the table (`__main__`).
+then has the seed found the bug. Not here: which seeds first (`order`), the order of the hunts and
+the table (`__main__`).
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from tests.simulation.mutants.child import REPORT
+from tests.simulation.mutants.order import order
 from tests.simulation.mutants.plant import ROOT, copy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tests.simulation.mutants.plant import Mutant
 
@@ -54,7 +57,7 @@ class Hunt:
     seconds: float = 0.0
     catch: Catch | None = None
     trouble: str = ""
-    _next: int = 0
+    _waiting: list[int] | None = None
     _folder: TemporaryDirectory[str] = field(default_factory=TemporaryDirectory)
 
     @property
@@ -76,24 +79,24 @@ class Hunt:
         self._folder.cleanup()
 
     async def go_on(self, limit: int) -> None:
-        """The seed that found it before, then batches from 0, each longer than the last, until
-        `limit` were run or one finds something. HuntFailed."""
-        if self.first is not None and not self.seeds:
-            await self.run(self.first, self.first + 1)
-            return
-        begin = self._next
-        count = min(limit - self.seeds, max(FIRST_BATCH, begin * (GROWTH - 1)))
-        self._next = begin + count
-        await self.run(begin, begin + count)
-        if self.catch is not None:
-            self._next = self.catch.seed + 1
+        """The seed that found it before, then batches of the most promising ones, each longer than
+        the last, until `limit` were run or one finds something. HuntFailed."""
+        if self._waiting is None:
+            self._waiting = order(self.mutant.needs if self.mutant is not None else ())
+            if self.first is not None:
+                await self.run([self.first])
+                return
+        count = min(limit - self.seeds, max(FIRST_BATCH, self.seeds * (GROWTH - 1)))
+        before = self.seeds
+        await self.run(self._waiting[:count])
+        del self._waiting[: self.seeds - before]
 
-    async def run(self, first: int, last: int) -> None:
-        """Seeds `first` up to, not including, `last`, until one finds something. HuntFailed."""
+    async def run(self, seeds: Sequence[int]) -> None:
+        """These, in this order, until one finds something. HuntFailed."""
         self.catch = None
         begun = asyncio.get_running_loop().time()
         try:
-            worlds = await self._simulate(first, last)
+            worlds = await self._simulate(seeds)
         finally:
             self.seconds += asyncio.get_running_loop().time() - begun
         self.seeds += len(worlds)
@@ -102,29 +105,28 @@ class Hunt:
                 found = world["violations"][0]
                 self.catch = Catch(world["seed"], found["rule"], found["sentence"])
 
-    async def _simulate(self, first: int, last: int) -> list[dict[str, Any]]:
+    async def _simulate(self, seeds: Sequence[int]) -> list[dict[str, Any]]:
         folder = Path(self._folder.name)
-        report = folder / "report.json"
+        report = folder / REPORT
         report.unlink(missing_ok=True)
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.simulation.mutants.child", str(folder),
-            "--seeds", f"{first}:{last}", "--jobs", "1", "--stop-at-first", "--json", str(report),
+            sys.executable, "-m", "tests.simulation.mutants.child", str(folder), *map(str, seeds),
             cwd=folder,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, _path(folder)))},
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         try:
-            async with asyncio.timeout(SECONDS_PER_SEED * (last - first)):
+            async with asyncio.timeout(SECONDS_PER_SEED * len(seeds)):
                 _, said = await process.communicate()
         except TimeoutError:
-            self.trouble = f"some seed of {first}:{last} never ended"
+            self.trouble = f"some seed of {' '.join(map(str, seeds))} never ended"
             return []
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        if process.returncode not in {0, 1} or not report.exists():
+        if process.returncode:
             tail = said.decode(errors="replace").strip()[-2000:]
             raise HuntFailed(f"{self.key}: exit {process.returncode}\n{tail}")
         worlds: list[dict[str, Any]] = json.loads(report.read_text(encoding="utf-8"))
@@ -161,7 +163,7 @@ class Product:
         """Whether it keeps every promise in that world. HuntFailed."""
         async with self._one_at_a_time:
             if seed not in self._known:
-                await self._hunt.run(seed, seed + 1)
+                await self._hunt.run([seed])
                 if self._hunt.trouble:
                     raise HuntFailed(f"{self._hunt.key}: {self._hunt.trouble}")
                 self._known[seed] = self._hunt.catch

@@ -32,7 +32,8 @@ class Change:
 class Mutant:
     """`key` names the file of the catalogue; `why` says what people would suffer.
 
-    `first`: the seed to begin with, because it found this bug before; the hunt goes on from 0.
+    `first`: the seed to begin with, because it found this bug before. `needs`: troubles of a world
+    without which the bug hardly shows; the hunt goes on where they are worst.
     """
 
     key: str
@@ -40,6 +41,7 @@ class Mutant:
     why: str
     changes: tuple[Change, ...]
     first: int | None = None
+    needs: tuple[str, ...] = ()
 
 
 def catalogue() -> list[Mutant]:
@@ -50,7 +52,8 @@ def catalogue() -> list[Mutant]:
 def _read(path: Path) -> Mutant:
     table = tomllib.loads(path.read_text(encoding="utf-8"))
     changes = tuple(Change(**change) for change in table["change"])
-    return Mutant(path.stem, table["name"], table["why"], changes, table.get("first"))
+    needs = tuple(table.get("needs", ()))
+    return Mutant(path.stem, table["name"], table["why"], changes, table.get("first"), needs)
 
 
 def planted(mutant: Mutant, product: Path = ROOT / "gateway") -> dict[str, str]:
