@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -37,7 +38,7 @@ from gateway.scheduler.record import QUARANTINE_MS
 from gateway.store import devices, events, history, reported
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 
     from gateway.domain.capabilities import Capabilities
     from gateway.domain.secret import Secret
@@ -59,6 +60,8 @@ INTERVIEW_DEADLINE_S = 60.0
 INTERVIEW_TRIES = 5
 MEASURE_DEADLINE_S = 15.0
 INTERVIEW_PAUSE_S = 5.0
+INTERVIEW_AGAIN_S = 300.0
+"""For a device that joined again and then fell silent."""
 REGISTERED_WITHIN_S = 90.0
 STORE_PAUSE_S = 5.0
 
@@ -98,6 +101,7 @@ class Fleet:
         self._members = Members(clock)
         self._nodes: asyncio.Queue[tuple[MeshRadio, NodeInfo | CcNode]] = asyncio.Queue()
         self._registering: dict[str, asyncio.Task[None]] = {}
+        self._asking: dict[str, asyncio.Task[None]] = {}
         self._registered = asyncio.Condition()
         self._names: dict[str, str] = {}
 
@@ -136,13 +140,14 @@ class Fleet:
                 running = self._registering.get(node.address)
                 if running is None or running.done():
                     task = asyncio.create_task(
-                        self._guarded(radio, node), name=f"register {node.address}"
+                        self._stored(node.address, partial(self._register, radio, node)),
+                        name=f"register {node.address}",
                     )
                     self._registering[node.address] = task
         finally:
             for off in leave:
                 off()
-            ending = [*claimed, *self._registering.values()]
+            ending = [*claimed, *self._registering.values(), *self._asking.values()]
             for task in ending:
                 task.cancel()
             await asyncio.gather(*ending, return_exceptions=True)
@@ -154,16 +159,16 @@ class Fleet:
             if member is None or member.driver is None:
                 self._nodes.put_nowait((radio, node))
 
-    async def _guarded(self, radio: MeshRadio, node: NodeInfo | CcNode) -> None:
+    async def _stored(self, address: str, register: Callable[[], Awaitable[None]]) -> None:
         """One device that cannot be registered keeps no other out; it is tried again."""
         while True:
             try:
-                await self._register(radio, node)
+                await register()
             except StoreError as error:
-                log.error("could not register a device", address=node.address, cause=str(error))
+                log.error("could not register a device", address=address, cause=str(error))
                 await self._clock.sleep(STORE_PAUSE_S)
             except Exception:
-                log.exception("could not register a device", address=node.address)
+                log.exception("could not register a device", address=address)
                 return
             else:
                 return
@@ -212,11 +217,13 @@ class Fleet:
             before = self._members.at(radio, node.address)
             again = before is not None and before.met
             if again:
-                await self._meet_again(node, driver, row)
+                await self._doubt(row)
             self._members.enlist(
                 Member(DeviceId(row.device_id), radio, row.address, driver, met=True)
             )
             self._members.joined(DeviceId(row.device_id))
+            if again or row.interview_due:
+                self._ask_again(radio, node, driver, DeviceId(row.device_id))
         else:
             await self._welcome(radio, node, driver, row)
         async with self._registered:
@@ -298,27 +305,50 @@ class Fleet:
         log.error("a device could not be interviewed", address=node.address)
         return None
 
-    async def _meet_again(self, node: NodeInfo | CcNode, driver: Driver, row: DeviceRow) -> None:
+    async def _doubt(self, row: DeviceRow) -> None:
         """The same hardware joined once more, perhaps after a factory reset: believe nothing of it.
 
         Its codes are read anew before anything else is decided, and its reporting is set up again.
         """
-        capabilities = await self._interview(node, driver)
         now, trust = self._clock.now(), self._clock.trust
         device_id = DeviceId(row.device_id)
 
         def write(tx: Tx) -> None:
             doubt_slots(tx, device_id, now)
-            devices.update_device(tx, device_id, inventory_done=False, schedules_proven=False)
+            devices.update_device(
+                tx, device_id, inventory_done=False, schedules_proven=False, interview_due=True
+            )
             tx.touch(f"device:{device_id}")
-            if capabilities is not None:
-                devices.update_device(tx, device_id, capabilities=capabilities)
             devices.doubt_clock(tx, device_id)
             body: dict[str, Value] = {"cause": "joined_again"}
             events.append(tx, Fact(EventType.DEVICE_SUSPECT, now, device_id, body=body), trust)
 
         await self._store.submit(write)
         log.warning("a known device joined again; its codes are read", device=device_id)
+
+    def _ask_again(
+        self, radio: MeshRadio, node: NodeInfo | CcNode, driver: Driver, device_id: DeviceId
+    ) -> None:
+        """Until it was asked what it can do and told to report, also after a restart."""
+
+        async def ask() -> None:
+            while (capabilities := await self._interview(node, driver)) is None:
+                await self._clock.sleep(INTERVIEW_AGAIN_S)
+                member = self._members.at(radio, node.address)
+                if member is None or member.driver is not driver:
+                    return
+            await self._store.submit(
+                lambda tx: devices.update_device(
+                    tx, device_id, capabilities=capabilities, interview_due=False
+                )
+            )
+
+        before = self._asking.get(node.address)
+        if before is not None:
+            before.cancel()
+        self._asking[node.address] = asyncio.create_task(
+            self._stored(node.address, ask), name=f"ask {node.address}"
+        )
 
     async def join(self, order: JoinOrder, name: str | None) -> AsyncIterator[JoinProgress]:
         """Admit one device and see it stored; `READY` carries the device id in `detail`."""

@@ -60,6 +60,7 @@ class DeviceRow:
     log_news: bool | None = None
     log_cursor: str | None = None
     log_read_at: Instant | None = None
+    interview_due: bool = False
 
 
 class DeviceColumns(TypedDict, total=False):
@@ -95,13 +96,14 @@ class DeviceColumns(TypedDict, total=False):
     log_news: bool | None
     log_cursor: str | None
     log_read_at: Instant | None
+    interview_due: bool
 
 
 _FLAGS = frozenset(
     {
         "well_known_key", "simulated", "reachable", "locked", "door_open", "jammed",
         "battery_low", "clock_zone_proven", "schedules_proven", "inventory_done", "recovering",
-        "log_news",
+        "log_news", "interview_due",
     }
 )  # fmt: skip
 _QUIET = frozenset({"last_heard_at"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib
 import json
 import os
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 from aiohttp import ClientSession, WSServerHandshakeError
 
 from firmware_sims.world import parse_world
@@ -42,22 +42,60 @@ class Started:
         self.process = ServerProcess(server, self.ends.put_nowait)
         self.door = Door("")
 
-    async def end(self) -> str:
+    async def start(self) -> None:
         async with asyncio.timeout(DEADLINE_S):
+            self.door = await self.process.start(TOKEN)
+
+    async def end(self, within_s: float = DEADLINE_S) -> str:
+        async with asyncio.timeout(within_s):
             return await self.ends.get()
 
+    @property
+    def pid(self) -> int:
+        assert self.process.pid is not None
+        return self.process.pid
 
-@contextlib.asynccontextmanager
-async def started(tmp_path: Path) -> AsyncIterator[Started]:
+
+class Stick:
+    """A simulated stick with one server on it at a time, which most tests leave as it was."""
+
+    def __init__(self, serial: str, folder: Path) -> None:
+        self.cache, self.runtime = folder / "cache", folder / "runtime"
+        self.runtime.mkdir()
+        self._server = Server(serial, self.cache, keys, zone=ZONE)
+        self._lives: Started | None = None
+
+    async def server(self) -> Started:
+        """The one that lives, or a new one."""
+        if self._lives is None or not Path(f"/proc/{self._lives.process.pid}").exists():
+            await self.pull()
+            self._lives = Started(self._server)
+            await self._lives.start()
+        return self._lives
+
+    async def new_server(self) -> Started:
+        """One that has only just started."""
+        await self.pull()
+        return await self.server()
+
+    async def pull(self) -> None:
+        if self._lives is not None:
+            await self._lives.process.stop()
+            self._lives = None
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stick(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stick]:
     spec = parse_world({"zwave": [{"name": "front", "profile": "schlage-be469"}]})
     async with run_zwave(spec) as sim:
-        it = Started(Server(sim.serial, tmp_path / "cache", keys, zone=ZONE))
-        try:
-            async with asyncio.timeout(DEADLINE_S):
-                it.door = await it.process.start(TOKEN)
-            yield it
-        finally:
-            await it.process.stop()
+        made = Stick(sim.serial, tmp_path_factory.mktemp("stick"))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("RUNTIME_DIRECTORY", str(made.runtime))
+            patch.setenv("SOME_TOKEN", "not for others")
+            try:
+                yield made
+            finally:
+                await made.pull()
 
 
 def arguments(pid: int) -> str:
@@ -68,92 +106,64 @@ def environment(pid: int) -> str:
     return Path(f"/proc/{pid}/environ").read_bytes().decode()
 
 
-@needs_node
-@pytest.mark.slow
-async def test_its_secrets_are_nowhere_to_be_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    runtime = tmp_path / "runtime"
-    runtime.mkdir()
-    monkeypatch.setenv("RUNTIME_DIRECTORY", str(runtime))
-    monkeypatch.setenv("SOME_TOKEN", "not for others")
-    async with started(tmp_path) as it:
-        pid = it.process.pid
-        assert pid is not None
+class TestOnAStick:
+    pytestmark = [needs_node, pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+
+    async def test_its_secrets_are_nowhere_to_be_read(self, stick: Stick) -> None:
+        pid = (await stick.server()).pid
         told = arguments(pid) + environment(pid)
-        assert str(runtime) in told
+        assert str(stick.runtime) in told
         assert "not for others" not in told
         assert f"TZ={ZONE}" in environment(pid)
         for secret in (TOKEN, *(await keys()).values()):
             assert secret.reveal() not in told
-        assert not list(runtime.iterdir()), "it has read its file, which is gone"
-        cache = tmp_path / "cache"
-        assert stat.S_IMODE(cache.stat().st_mode) == 0o700
-        files = [path for path in cache.rglob("*") if path.is_file()]
+        assert not list(stick.runtime.iterdir()), "it has read its file, which is gone"
+        assert stat.S_IMODE(stick.cache.stat().st_mode) == 0o700
+        files = [path for path in stick.cache.rglob("*") if path.is_file()]
         assert files
         assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
 
-
-@needs_node
-@pytest.mark.slow
-async def test_who_does_not_show_the_token_is_not_let_in(tmp_path: Path) -> None:
-    async with started(tmp_path) as it:
+    async def test_who_does_not_show_the_token_is_not_let_in(self, stick: Stick) -> None:
+        door = (await stick.server()).door
         for shown in ({}, {"Authorization": "Bearer of bad news"}):
             async with ClientSession(headers=shown) as session:
                 with pytest.raises(WSServerHandshakeError) as caught:
-                    await session.ws_connect(it.door.url)
+                    await session.ws_connect(door.url)
                 assert caught.value.status == 401
-        assert it.door.token is not None
-        welcome = {"Authorization": f"Bearer {it.door.token.reveal()}"}
-        async with (
-            ClientSession(headers=welcome) as session,
-            session.ws_connect(it.door.url) as line,
-        ):
+        assert door.token is not None
+        welcome = {"Authorization": f"Bearer {door.token.reveal()}"}
+        async with ClientSession(headers=welcome) as session, session.ws_connect(door.url) as line:
             assert (await line.receive_json())["type"] == "version"
 
-
-@needs_node
-@pytest.mark.slow
-async def test_it_ends_when_asked_and_tells_nobody(tmp_path: Path) -> None:
-    async with started(tmp_path) as it:
-        pid = it.process.pid
-        assert pid is not None
+    async def test_it_ends_when_asked_and_tells_nobody(self, stick: Stick) -> None:
+        it = await stick.server()
+        pid = it.pid
         await it.process.stop()
         await it.process.stop()
         assert it.ends.empty()
         assert not Path(f"/proc/{pid}").exists()
 
-
-@needs_node
-@pytest.mark.slow
-async def test_one_that_hangs_is_killed(tmp_path: Path) -> None:
-    async with started(tmp_path) as it:
-        pid = it.process.pid
-        assert pid is not None
+    async def test_one_that_hangs_is_killed(self, stick: Stick) -> None:
+        it = await stick.server()
+        pid = it.pid
         os.kill(pid, signal.SIGSTOP)
         await it.process.stop()
         assert not Path(f"/proc/{pid}").exists()
 
-
-@needs_node
-@pytest.mark.slow
-async def test_one_that_dies_is_told(tmp_path: Path) -> None:
-    async with started(tmp_path) as it:
-        assert it.process.pid is not None
-        os.kill(it.process.pid, signal.SIGKILL)
+    async def test_one_that_dies_is_told(self, stick: Stick) -> None:
+        it = await stick.server()
+        os.kill(it.pid, signal.SIGKILL)
         assert await it.end() == "the Z-Wave server has ended: exit code -9"
 
-
-@needs_node
-@pytest.mark.slow
-async def test_it_does_not_outlive_a_gateway_that_is_killed(tmp_path: Path) -> None:
-    """The end of its standard input is all that it hears of that."""
-    async with started(tmp_path) as it:
+    async def test_it_does_not_outlive_a_gateway_that_is_killed(self, stick: Stick) -> None:
+        """The end of its standard input is all that it hears of that. Just started, it would take
+        three quarters of a minute."""
+        it = await stick.new_server()
         child = it.process._child  # noqa: SLF001 - what the kernel does to a dead gateway's pipes
         assert child is not None
         assert child.stdin is not None
         child.stdin.close()
-        assert (await it.end()).startswith("the Z-Wave server has ended")
+        assert (await it.end(within_s=30.0)).startswith("the Z-Wave server has ended")
 
 
 @needs_node

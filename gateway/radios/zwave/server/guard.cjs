@@ -3,7 +3,7 @@
 // The first line of standard input is a token, and whoever opens a WebSocket has to show it: the
 // server itself asks nobody who he is, and every user of a machine reaches its loopback. The end of
 // standard input is the end of the gateway, which may be killed without a word; a server that
-// outlived it would hold the stick.
+// outlived it would hold the stick. Asked to end in its first two seconds, it would take 43 more.
 "use strict";
 
 const fs = require("node:fs");
@@ -33,5 +33,10 @@ http.Server.prototype.emit = function (event, ...args) {
   return emit.call(this, event, ...args);
 };
 
-process.stdin.on("end", () => process.kill(process.pid, "SIGTERM"));
+const ENDS_WITHIN_MS = 5000;
+
+process.stdin.on("end", () => {
+  process.kill(process.pid, "SIGTERM");
+  setTimeout(() => process.kill(process.pid, "SIGKILL"), ENDS_WITHIN_MS).unref();
+});
 process.stdin.resume();
