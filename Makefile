@@ -25,7 +25,7 @@ demo-month: setup  ## a month without cloud in simulated time: what it promises,
 test: lint unit  ## lint, types, import rules, then all tests
 
 unit: setup  ## only the tests; ARGS="-k windows" narrows them, ARGS="-n 0" runs them in one process
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup  ## format, lint, types, import rules, spelling, tree, determinism
 	@$(BIN)/ruff format --check .

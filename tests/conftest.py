@@ -1,10 +1,32 @@
-"""What every test gets: Hypothesis profiles, `ci` wide and `dev` quick."""
+"""What every test gets: its turn, and Hypothesis profiles, `ci` wide and `dev` quick."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+HERE = Path(__file__).parent
+LONG = (
+    "simulation/test_seeds.py",
+    "simulation/test_month.py",
+    "house",
+    "contracts",
+    "radios/zwave",
+    "flows",
+    "simulation",
+)
+"""These go first, in this order: who has nothing left to do at the end does not wait long."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        path = item.path.relative_to(HERE).as_posix()
+        return next((at for at, start in enumerate(LONG) if path.startswith(start)), len(LONG))
+
+    items.sort(key=rank)
 
 # Two shared cores are no reason to fail: a deadline per example would be a sleep in disguise.
 settings.register_profile(
