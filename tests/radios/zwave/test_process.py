@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import json
 import os
@@ -73,22 +74,17 @@ class Stick:
             await self._lives.start()
         return self._lives
 
-    async def new_server(self) -> Started:
-        """One that has only just started."""
-        await self.pull()
-        return await self.server()
-
     async def pull(self) -> None:
         if self._lives is not None:
             await self._lives.process.stop()
             self._lives = None
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stick(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stick]:
+@contextlib.asynccontextmanager
+async def plugged(folder: Path) -> AsyncIterator[Stick]:
     spec = parse_world({"zwave": [{"name": "front", "profile": "schlage-be469"}]})
     async with run_zwave(spec) as sim:
-        made = Stick(sim.serial, tmp_path_factory.mktemp("stick"))
+        made = Stick(sim.serial, folder)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("RUNTIME_DIRECTORY", str(made.runtime))
             patch.setenv("SOME_TOKEN", "not for others")
@@ -96,6 +92,12 @@ async def stick(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stick
                 yield made
             finally:
                 await made.pull()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stick(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stick]:
+    async with plugged(tmp_path_factory.mktemp("stick")) as made:
+        yield made
 
 
 def arguments(pid: int) -> str:
@@ -106,8 +108,11 @@ def environment(pid: int) -> str:
     return Path(f"/proc/{pid}/environ").read_bytes().decode()
 
 
+node_tests = [needs_node, pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+
+
 class TestOnAStick:
-    pytestmark = [needs_node, pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
+    pytestmark = node_tests
 
     async def test_its_secrets_are_nowhere_to_be_read(self, stick: Stick) -> None:
         pid = (await stick.server()).pid
@@ -155,10 +160,14 @@ class TestOnAStick:
         os.kill(it.pid, signal.SIGKILL)
         assert await it.end() == "the Z-Wave server has ended: exit code -9"
 
-    async def test_it_does_not_outlive_a_gateway_that_is_killed(self, stick: Stick) -> None:
-        """The end of its standard input is all that it hears of that. Just started, it would take
-        three quarters of a minute."""
-        it = await stick.new_server()
+
+@needs_node
+@pytest.mark.slow
+async def test_it_does_not_outlive_a_gateway_that_is_killed(tmp_path: Path) -> None:
+    """The end of its standard input is all that it hears of that. In its first second on a new
+    stick it would take three quarters of a minute to end."""
+    async with plugged(tmp_path) as stick:
+        it = await stick.server()
         child = it.process._child  # noqa: SLF001 - what the kernel does to a dead gateway's pipes
         assert child is not None
         assert child.stdin is not None

@@ -3,7 +3,7 @@
 // The first line of standard input is a token, and whoever opens a WebSocket has to show it: the
 // server itself asks nobody who he is, and every user of a machine reaches its loopback. The end of
 // standard input is the end of the gateway, which may be killed without a word; a server that
-// outlived it would hold the stick. Asked to end in its first two seconds, it would take 43 more.
+// outlived it would hold the stick. Asked to end just after its start, it takes 43 s (zwave-js 15.29).
 "use strict";
 
 const fs = require("node:fs");
