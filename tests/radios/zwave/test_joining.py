@@ -19,7 +19,6 @@ from tests.radios.zwave.zwave_house import PLAIN, SUPERVISED, House, house, need
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
-    from pathlib import Path
 
     from gateway.radios.api import JoinProgress
     from gateway.radios.command_classes import CcNode
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 node_tests = [needs_node, pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 MODE = CcCall(0x62, "get", asks_only=True)
-NAMES = ("side", "quick", "old", "new", "gone", "stays")
+NAMES = ("side", "quick", "old", "new", "gone", "stays", "late")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -124,11 +123,7 @@ class TestOnTheNetwork:
         told = await home.progress(home.radio.open_leaving(1))
         assert stages(told) == [JoinStage.OPEN, JoinStage.CLOSED]
 
-
-@needs_node
-@pytest.mark.slow
-async def test_wrong_digits_are_said_and_the_lock_can_leave_again(tmp_path: Path) -> None:
-    async with house(tmp_path, {"late": PLAIN}) as home:
+    async def test_wrong_digits_are_said_and_the_lock_can_leave_again(self, home: House) -> None:
         lock = home.lock("late")
         lock.radio.start_joining()
         wrong = f"{(int(lock.label.pin) + 1) % 100_000:05d}"
