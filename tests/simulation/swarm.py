@@ -144,6 +144,8 @@ class Swarm:
     """Codes that open now are taken back by mistake, in a way that a gateway may ask about."""
     parcels_per_h: float
     """A code for so many openings, which a courier tries at every door it was given for."""
+    narrow: bool
+    """Whether the locks have few slots, one of them written weeks ahead."""
 
     @property
     def hour_twice(self) -> bool:
@@ -268,4 +270,5 @@ def draw(rng: Random) -> Swarm:
         clings_per_h=chance(2.0, 0.25),
         mistakes_per_h=chance(8.0, 0.25),
         parcels_per_h=chance(8.0, 0.3),
+        narrow=rng.random() < 0.2,
     )

@@ -71,7 +71,9 @@ TROUBLES = {
     "jam": "jams",
 }
 """Lines of the trace that are counted -> what they are called in a summary."""
-MODELS = ("yale-yrd", "kwikset-smartcode", "danalock-v3", "nimly", "sleepy-deadbolt")
+KEEPS_WINDOWS = "yale-yrd"
+FEW_SLOTS = 6
+MODELS = (KEEPS_WINDOWS, "kwikset-smartcode", "danalock-v3", "nimly", "sleepy-deadbolt")
 
 
 @dataclass
@@ -207,8 +209,11 @@ class World:
     def _hang_doors(self) -> Iterator[SimDoor]:
         rng = self._rng("doors")
         for number in range(self.swarm.locks):
-            profile = firmware_sims.profiles.load(rng.choice(MODELS))
-            kind: dict[str, Any] = {"slots": rng.choice((6, 10, 20)), "code_memory": 0}
+            model, slots = rng.choice(MODELS), rng.choice((6, 10, 20))
+            if self.swarm.narrow:
+                model, slots = model if number else KEEPS_WINDOWS, FEW_SLOTS
+            profile = firmware_sims.profiles.load(model)
+            kind: dict[str, Any] = {"slots": slots, "code_memory": 0}
             kind["duplicate_includes_own_slot"] = self.swarm.own_duplicates
             profile = profile.with_overrides(kind)
             yield self.air.add_lock(f"door{number}", profile=profile, zone=self.swarm.zone)

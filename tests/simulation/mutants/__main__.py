@@ -13,7 +13,7 @@ import sys
 from collections import deque
 
 from tests.simulation.mutants.hunt import Hunt, HuntFailed, Product
-from tests.simulation.mutants.plant import Mutant, Stale, catalogue
+from tests.simulation.mutants.plant import Mutant, Stale, catalogue, remember
 
 
 async def hunt_all(hunts: list[Hunt], product: Product, *, limit: int, jobs: int) -> None:
@@ -80,6 +80,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", metavar="NAME", nargs="+", help="these bugs, or parts of names")
     parser.add_argument("--limit", type=int, default=300, help="seeds before a bug survives")
     parser.add_argument("--jobs", type=int, default=2, help="processes at once")
+    parser.add_argument(
+        "--remember", action="store_true", help="store the seeds that found them in the catalogue"
+    )
     return parser.parse_args()
 
 
@@ -105,6 +108,9 @@ def main() -> int:
             f"The product itself is found guilty, seed {guilty.seed}: "
             f"{guilty.rule}: {guilty.sentence}"
         )
+    for hunt in hunts if options.remember else ():
+        if hunt.mutant is not None and hunt.catch is not None:
+            remember(hunt.mutant, hunt.catch.seed)
     survivors = sum(hunt.catch is None for hunt in hunts)
     print(f"{len(hunts) - survivors} of {len(hunts)} planted bugs were found.")
     return 1 if survivors or product.guilty else 0

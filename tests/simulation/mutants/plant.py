@@ -56,6 +56,16 @@ def _read(path: Path) -> Mutant:
     return Mutant(path.stem, table["name"], table["why"], changes, table.get("first"), needs)
 
 
+def remember(mutant: Mutant, seed: int) -> None:
+    """Store the seed that found it as the one to begin with."""
+    path = CATALOGUE / f"{mutant.key}.toml"
+    head, change, rest = path.read_text(encoding="utf-8").partition("\n[[change]]")
+    lines = [line for line in head.splitlines() if not line.startswith("first = ")]
+    why = next(n for n, line in enumerate(lines) if line.startswith("why = "))
+    lines.insert(why + 1, f"first = {seed}")
+    path.write_text("\n".join(lines) + "\n" + change + rest, encoding="utf-8")
+
+
 def planted(mutant: Mutant, product: Path = ROOT / "gateway") -> dict[str, str]:
     """The changed files, path below `gateway/` to text. Stale when a change does not fit."""
     texts: dict[str, str] = {}
