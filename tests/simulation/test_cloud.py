@@ -353,6 +353,28 @@ def test_what_is_absent_by_mistake_is_kept(tmp_path: Path) -> None:
     in_town(tmp_path / "db", 1, story)
 
 
+def test_what_is_taken_back_by_mistake_is_withheld_until_it_is_mended(tmp_path: Path) -> None:
+    async def story(town: Town) -> None:
+        cloud = town.cloud
+        cloud.confirm_after_s = (1.0, 2.0)
+        codes = [code | {"window": {"kind": "always"}} for code in town.pins(4)]
+        cloud.change(codes)
+        await town.agreed()
+        cloud.mistake(["c0", "c1"], 400)
+        await town.until(lambda: cloud.hello.get("held_count"))
+        cloud.revoke("c2")
+        await town.clock.sleep(300)
+        assert cloud.hello["held_count"] == 4
+        assert await town.lines() == everything(town)
+        await town.clock.sleep(110)
+        await town.agreed()
+        assert await town.lines() == everything(town)
+        assert len(everything(town)) == 6
+        assert "confirm" not in [order.kind for order in cloud.ordered]
+
+    in_town(tmp_path / "db", 1, story)
+
+
 @pytest.mark.parametrize("mood", MOODS)
 @pytest.mark.parametrize("seed", range(3))
 def test_a_mood_changes_nothing(tmp_path: Path, mood: str, seed: int) -> None:

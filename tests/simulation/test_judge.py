@@ -753,6 +753,7 @@ def test_a_lock_whose_clock_was_changed_excuses_until_it_is_noticed() -> None:
     [
         ("rejected", "conflicts_with:c2", True),
         ("rejected", "weak", False),
+        ("rejected", "digits_destroyed", False),
         ("pending", "no_free_slot", False),
         ("programming", None, False),
         ("removed_externally", None, False),
@@ -782,6 +783,20 @@ def test_no_room_excuses_where_there_is_none() -> None:
     world.told["c1", DOOR] = {"state": "pending", "reason": "no_free_slot", "version": 1}
     world.wait(HOUR)
     assert world.rules == []
+
+
+@pytest.mark.parametrize(("opens", "rules"), [(75 * MIN, []), (10 * HOUR, ["UNAVAILABLE"])])
+def test_room_is_not_kept_for_who_comes_much_later(opens: int, rules: list[str]) -> None:
+    world = Building(facts=Lock(slots=1, keeps_windows=True))
+    world.order("c0", digits="571038", opens=opens, closes=11 * HOUR)
+    world.judge.wrote(world.now, DOOR, 1, "set", "571038")
+    world.wait(0, until=HOUR)
+    world.order()
+    world.told["c1", DOOR] = {"state": "pending", "reason": "no_free_slot", "version": 1}
+    world.wait(12 * MIN)
+    assert world.rules == []  # making room takes its time
+    world.wait(5 * MIN)
+    assert world.rules == rules
 
 
 def test_a_code_in_a_slot_that_no_gateway_uses_takes_no_room() -> None:

@@ -6,14 +6,27 @@ import asyncio
 import subprocess
 import sys
 from dataclasses import replace
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.simulation import swarm
 from tests.simulation.mutants.__main__ import hunt_all
 from tests.simulation.mutants.child import WRONG_PRODUCT
 from tests.simulation.mutants.hunt import Hunt, Product
-from tests.simulation.mutants.plant import ROOT, Change, Mutant, Stale, catalogue, copy, planted
+from tests.simulation.mutants.order import DRAWN, order
+from tests.simulation.mutants.plant import (
+    CATALOGUE,
+    ROOT,
+    Change,
+    Mutant,
+    Stale,
+    catalogue,
+    copy,
+    planted,
+    remember,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +40,7 @@ def test_fits_and_compiles(mutant: Mutant) -> None:
     for name, text in texts.items():
         assert text != (ROOT / "gateway" / name).read_text(encoding="utf-8")
         compile(text, name, "exec")
+    assert sorted(order(mutant.needs)) == list(range(DRAWN))
     assert mutant.name
     assert mutant.why.endswith(".")
 
@@ -50,6 +64,28 @@ def test_a_bug_that_no_longer_fits_says_so() -> None:
     twice = Mutant("twice", "n", "w.", (Change("errors.py", "class ", ""),))
     with pytest.raises(Stale, match="not once"):
         planted(twice)
+
+
+def test_the_worlds_that_have_most_of_what_a_bug_needs_come_first() -> None:
+    first, *_, last = order(["cuts_per_h", "hour_twice", "not signed_time"])
+    world, other = (swarm.draw(Random(f"{seed}/swarm")) for seed in (first, last))
+    assert (world.hour_twice, world.signed_time) == (True, False)
+    assert world.cuts_per_h > 2
+    assert not (other.cuts_per_h and other.hour_twice and not other.signed_time)
+    assert order([])[:3] == [0, 1, 2]
+    for wrong in ("earthquakes_per_h", "not zone"):
+        with pytest.raises(ValueError, match=f"no such trouble: {wrong}"):
+            order([wrong])
+
+
+def test_the_seed_that_found_a_bug_is_stored_for_the_next_time(tmp_path: Path) -> None:
+    for key in ("uses-counted-per-door", "end-inclusive"):
+        (before,) = [mutant for mutant in MUTANTS if mutant.key == key]
+        (tmp_path / f"{key}.toml").write_bytes((CATALOGUE / f"{key}.toml").read_bytes())
+        for seed in (17, 4711):
+            remember(before, seed, tmp_path)
+            (after,) = [mutant for mutant in catalogue(tmp_path) if mutant.key == key]
+            assert after == replace(before, first=seed)
 
 
 def test_the_copy_is_what_runs_or_nothing_does(tmp_path: Path) -> None:

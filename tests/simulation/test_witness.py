@@ -16,6 +16,7 @@ from firmware_sims.cloud.reference import pin
 from firmware_sims.faults import Fault
 from firmware_sims.firmware.model import Source, UserStatus, UserType
 from gateway.domain.instant import Instant
+from tests.simulation import zcl
 from tests.simulation.air import Air
 from tests.simulation.broker import SimBroker
 from tests.simulation.cloud import SimCloud
@@ -92,6 +93,21 @@ def test_what_a_lock_does_is_judged_by_the_orders_of_a_moment_before() -> None:
         town.cloud.put({**always, "version": 2, "suspended": True})
         town.door.firmware.users.clear_code(3, Source.RADIO)
         assert town.rules == []
+
+    lives(scene)
+
+
+def test_an_erase_that_was_only_acknowledged_is_no_more_than_trouble_with_the_radio() -> None:
+    async def scene() -> None:
+        town = Town(HIDES)
+        town.set_code(3, CODE)
+        failed: list[str] = []
+        town.air.on_failure = failed.append
+        town.door.faults.arm(fault=Fault.NOT_APPLIED, on="clear_pin_code", rate=1.0, count=None)
+        town.door.receive(zcl.DOOR_LOCK, bytes((1, 1, 0x07, 3, 0)))
+        await asyncio.sleep(5)
+        assert town.door.codes() == {3: CODE}
+        assert failed == [town.door.address]
 
     lives(scene)
 

@@ -44,9 +44,9 @@ class Mutant:
     needs: tuple[str, ...] = ()
 
 
-def catalogue() -> list[Mutant]:
+def catalogue(folder: Path = CATALOGUE) -> list[Mutant]:
     """All of them, in order of their keys."""
-    return [_read(path) for path in sorted(CATALOGUE.glob("*.toml"))]
+    return [_read(path) for path in sorted(folder.glob("*.toml"))]
 
 
 def _read(path: Path) -> Mutant:
@@ -56,9 +56,9 @@ def _read(path: Path) -> Mutant:
     return Mutant(path.stem, table["name"], table["why"], changes, table.get("first"), needs)
 
 
-def remember(mutant: Mutant, seed: int) -> None:
+def remember(mutant: Mutant, seed: int, folder: Path = CATALOGUE) -> None:
     """Store the seed that found it as the one to begin with."""
-    path = CATALOGUE / f"{mutant.key}.toml"
+    path = folder / f"{mutant.key}.toml"
     head, change, rest = path.read_text(encoding="utf-8").partition("\n[[change]]")
     lines = [line for line in head.splitlines() if not line.startswith("first = ")]
     why = next(n for n, line in enumerate(lines) if line.startswith("why = "))
