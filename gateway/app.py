@@ -35,7 +35,7 @@ from gateway.radios.arbiter import Arbiter
 from gateway.radios.gatt import SignalKeeper
 from gateway.radios.keeper import Pace as RadioPace
 from gateway.scheduler.claimed import Claimed
-from gateway.scheduler.fleet import Fleet, MeshRadio
+from gateway.scheduler.fleet import Fleet
 from gateway.scheduler.loop import Scheduler
 from gateway.scheduler.loop import Settings as SchedulerSettings
 from gateway.scheduler.probe import Prober
@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from gateway.radios.gatt import GattRadio
     from gateway.radios.zigbee import ZigbeeRadio
     from gateway.radios.zwave import ZwaveRadio
+    from gateway.scheduler.admission import MeshRadio
     from gateway.store.tx import Tx
 
 log = structlog.get_logger()

@@ -36,7 +36,7 @@ from gateway.drivers.api import (
 from gateway.errors import StoreClosed, StoreError
 from gateway.kit.tasks import wait_or_sleep
 from gateway.scheduler import meters
-from gateway.scheduler.fleet import doubt_slots
+from gateway.scheduler.doubts import doubt_slots
 from gateway.store import desired, devices, events, history, media, meta, reported
 
 if TYPE_CHECKING:

@@ -22,9 +22,9 @@ from gateway.kit.tasks import wait_or_sleep
 from gateway.scheduler.asking import Asking
 from gateway.scheduler.commands import Commands
 from gateway.scheduler.doorbell import Doorbell
+from gateway.scheduler.doubts import reap_attempts
 from gateway.scheduler.errands import Errands
 from gateway.scheduler.executor import Executor
-from gateway.scheduler.fleet import Fleet, reap_attempts
 from gateway.scheduler.lane import Lane, Momentary
 from gateway.scheduler.publish import next_alarm, publish_strays, raise_overdue_erases
 from gateway.scheduler.turns import Turns
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from gateway.drivers.api import DeviceEvent, Driver
     from gateway.kit.clock import Clock
     from gateway.radios.arbiter import Arbiter
+    from gateway.scheduler.fleet import Fleet
     from gateway.store.database import Store
     from gateway.store.keyring import Keyring
     from gateway.store.tx import Tx

@@ -11,7 +11,7 @@ from gateway.domain.ids import DeviceId
 from gateway.domain.windows import Always
 from gateway.errors import RadioRefused
 from gateway.radios.api import JoinProgress, JoinStage
-from gateway.scheduler.fleet import INTERVIEW_AGAIN_S
+from gateway.scheduler.admission import INTERVIEW_AGAIN_S
 from gateway.store import devices
 from tests.flows.world import TinyRadio, world
 

@@ -1,0 +1,51 @@
+"""What is believed of locks no longer: after a new join, and after a life that was cut off."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.domain.devices import Empty, Known, Opaque, OpaqueReason, Slot
+from gateway.domain.ids import DeviceId
+from gateway.domain.instant import Instant
+from gateway.scheduler.record import QUARANTINE_MS
+from gateway.store import history, reported
+
+if TYPE_CHECKING:
+    from gateway.store.database import Store
+    from gateway.store.tx import Tx
+
+
+def doubt_slots(tx: Tx, device_id: DeviceId, now: Instant) -> None:
+    """Believe nothing of what is on a lock; what we put there stays recognisable as ours."""
+    reported.forget_unmanaged(tx, device_id)
+    for slot in tx.all(reported.slots_for(device_id)):
+        if isinstance(slot.content, Known):
+            until = Instant(now + QUARANTINE_MS)
+            history.quarantine(tx, device_id, slot.content.hash, until)
+        if not isinstance(slot.content, Empty):
+            unread = Slot(slot.number, Opaque(OpaqueReason.UNREAD), slot.owner)
+            reported.put_slot(tx, device_id, unread)
+
+
+async def reap_attempts(store: Store, now: Instant) -> int:
+    """Attempts a former life left open: their slots stay in flight, to be read. Their number."""
+
+    def write(tx: Tx) -> int:
+        left = tx.all(history.open_attempts())
+        for attempt in left:
+            history.finish_attempt(tx, attempt.attempt_id, "unconfirmed", now)
+            if attempt.slot is None:
+                continue
+            slot = tx.one(reported.slot(DeviceId(attempt.device_id), attempt.slot))
+            if slot is not None and slot.owner is not None:
+                flying = Slot(
+                    slot.number,
+                    Opaque(OpaqueReason.IN_FLIGHT),
+                    slot.owner,
+                    slot.schedules,
+                    slot.evidence,
+                )
+                reported.put_slot(tx, DeviceId(attempt.device_id), flying)
+        return len(left)
+
+    return await store.submit(write)
