@@ -282,10 +282,11 @@ class World:
             self.witness.range_changed(door)
 
     async def admit(self, door: SimDoor) -> None:
-        """Somebody opens the network for a door that left it."""
+        """Somebody opens the network for a door that left it, once there is room on the disk: what
+        cannot be written down is forgotten with the power (ARCHITECTURE.md, *Known limits*)."""
         while not door.joined:
             radio = self.air.radio
-            if radio is None or not radio.usable or not door.in_range:
+            if radio is None or not radio.usable or not door.in_range or self.disk.full:
                 await asyncio.sleep(5)
                 continue
             door.join()
