@@ -55,6 +55,8 @@ class Capabilities:
     has_door_sensor: bool | None = None
     has_clock: bool | None = None
     keeps_log: bool | None = None
+    can_enrol_cards: bool | None = None
+    can_enrol_fingers: bool | None = None
     sleepy: bool = False
     codes: CodeLimits | None = None
     schedules: ScheduleSupport = field(default_factory=ScheduleSupport)

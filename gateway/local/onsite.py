@@ -280,7 +280,16 @@ class OnSite:
 
     async def _device(self, request: web.Request, what: str) -> DeviceRow:
         request[CALLER].needs(Role.OPERATOR, what)
-        return await self._find(request.match_info["device"])
+        row = await self._find(request.match_info["device"])
+        kind = _KINDS[request.match_info.get("media", "cards")]
+        can = row.capabilities
+        if (can.can_enrol_cards if kind is MediumKind.CARD else can.can_enrol_fingers) is False:
+            raise RequestRefused(
+                f"could not {what}: {row.name} takes no {kind.value}s",
+                "unsupported",
+                "No reader for them, or its key is not an owner's: see `lock-gateway device`.",
+            )
+        return row
 
 
 def window_of(body: Document, now: Instant) -> Document:

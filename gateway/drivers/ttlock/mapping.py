@@ -195,6 +195,8 @@ def capabilities_of(features: Features, *, manages: bool) -> Capabilities:
         has_door_sensor=True if features.has(Feature.DOOR_SENSOR) else None,
         has_clock=not features.has(Feature.NO_CLOCK),
         keeps_log=manages,
+        can_enrol_cards=features.has(Feature.CARD) and manages,
+        can_enrol_fingers=features.has(Feature.FINGERPRINT) and manages,
         sleepy=True,
         codes=CodeLimits(
             slots=SLOTS if codes else 0,

@@ -158,6 +158,7 @@ def test_abilities() -> None:
     found = mapping.capabilities_of(all_of_them, manages=True)
     assert found.has_clock
     assert found.has_door_sensor
+    assert (found.can_enrol_cards, found.can_enrol_fingers) == (True, True)
     user = mapping.capabilities_of(all_of_them, manages=False)
     assert user.can_remotely_unlock
     assert user.can_program_online_access_codes is False
@@ -166,6 +167,7 @@ def test_abilities() -> None:
     assert bare.has_clock is False
     assert bare.has_door_sensor is None
     assert bare.can_remotely_lock is False
+    assert (bare.can_enrol_cards, bare.can_enrol_fingers) == (False, False)
     assert bare.can_program_online_access_codes is False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ from gateway.domain.instant import DAY, Instant
 from gateway.domain.secret import Secret
 from gateway.local.access import Access
 from gateway.local.onsite import ending_of, schedules_document
+from gateway.store import devices
 from tests.onsite_house import CARD, OnSiteHouse, onsite_house
 
 if TYPE_CHECKING:
@@ -200,6 +202,22 @@ async def test_an_enrolment_that_makes_no_sense_wakes_no_lock(
 ) -> None:
     assert await refusal(house, "cards/enrol", **body) == (400, "bad_request")
     assert house.lock.skin.queue.received["add_card"] == 0
+
+
+@pytest.mark.parametrize("path", ["fingers/enrol", "fingers/delete", "fingers/reveal"])
+async def test_a_lock_without_a_reader_says_so_without_being_woken(
+    house: OnSiteHouse, path: str
+) -> None:
+    row = await house.store.fetch_one(devices.device(house.device_id))
+    assert row is not None
+    blind = replace(row.capabilities, can_enrol_fingers=False)
+    await house.store.submit(
+        lambda tx: devices.update_device(tx, house.device_id, capabilities=blind)
+    )
+    assert await refusal(house, path, name="Ada", finger="Ada") == (409, "unsupported")
+    assert not [said for said in house.lock.skin.queue.received if "finger" in said]
+    await enrol(house, CARD)
+    assert [said for said in house.lock.skin.queue.received if "card" in said]
 
 
 async def test_a_name_stands_for_one_card(house: OnSiteHouse) -> None:
