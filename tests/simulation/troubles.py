@@ -15,6 +15,7 @@ from gateway.housekeeping import Kept
 from tests.simulation.broker import KEPT_BY_BRIDGE
 from tests.simulation.disk import Cut
 from tests.simulation.life import Ending
+from tests.simulation.mishaps import WRITES, Mishaps, could_be_anybodys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -26,11 +27,7 @@ if TYPE_CHECKING:
 HOUR = 3600.0
 FORGETFUL = Kept(0, 2)
 """A month of a small site in the hours of a world: what the cloud has goes at the next look."""
-WRITES = "set_pin_code"
 ALL_WRITES = "set_*"
-ERASES = "clear_pin_code"
-SPARED_SLOTS = 3
-"""A landlord who knows that the slots are few leaves some."""
 
 
 class Troubles:
@@ -80,17 +77,18 @@ class Troubles:
         ):
             if rate:
                 self._spawn(self._often(rate, act))
+        mishaps = Mishaps(world, self._spawn)
         for rate, mishap in (
-            (swarm.dark_per_h, self._dark),
-            (swarm.keyed_per_h, self._key_in),
-            (swarm.rejoins_per_h, self._rejoin),
-            (swarm.worn_per_h, self._wear),
-            (swarm.stuffed_per_h, self._stuff),
-            (swarm.stood_in_per_h, self._stand_in),
-            (swarm.stolen_per_h, self._steal),
-            (swarm.clings_per_h, self._cling),
-            (swarm.mistakes_per_h, self._mistake),
-            (swarm.parcels_per_h, self._parcel),
+            (swarm.dark_per_h, mishaps.dark),
+            (swarm.keyed_per_h, mishaps.key_in),
+            (swarm.rejoins_per_h, mishaps.rejoin),
+            (swarm.worn_per_h, mishaps.wear),
+            (swarm.stuffed_per_h, mishaps.stuff),
+            (swarm.stood_in_per_h, mishaps.stand_in),
+            (swarm.stolen_per_h, mishaps.steal),
+            (swarm.clings_per_h, mishaps.cling),
+            (swarm.mistakes_per_h, mishaps.mistake),
+            (swarm.parcels_per_h, mishaps.parcel),
         ):
             if rate:
                 self._spawn(self._by_itself(rate, mishap))
@@ -153,7 +151,7 @@ class Troubles:
         self, per_h: float, act: Callable[[Random], Coroutine[None, None, None]]
     ) -> None:
         """As `_often`, with randomness of its own, so that it changes nothing of another."""
-        rng = self._source(act.__name__)
+        rng = self._source(f"_{act.__name__}")
         while True:
             await asyncio.sleep(rng.expovariate(per_h / HOUR))
             await act(rng)
@@ -201,16 +199,6 @@ class Troubles:
     async def _move(self) -> None:
         self._world.bookings.leave(self._rng)
 
-    async def _steal(self, rng: Random) -> None:
-        self._world.bookings.steal(rng)
-
-    async def _mistake(self, rng: Random) -> None:
-        """Somebody clears away the wrong ones, is asked whether that is meant, and mends it."""
-        names = self._world.bookings.open_now()
-        if len(names) > 1:
-            some = rng.sample(names, rng.randint(2, len(names)))
-            self._world.cloud.mistake(some, rng.uniform(60, 900))
-
     # ── the air and the doors ───────────────────────────────────────────────────────────
 
     async def _away(self) -> None:
@@ -238,16 +226,10 @@ class Troubles:
         slots = range(door.profile.first_slot, door.profile.last_slot + 1)
         if self._rng.random() < 0.6:
             slot, digits = self._rng.choice(slots), self._world.some_digits(self._rng)
-            if not self._could_be_anybodys(door):
+            if not could_be_anybodys(self._world, door):
                 door.set_by_hand(slot, digits)
         else:
             door.clear_by_hand(self._rng.choice(slots))
-
-    def _could_be_anybodys(self, door: SimDoor) -> bool:
-        """What is keyed in now, where the gateway was about to write when it lost the power or the
-        lock: digits that cannot be read back (ARCHITECTURE.md, *Known limits*)."""
-        reached = self._world.alive and door.in_range and self._world.air.stick_up
-        return not reached and not door.profile.send_pin_over_the_air
 
     async def _foreign(self) -> None:
         """Another controller on the same lock."""
@@ -262,81 +244,6 @@ class Troubles:
     async def _reset(self) -> None:
         self._rng.choice(self._world.doors).factory_reset()
 
-    async def _key_in(self, rng: Random) -> None:
-        """The landlord gives somebody a code at the keypad, in the first slot that is free; as
-        likely as not because the gateway cannot do it now."""
-        door = rng.choice(self._world.doors)
-        if rng.random() < 0.5:
-            while self._world.alive and door.in_range:  # noqa: ASYNC110 - looking is free
-                await asyncio.sleep(30)
-        taken = door.codes()
-        slots = range(door.profile.first_slot, door.profile.last_slot + 1)
-        free = [slot for slot in slots if slot not in taken]
-        if len(free) > SPARED_SLOTS:
-            digits = "".join(rng.choice("0123456789") for _ in range(6))
-            if not self._could_be_anybodys(door):
-                door.set_by_hand(free[0], digits)
-
-    async def _rejoin(self, rng: Random) -> None:
-        """A lock is reset to how it left the factory, and admitted anew when somebody notices."""
-        door = rng.choice(self._world.doors)
-        if door.joined:
-            door.factory_reset(leaves_network=True)
-            self._world.range_changed(door)
-            await asyncio.sleep(rng.uniform(60, 900))
-            await self._world.admit(door)
-
-    async def _wear(self, rng: Random) -> None:
-        """A lock says yes to every code and stores none, until somebody sees to it."""
-        door = rng.choice(self._world.doors)
-        armed = door.faults.arm(fault=Fault.NOT_APPLIED, on=WRITES, rate=1.0, count=None)
-        await asyncio.sleep(rng.uniform(600, 3600))
-        door.faults.disarm(armed.number)
-
-    async def _cling(self, rng: Random) -> None:
-        """A lock says yes to every erase and keeps the code, until somebody sees to it."""
-        door = rng.choice(self._world.doors)
-        armed = door.faults.arm(fault=Fault.NOT_APPLIED, on=ERASES, rate=1.0, count=None)
-        await asyncio.sleep(rng.uniform(300, 2400))
-        door.faults.disarm(armed.number)
-
-    async def _parcel(self, rng: Random) -> None:
-        parcel = self._world.bookings.parcel(rng)
-        self._spawn(self._courier(parcel, rng))
-
-    async def _courier(self, parcel: dict[str, Any], rng: Random) -> None:
-        """Comes again and again, also when the code is used up."""
-        world = self._world
-        doors = [door for door in world.doors if world.witness.device(door) in parcel["devices"]]
-        await asyncio.sleep(rng.uniform(300, 600))
-        while True:
-            door = rng.choice(doors)
-            if world.witness.typed(door, parcel["secret"]["digits"]):
-                await asyncio.sleep(rng.uniform(2, 30))
-                door.shut()
-            await asyncio.sleep(rng.uniform(60, 900))
-
-    async def _stand_in(self, rng: Random) -> None:
-        """Somebody waits before a lock that the gateway cannot reach, and the landlord keys in a
-        code, in one of the first slots that are free; soon after it can be reached again.
-
-        Not where digits cannot be read back: what stands in a slot that was about to be written
-        when the power failed can be anybody's there (ARCHITECTURE.md, *Known limits*)."""
-        door = rng.choice(self._world.doors)
-        if not door.in_range or not door.profile.send_pin_over_the_air:
-            return
-        door.in_range = False
-        self._world.range_changed(door)
-        await asyncio.sleep(rng.uniform(5, 120))
-        taken = door.codes()
-        free = [slot for slot in self._world.witness.usable(door) if slot not in taken]
-        if len(free) > SPARED_SLOTS:
-            digits = "".join(rng.choice("0123456789") for _ in range(6))
-            door.set_by_hand(free[rng.choice((0, 0, 1))], digits)
-        await asyncio.sleep(rng.uniform(60, 900))
-        door.in_range = True
-        self._world.range_changed(door)
-
     # ── power, time, disk ───────────────────────────────────────────────────────────────
 
     async def _cut(self) -> None:
@@ -348,19 +255,6 @@ class Troubles:
             self._world.cut_in(self._rng.randint(1, 12), cut, off_s)
         else:
             self._world.end_life(Ending.POWER, off_s)
-
-    async def _dark(self, rng: Random) -> None:
-        """The power of the building fails; the gateway is back long before the network is."""
-        world, swarm = self._world, self._swarm
-        off_s = rng.expovariate(1 / swarm.cut_s)
-        world.machine.time_service(None)
-        world.broker.up = False
-        if swarm.guess_s:
-            world.machine.wrong_at_next_boot(swarm.guess_s)
-        world.end_life(Ending.POWER, off_s)
-        await asyncio.sleep(off_s + rng.expovariate(1 / swarm.dark_s))
-        world.machine.time_service(0.0)
-        world.broker.up = True
 
     def _commanded(self, command: dict[str, Any], late_s: float) -> None:
         swarm, draw = self._swarm, self._rng.random
@@ -420,10 +314,4 @@ class Troubles:
     async def _disk_full(self) -> None:
         self._world.disk_full(full=True)
         await asyncio.sleep(self._rng.expovariate(1 / 300.0))
-        self._world.disk_full(full=False)
-
-    async def _stuff(self, rng: Random) -> None:
-        """Something fills the disk, and it stays so until somebody comes."""
-        self._world.disk_full(full=True)
-        await asyncio.sleep(rng.uniform(600, 5400))
         self._world.disk_full(full=False)
