@@ -754,6 +754,8 @@ def test_a_lock_whose_clock_was_changed_excuses_until_it_is_noticed() -> None:
         ("rejected", "conflicts_with:c2", True),
         ("rejected", "weak", False),
         ("rejected", "digits_destroyed", False),
+        ("erased", "tombstone", True),
+        ("erased", "tombstone", False),
         ("pending", "no_free_slot", False),
         ("programming", None, False),
         ("removed_externally", None, False),
@@ -797,6 +799,26 @@ def test_room_is_not_kept_for_who_comes_much_later(opens: int, rules: list[str])
     assert world.rules == []  # making room takes its time
     world.wait(5 * MIN)
     assert world.rules == rules
+
+
+def test_room_that_was_somebodys_a_moment_ago_is_not_kept_for_later() -> None:
+    world = Building(facts=Lock(slots=1))
+    week = {
+        "kind": "recurring",
+        "zone": "UTC",
+        "rules": [{"weekdays": ["fri"], "from": "12:00", "to": "13:00"}],
+    }
+    world.order("c0", digits="571038", window=week)
+    world.opens("571038")
+    world.judge.wrote(world.now, DOOR, 1, "set", "571038")
+    world.order()
+    world.told["c1", DOOR] = {"state": "pending", "reason": "no_free_slot", "version": 1}
+    world.wait(0, until=HOUR)
+    world.shuts("571038")
+    world.wait(2 * MIN)
+    assert world.rules == []
+    world.wait(20 * MIN)
+    assert world.rules == ["UNAVAILABLE"]
 
 
 def test_a_code_in_a_slot_that_no_gateway_uses_takes_no_room() -> None:

@@ -232,6 +232,9 @@ class Watch:
             if reason == "digits_destroyed":
                 return False  # they come with every order, and are needed as long as that holds
             return reason not in {"weak", "length"} or self._unfit(pair)
+        if state == "erased":
+            # Left out by mistake: of what could not be on the lock there is nothing to withhold.
+            return self._unfit(pair) or self._clashed(pair, grant, at)
         if state in {"removed_externally", "paused"}:
             return self.memory.lock(pair.device_id).tampered
         if state == "pending" and reason in _NO_ROOM:
@@ -244,13 +247,17 @@ class Watch:
     def _has_room_kept_for_later(self, pair: Pair, at: int) -> bool:
         """Somebody's code is on the lock whose opening is far, while this one should open now."""
         far = at + 2 * self._promise.room_ms
+        # Whose window was over a moment ago may be about to go.
+        lately = at - 2 * self._promise.t_ms
         for digits in self.memory.lock(pair.device_id).slots.values():
             other = self.pairs[pair.device_id].get(digits)
             if other is None or other is pair or not other.orders:
                 continue
             if self.memory.is_strangers(pair.device_id, digits):
                 continue
-            spans = [order.calendar.open_or_next(at) for order in other.orders if order.calendar]
+            spans = [
+                order.calendar.open_or_next(lately) for order in other.orders if order.calendar
+            ]
             if all(span is not None and span.opens > far for span in spans):
                 return True
         return False
