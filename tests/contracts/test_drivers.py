@@ -49,7 +49,7 @@ from gateway.radios.command_classes import Notified, ValueTold
 from tests.contracts import zwave_doors
 from tests.contracts.gatt_doors import DOORS, GattDoor
 from tests.contracts.zigbee_house import ZONE, House, house, ieee
-from tests.contracts.zwave_doors import QUIET, ZwaveStreet
+from tests.contracts.zwave_doors import CREDENTIALS, QUIET, ZwaveStreet
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -100,6 +100,9 @@ CLAIMED = tuple(DOORS)
 NO_ZERO = tuple(name for name in CLAIMED if name.startswith("nuki"))
 """Their keypads have the digits 1 to 9, so the suite's codes have no 0."""
 ZWAVE = tuple(zwave_doors.LOCKS)
+WORDLESS = (*QUIET, *CREDENTIALS)
+"""What they refuse without a reason of the specification's they do not answer at all."""
+TELLS_OF_CODES = tuple(name for name in ZWAVE if name not in CREDENTIALS)
 LOCKS = ("virtual", *CLAIMED, *SIMULATED, *ZWAVE)
 KEEPS_WINDOWS = ("virtual", "yale", "zwave-windows")
 KEEPS_A_STRETCH = (*KEEPS_WINDOWS, *CLAIMED)
@@ -494,7 +497,7 @@ async def test_nothing_opens_before_or_between_while_a_window_is_written(case: C
     assert opened == []
 
 
-@on("kwikset", "danalock", "nimly", "zwave", "zwave-quiet")
+@on("kwikset", "danalock", "nimly", "zwave", "zwave-quiet", *CREDENTIALS)
 async def test_a_lock_without_windows_says_so_before_anything_is_written(case: Case) -> None:
     result = await write(case, "583926", around_now())
     assert result.outcome == Refused(Refusal.UNSUPPORTED)
@@ -698,7 +701,7 @@ async def test_masked_digits_are_not_taken_for_digits(case: Case) -> None:
 
 @on("yale", "kwikset", *ZWAVE)
 async def test_new_digits_that_are_refused_behind_a_mask_are_not_believed(case: Case) -> None:
-    """The quiet one does not say that it refuses: it acknowledges the frame, and that is all."""
+    """Some do not say that they refuse: they acknowledge the frame, and that is all."""
     await write(case, "583926")
     await case.arm("masked-read", "get_pin_code", count=9)
     await case.arm("busy", "set_pin_code", count=1)
@@ -708,7 +711,7 @@ async def test_new_digits_that_are_refused_behind_a_mask_are_not_believed(case: 
     assert await case.door.holds() == {case.slot: "583926"}
     assert await case.door.opens("583926")
     assert not await case.door.opens("719284")
-    assert isinstance(result.outcome, Unconfirmed if case.name in QUIET else Refused)
+    assert isinstance(result.outcome, Unconfirmed if case.name in WORDLESS else Refused)
     assert result.reading is not None
     assert (result.reading.use, result.reading.digits) == (SlotUse.ENABLED, None)
 
@@ -755,10 +758,10 @@ async def test_what_nobody_acknowledged_is_proven_by_reading(case: Case) -> None
 @on(*ZWAVE)
 @pytest.mark.parametrize("fault", ["full", "busy"])
 async def test_a_no_without_a_reason_is_never_a_yes(case: Case, fault: str) -> None:
-    """User Code has no word for why; one that is not supervised has not even a no."""
+    """Nobody has a word for these; some have not even a no."""
     await case.arm(fault, "set_pin_code", count=1)
     outcome = (await write(case, "583926")).outcome
-    if case.name in QUIET:
+    if case.name in WORDLESS:
         assert isinstance(outcome, Unconfirmed)
     else:
         assert isinstance(outcome, Refused)
@@ -766,7 +769,7 @@ async def test_a_no_without_a_reason_is_never_a_yes(case: Case, fault: str) -> N
     assert await case.door.holds() == {}
 
 
-@on(*SIMULATED, *ZWAVE)
+@on(*SIMULATED, *TELLS_OF_CODES)
 async def test_a_code_set_by_hand_is_told_and_read(case: Case) -> None:
     assert isinstance(case.door, SimulatedDoor)
     raw = case.slot + case.door.offset
@@ -786,6 +789,21 @@ async def test_a_code_set_by_hand_is_told_and_read(case: Case) -> None:
     )
     reading = await case.driver.read_slot(case.slot, deadline_s=DEADLINE_S)
     assert reading.use is SlotUse.ENABLED
+
+
+@on(*CREDENTIALS)
+async def test_a_code_set_by_hand_is_found_by_reading(case: Case) -> None:
+    """The client of Z-Wave JS is not told of users and credentials (its schema is 35, not 48)."""
+    control = case.home.door
+    assert (await case.driver.read_slot(4, deadline_s=DEADLINE_S)).use is SlotUse.AVAILABLE
+    await control.call("set_code_by_hand", device=case.name, slot=4, code="777888")
+    found = await case.driver.read_slot(4, deadline_s=DEADLINE_S)
+    assert found.use is SlotUse.ENABLED
+    told = case.capabilities.codes
+    assert told is not None
+    assert found.digits == (Secret("777888") if told.reads_back_digits else None)
+    await control.call("clear_codes", device=case.name, slot=4)
+    assert (await case.driver.read_slot(4, deadline_s=DEADLINE_S)).use is SlotUse.AVAILABLE
 
 
 @on(*SIMULATED, *ZWAVE)

@@ -28,11 +28,20 @@ LOCKS: Mapping[str, Mapping[str, Any]] = {
     "zwave": {**SUPERVISED, "overrides": {**SUPERVISED["overrides"], **OPEN}},
     "zwave-quiet": {"profile": "kwikset-620", "overrides": OPEN},
     "zwave-windows": {"profile": "zwave-deadbolt", "timezone": ZONE, "overrides": OPEN},
+    "zwave-credentials": {"profile": "zwave-credentials", "overrides": OPEN},
+    "zwave-kept-back": {
+        "profile": "zwave-credentials",
+        "overrides": {**OPEN, "skin": {"reads_back": False}},
+    },
 }
-"""By name, as in a world file. Z-Wave JS uses no Supervision with the second."""
+"""By name, as in a world file. Z-Wave JS uses no Supervision with the second; the last one never
+shows a PIN."""
 QUIET = ("zwave-quiet",)
+CREDENTIALS = ("zwave-credentials", "zwave-kept-back")
+"""They speak User Credential: reports answer every command, and a refusal without a word is
+answered by none."""
 
-__all__ = ["LOCKS", "QUIET", "ZwaveStreet", "missing"]
+__all__ = ["CREDENTIALS", "LOCKS", "QUIET", "ZwaveStreet", "missing"]
 
 
 class ZwaveStreet:

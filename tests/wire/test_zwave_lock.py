@@ -41,10 +41,10 @@ const notifications = Object.fromEntries([6, 7, 8].map((type) => {
 }));
 const values = {
   schedule: cc.ScheduleEntryLockCCValues.schedule(2, 7, 3).id,
-  userType: cc.UserCredentialCCValues.userType(7).id,
+  user: cc.UserCredentialCCValues.userModifierType(7).id,
+  modifier: cc.UserCredentialCCValues.credentialModifierType(1, 7).id,
   owner: cc.UserCredentialCCValues.credentialOwner(1, 7).id,
   capabilities: cc.UserCredentialCCValues.credentialCapabilities(1).id,
-  users: cc.UserCredentialCCValues.supportedUsers.id,
   mode: cc.DoorLockCCValues.currentMode.id,
   door: cc.DoorLockCCValues.doorStatus.id,
   level: cc.BatteryCCValues.level.id,
@@ -60,6 +60,7 @@ console.log(JSON.stringify({
   notifications, values, SetUserResult, SetCredentialResult,
   classes: core.CommandClasses, status: cc.UserIDStatus, mode: cc.DoorLockMode,
   credential: cc.UserCredentialType, user: cc.UserCredentialUserType,
+  modifier: cc.UserCredentialModifierType,
   log: cc.DoorLockLoggingEventType, kind: cc.ScheduleEntryLockScheduleKind,
   weekday: cc.ScheduleEntryLockWeekday,
   methods,
@@ -113,6 +114,7 @@ def test_statuses_modes_and_results(library: dict[str, Any]) -> None:
     assert mode["Unknown"] == Mode.UNKNOWN
     assert library["credential"]["PINCode"] == wire.CREDENTIAL_PIN
     assert library["user"]["General"] == wire.GENERAL_USER
+    assert library["modifier"]["DoesNotExist"] == wire.NOBODY
     for results in (library["SetUserResult"], library["SetCredentialResult"]):
         assert results["OK"] == Result.OK
         assert results["Error_AddRejectedLocationOccupied"] == Result.OCCUPIED
@@ -269,15 +271,19 @@ def test_values_by_name(library: dict[str, Any]) -> None:
         "propertyKey": Kind.DAILY.value << 16 | 7 << 8 | 3,
     }
     credential = {"commandClass": wire.USER_CREDENTIAL}
-    assert values["userType"] == {**credential, "property": "userType", "propertyKey": 7}
-    owner = wire.CREDENTIAL_PIN << 16 | 7
-    assert values["owner"] == {**credential, "property": "credentialOwner", "propertyKey": owner}
+    assert values["user"] == {**credential, "property": "userModifierType", "propertyKey": 7}
+    key = wire.CREDENTIAL_PIN << 16 | 7
+    assert values["owner"] == {**credential, "property": "credentialOwner", "propertyKey": key}
+    assert values["modifier"] == {
+        **credential,
+        "property": "credentialModifierType",
+        "propertyKey": key,
+    }
     assert values["capabilities"] == {
         **credential,
         "property": "credentialCapabilities",
         "propertyKey": wire.CREDENTIAL_PIN,
     }
-    assert values["users"] == {**credential, "property": "supportedUsers"}
     assert values["mode"] == {"commandClass": wire.DOOR_LOCK, "property": "currentMode"}
     assert values["door"] == {"commandClass": wire.DOOR_LOCK, "property": "doorStatus"}
     assert values["level"] == {"commandClass": wire.BATTERY, "property": "level"}

@@ -1,9 +1,12 @@
 """User Credential (CC:0083), version 1: users, and PIN codes that belong to them.
 
 Here: users with their state, PIN credentials in numbered places, the reports that answer every
-change, and what a notification says of who it was. Not here: digits and duplicates
-(`firmware.users`): the firmware's slots are the places of PIN credentials, and a code is enabled
-while its user is active.
+change and tell of those that were made at the keypad, and what a notification says of who it was.
+Not here: digits and duplicates (`firmware.users`): the firmware's slots are the places of PIN
+credentials, and a code is enabled while its user is active.
+
+What cannot be done is ignored (CC:0083.01.0A.11.002 and others): there is no report that says why,
+but for those of an occupied, an empty or a wrong place and of a duplicate.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ from firmware_sims.firmware.model import (
 from firmware_sims.zwave.commands import CC, CONTROLLER, Commands, Get, housekeeping, u16
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from firmware_sims.firmware.model import FirmwareEvent
     from firmware_sims.zwave.application import ZwaveApplication
 
@@ -31,9 +36,11 @@ SINGLE = 1
 _ADD, _MODIFY, _DELETE = 0, 1, 2
 _RESPONSE = 4
 _OCCUPIED, _EMPTY = 5, 6
-_DUPLICATE, _AGAINST_RULES, _WRONG_USER = 7, 8, 9
+_DUPLICATE, _WRONG_USER = 7, 9
 _BY_NOBODY, _BY_ZWAVE = 0, 2
 _NAME_LENGTH = 20
+_HASH_LENGTH = 8
+"""Of a PIN that is kept back; 0 for one that can be read (CC:0083.01.0C.11.021)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +82,34 @@ def usage(app: ZwaveApplication, place: int) -> bytes:
 
 
 def follow(app: ZwaveApplication, event: FirmwareEvent) -> None:
-    """Codes that came and went at the keypad: a place set by hand is its namesake's."""
+    """Codes that came and went at the keypad: a place set by hand is its namesake's, and a user
+    goes with the last of theirs (assumed)."""
     people, place = app.people, event.slot
     if event.kind is Kind.FACTORY_RESET:
         people.clear()
     elif event.kind is Kind.CODE_DELETED and event.source is Source.KEYPAD:
-        gone = list(people.owner) if place == ALL_SLOTS else [place]
-        for one in gone:
-            people.owner.pop(one or 0, None)
+        if place == ALL_SLOTS:
+            people.clear()
+            _say(app, _user_report(app, _DELETE, 0))
+        elif place is not None and place in people.owner:
+            owner = people.owner.pop(place)
+            _say(app, _credential_report(app, _DELETE, owner, place))
+            if owner not in people.owner.values() and owner in people.known:
+                del people.known[owner]
+                _say(app, _user_report(app, _DELETE, owner))
     elif event.kind is Kind.CODE_ADDED and event.source is Source.KEYPAD and place is not None:
         people.owner[place] = place
-        people.known.setdefault(place, Person(GENERAL, active=True, encoding=0, name=""))
+        if place not in people.known:
+            people.known[place] = Person(GENERAL, active=True, encoding=0, name="")
+            _say(app, _user_report(app, _ADD, place))
+        _say(app, _credential_report(app, _ADD, place, place))
+    elif event.kind is Kind.CODE_CHANGED and event.source is Source.KEYPAD and place is not None:
+        _say(app, _credential_report(app, _MODIFY, people.owner.get(place, 0), place))
+
+
+def _say(app: ZwaveApplication, report: bytes) -> None:
+    """To the lifeline, which is told of every change (CC:0083.01.05.11.011)."""
+    app.firmware.timebase.call_later(0.0, lambda: app.say(report))
 
 
 # ---- capabilities
@@ -102,7 +126,7 @@ def _credential_capabilities(app: ZwaveApplication, _payload: bytes) -> bytes:
     profile = app.firmware.profile
     lengths = (profile.min_code_length, profile.max_code_length)
     head = bytes((CC.USER_CREDENTIAL, 0x04, 0, 1, PIN, 0)) + u16(profile.slots)
-    return head + bytes((*lengths, 0, 0, 0))
+    return head + bytes((*lengths, 0, 0, 0 if app.reads_back else _HASH_LENGTH))
 
 
 # ---- users
@@ -136,7 +160,8 @@ def _user_get(app: ZwaveApplication, payload: bytes) -> Get:
 def _user_set(app: ZwaveApplication, payload: bytes) -> Get:
     operation, user = payload[0] & 3, int.from_bytes(payload[1:3], "big")
     if operation == _DELETE:
-        return Get("clear_user", lambda: _delete_user(app, user), pretend=_pretended(app, user))
+        pretend = _pretended(app, _DELETE, user)
+        return Get("clear_user", lambda: _delete_user(app, user), pretend=pretend)
     kind, active, encoding = payload[3], bool(payload[4] & 1), payload[8] & 7
     name = payload[10 : 10 + payload[9]].decode("latin-1")
     person = Person(kind, active, encoding, name)
@@ -155,7 +180,7 @@ def _user_set(app: ZwaveApplication, payload: bytes) -> Get:
         app.firmware.changed()
         return _user_report(app, operation, user)
 
-    return Get("set_user", apply, pretend=_pretended(app, user))
+    return Get("set_user", apply, pretend=_pretended(app, operation, user))
 
 
 def _delete_user(app: ZwaveApplication, user: int) -> bytes:
@@ -171,8 +196,9 @@ def _delete_user(app: ZwaveApplication, user: int) -> bytes:
     return report
 
 
-def _pretended(app: ZwaveApplication, user: int) -> Any:
-    return lambda answer: _user_report(app, _ADD if answer is Answer.OK else _OCCUPIED, user)
+def _pretended(app: ZwaveApplication, operation: int, user: int) -> Callable[[Answer], bytes]:
+    """As if it had been done; what is refused is not answered."""
+    return lambda answer: _user_report(app, operation, user) if answer is Answer.OK else b""
 
 
 def _places(app: ZwaveApplication, user: int) -> list[int]:
@@ -190,11 +216,14 @@ def _follow(app: ZwaveApplication, place: int, person: Person) -> None:
 # ---- credentials
 
 
-def _credential_report(app: ZwaveApplication, kind: int, user: int, place: int) -> bytes:
+def _credential_report(
+    app: ZwaveApplication, kind: int, user: int, place: int, *, masked: bool = False
+) -> bytes:
     """With its digits where the model lets them be read back (`reads_back` in its profile)."""
     held = app.firmware.users.users.get(place)
-    digits = b"" if held is None or not app.reads_back else held.code.encode()
-    read_back = 0x80 if app.reads_back and held else 0
+    shown = app.reads_back and not masked
+    digits = held.code.encode() if held is not None and shown else b""
+    read_back = 0x80 if shown else 0
     following = 0
     if kind == _RESPONSE:
         following = next((other for other in sorted(app.people.owner) if other > place), 0)
@@ -207,12 +236,13 @@ def _credential_report(app: ZwaveApplication, kind: int, user: int, place: int) 
 def _credential_get(app: ZwaveApplication, payload: bytes) -> Get:
     user, place = int.from_bytes(payload[:2], "big"), int.from_bytes(payload[3:5], "big")
 
-    def apply() -> bytes:
+    def apply(*, masked: bool = False) -> bytes:
         owned = sorted(at for at, who in app.people.owner.items() if user in (0, who))
         at = place or (owned[0] if owned else 0)
-        return _credential_report(app, _RESPONSE, app.people.owner.get(at, user), at)
+        owner = app.people.owner.get(at, user)
+        return _credential_report(app, _RESPONSE, owner, at, masked=masked)
 
-    return Get("get_pin_code", apply, place)
+    return Get("get_pin_code", apply, place, lambda: apply(masked=True))
 
 
 def _credential_set(app: ZwaveApplication, payload: bytes) -> Get:
@@ -220,8 +250,8 @@ def _credential_set(app: ZwaveApplication, payload: bytes) -> Get:
     place, operation = int.from_bytes(payload[3:5], "big"), payload[5] & 3
 
     def pretend(answer: Answer) -> bytes:
-        told = {Answer.OK: _ADD, Answer.DUPLICATE: _DUPLICATE}.get(answer, _AGAINST_RULES)
-        return _credential_report(app, told, user, place)
+        told = {Answer.OK: operation, Answer.DUPLICATE: _DUPLICATE}.get(answer)
+        return b"" if told is None else _credential_report(app, told, user, place)
 
     if operation == _DELETE:
 
@@ -253,10 +283,9 @@ def _store(app: ZwaveApplication, operation: int, user: int, place: int, digits:
     answer = users.set_code(place, digits, status, allowed, Source.RADIO)
     if answer is Answer.DUPLICATE:
         other = users.holder(digits) or place
-        app.code_refused(answer)
         return _credential_report(app, _DUPLICATE, people.owner.get(other, 0), other)
     if answer is not Answer.OK:
-        return _credential_report(app, _AGAINST_RULES, user, place)
+        return b""
     people.owner[place] = user
     app.firmware.changed()
     return _credential_report(app, operation, user, place)

@@ -24,6 +24,7 @@ CREDENTIAL_LOCK, CREDENTIAL_UNLOCK, INVALID_CREDENTIAL = 0x23, 0x24, 0x32
 _BY_CREDENTIAL = {KEYPAD_LOCK: CREDENTIAL_LOCK, KEYPAD_UNLOCK: CREDENTIAL_UNLOCK}
 CODE_DELETED, CODE_ADDED, CODE_IS_DUPLICATE = 0x0D, 0x0E, 0x0F
 ALL_CODES_DELETED = 0x0C
+_OF_CODES = frozenset({ALL_CODES_DELETED, CODE_DELETED, CODE_ADDED, CODE_IS_DUPLICATE})
 
 _BY_SOURCE = {
     (Kind.LOCKED, Source.RADIO): 0x03,
@@ -59,6 +60,8 @@ def of_event(app: ZwaveApplication, event: FirmwareEvent) -> Notification | None
     if number is not None:
         parameters = b""
         if app.version(CC.USER_CREDENTIAL):
+            if number in _OF_CODES:
+                return None  # told by reports of the users and their credentials
             if number in _BY_CREDENTIAL and event.slot is not None:
                 number, parameters = _BY_CREDENTIAL[number], cc_credential.usage(app, event.slot)
         elif number in _WITH_USER and event.slot is not None:
@@ -108,10 +111,9 @@ def report(notification: Notification, sequence: int | None = None) -> bytes:
 
 def _events(app: ZwaveApplication) -> dict[int, set[int]]:
     door = {0x16, 0x17} if app.firmware.profile.has_door_sensor else set()
-    codes = {ALL_CODES_DELETED, CODE_DELETED, CODE_ADDED, CODE_IS_DUPLICATE}
-    access = {*_BY_SOURCE.values(), *_ACCESS.values(), *codes, *door}
+    access = {*_BY_SOURCE.values(), *_ACCESS.values(), *_OF_CODES, *door}
     if app.version(CC.USER_CREDENTIAL):
-        access -= set(_BY_CREDENTIAL)
+        access -= {*_BY_CREDENTIAL, *_OF_CODES}
         access |= {*_BY_CREDENTIAL.values(), INVALID_CREDENTIAL}
     return {
         ACCESS_CONTROL: access,

@@ -20,6 +20,8 @@ from gateway.drivers.zwave_lock.dialogue import (
     Store,
     ask,
     ask_fields,
+    kept,
+    value_id,
 )
 from gateway.drivers.zwave_lock.wire import Access, UserStatus
 from gateway.errors import DeviceRefused, PeerProtocolError, Unreachable
@@ -56,8 +58,11 @@ class Node:
 
 def acquaint(dialect: Dialect, node: Node, facts: ModelFacts) -> Dialogue[Dialect]:
     """How the lock wants to be spoken to about codes and schedules."""
-    dialect = replace(dialect, store=node.store)
-    if node.store is not Store.USER_CODE:
+    store = node.store
+    if store is Store.CREDENTIALS and node.has(wire.USER_CODE) and not (yield from _users(dialect)):
+        store = Store.USER_CODE  # it has both, and User Credential is switched off
+    dialect = replace(dialect, store=store)
+    if store is not Store.USER_CODE:
         # User Credential has schedules of its own (Active Schedule, CC:00A4), which Z-Wave JS 15
         # does not speak: the gateway keeps the windows.
         return dialect
@@ -105,11 +110,13 @@ def _number(value: object) -> int:
 
 
 def _codes(dialect: Dialect, node: Node, facts: ModelFacts) -> Dialogue[CodeLimits | None]:
-    if node.store is Store.NONE:
+    if dialect.store is Store.NONE:
         return None
     shortest, longest, slots = facts.min_length, facts.max_length, facts.slots
-    if node.store is Store.CREDENTIALS:
-        slots, shortest, longest = yield from _credentials(dialect)
+    shown = facts.reads_back_digits
+    if dialect.store is Store.CREDENTIALS:
+        slots, shortest, longest, hashed = yield from _credentials(dialect)
+        shown = shown and not hashed
     elif not slots:
         slots = _number((yield from ask(dialect.ask(wire.USER_CODE, "getUsersCount"))))
     if not slots:
@@ -124,38 +131,38 @@ def _codes(dialect: Dialect, node: Node, facts: ModelFacts) -> Dialogue[CodeLimi
         min_length=shortest,
         max_length=longest,
         reserved_slots=facts.reserved_slots,
-        reads_back_digits=facts.reads_back_digits,
+        reads_back_digits=shown,
         reads_back_occupancy=True,
     )
 
 
-def _credentials(dialect: Dialect) -> Dialogue[tuple[int, int, int]]:
-    """Slots that are both a user's and a PIN's, and the lengths of a PIN.
+def _users(dialect: Dialect) -> Dialogue[int]:
+    """None at all: the lock has both command classes and keeps to User Code (UserCredentialCC.ts,
+    `interview`)."""
+    told = yield from ask_fields(dialect.ask(wire.USER_CREDENTIAL, "getUserCapabilities"))
+    return _number(told.get("numberOfSupportedUsers"))
 
-    `getCredentialCapabilities()` holds a map, which does not cross as JSON: the values that the
-    interview of Z-Wave JS left are read instead (`UserCredentialCCValues`).
+
+def _credentials(dialect: Dialect) -> Dialogue[tuple[int, int, int, int]]:
+    """Slots that are both a user's and a PIN's, the lengths of a PIN, and of its hash: that is 0
+    where PINs can be read back (CC:0083.01.0C.11.021).
+
+    `getCredentialCapabilities()` holds a map, which does not cross as JSON: the value that its
+    report leaves is read instead (`UserCredentialCCValues`).
     """
-    users = yield from _value(dialect, "supportedUsers")
-    pins = yield from _value(dialect, "credentialCapabilities", wire.CREDENTIAL_PIN)
+    users = yield from _users(dialect)
+    yield from ask(dialect.ask(wire.USER_CREDENTIAL, "getCredentialCapabilities"))
+    key = wire.CREDENTIAL_PIN
+    value = value_id(dialect, wire.USER_CREDENTIAL, "credentialCapabilities", key)
+    pins = yield from kept(dialect, "value", value)
     if not isinstance(pins, dict):
-        return 0, 0, 0
+        return 0, 0, 0, 0
     return (
-        min(_number(users), _number(pins.get("numberOfCredentialSlots"))),
+        min(users, _number(pins.get("numberOfCredentialSlots"))),
         _number(pins.get("minCredentialLength")),
         _number(pins.get("maxCredentialLength")),
+        _number(pins.get("maxCredentialHashLength")),
     )
-
-
-def _value(dialect: Dialect, name: str, key: int | None = None) -> Dialogue[object]:
-    value: dict[str, object] = {
-        "commandClass": wire.USER_CREDENTIAL,
-        "endpoint": dialect.endpoint,
-        "property": name,
-    }
-    if key is not None:
-        value["propertyKey"] = key
-    told = yield from ask_fields(dialect.ask(wire.NO_CLASS, "node.get_value", {"valueId": value}))
-    return told.get("value")
 
 
 def _has_door(dialect: Dialect, node: Node) -> Dialogue[bool | None]:

@@ -63,6 +63,18 @@ _TAMPERS: Final[Mapping[int, DeviceEvent]] = {
 }
 FRESH: Final = 50
 """Percent. A battery that was low and reads this much is another one."""
+_USAGE_HEADS: Final[Mapping[int, int]] = {
+    Access.CREDENTIAL_LOCK: 3,
+    Access.CREDENTIAL_UNLOCK: 3,
+    Access.DENIED_DISABLED: 3,
+    Access.DENIED_SCHEDULE: 3,
+    Access.DENIED_TOO_FEW: 3,
+    Access.NON_ACCESS: 2,
+}
+"""Octets before the credentials: the user, two, and but for the last how many credentials there
+are (`@zwave-js/core`, registries/Notifications.ts)."""
+_USAGE_ITEM: Final = 3
+"""Octets of one credential: its type, and its place in two."""
 _JAMMED: Final = Happening(EventType.LOCK_JAMMED)
 _JAM_CLEARED: Final = Happening(EventType.LOCK_JAM_CLEARED)
 
@@ -126,8 +138,7 @@ def _notified(event: Notified, slots: int, ours: frozenset[int]) -> Sequence[Dev
         return _battery_state(event.event)
     if event.type != wire.ACCESS_CONTROL:
         return ()
-    user_id = event.parameters.get("userId")
-    slot = slot_of(user_id, slots)
+    slot = slot_of(_user_of(event), slots)
     if event.event in _OPERATIONS:
         type_, method = _OPERATIONS[event.event]
         return (Happening(type_, _method(method, slot), slot),)
@@ -143,6 +154,19 @@ def _notified(event: Notified, slots: int, ours: frozenset[int]) -> Sequence[Dev
         # Nobody says who did it: the lock tells of our own writes in the same words.
         return (SlotChanged(slot, _CHANGES[event.event], at_lock=slot not in ours),)
     return _access_state(event.event) if event.event != Access.IDLE else ()
+
+
+def _user_of(event: Notified) -> object:
+    """By name, or out of the octets that tell of a credential, which Z-Wave JS 15 does not read
+    (zwave-js/zwave-js#8979). The place of a PIN counts before its user: slots are what is read and
+    written."""
+    raw, head = event.parameters.get("raw"), _USAGE_HEADS.get(event.event)
+    if head is None or not isinstance(raw, bytes) or len(raw) < head:
+        return event.parameters.get("userId")
+    for at in range(head, len(raw) - _USAGE_ITEM + 1, _USAGE_ITEM):
+        if raw[at] == wire.CREDENTIAL_PIN:
+            return int.from_bytes(raw[at + 1 : at + _USAGE_ITEM], "big")
+    return int.from_bytes(raw[:2], "big")
 
 
 def _denied(reason: str, method: Method, slot: int | None, at: Instant | None = None) -> Happening:

@@ -160,7 +160,10 @@ def _unrestricted(
     as_wanted = after.use is SlotUse.ENABLED and not after.restricted
     if as_wanted and _is(after.digits, digits, word, fresh=not occupied):
         return WriteResult(PROVEN if word is Said.DONE else FOUND, after)
-    return _not_as_wanted((yield from why(dialect, slot, word)), before, after)
+    told = _not_as_wanted((yield from why(dialect, slot, word)), before, after)
+    if not occupied and after.use is SlotUse.DISABLED:  # a user, whom no PIN came to
+        return (yield from _withdraw(dialect, slot, told.outcome))
+    return told
 
 
 def _is(found: Secret | None, digits: Secret, word: Word, *, fresh: bool) -> bool:

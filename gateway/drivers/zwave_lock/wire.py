@@ -47,6 +47,8 @@ class Mode(IntEnum):
 CREDENTIAL_PIN: Final = 1
 """`UserCredentialType.PINCode` (CC:0083)."""
 GENERAL_USER: Final = 0
+NOBODY: Final = 0
+"""`UserCredentialModifierType.DoesNotExist`: what a report is about is not there."""
 
 
 class Result(IntEnum):

@@ -41,6 +41,29 @@ def told(
 
 
 @pytest.mark.parametrize(
+    ("event", "raw", "slot"),
+    [
+        (Access.CREDENTIAL_UNLOCK, "000201010001", 1),  # zwave-js/zwave-js#8979
+        (Access.CREDENTIAL_LOCK, "000401010004", 4),
+        (Access.CREDENTIAL_UNLOCK, "000402080001010007", 7),  # a tag and a PIN
+        (Access.CREDENTIAL_UNLOCK, "000401080001", 4),
+        (Access.CREDENTIAL_UNLOCK, "000400", 4),
+        (Access.CREDENTIAL_UNLOCK, "00010101012c", None),  # a place that we do not have
+        (Access.CREDENTIAL_UNLOCK, "0004010100", 4),
+        (Access.CREDENTIAL_UNLOCK, "00", None),
+        (Access.DENIED_DISABLED, "000401010004", 4),
+        (Access.DENIED_SCHEDULE, "000401010004", 4),
+        (Access.NON_ACCESS, "0004010005", 5),
+        (Access.KEYPAD_UNLOCK, "000401010004", None),  # that would be a user code
+    ],
+)
+def test_whose_credential_it_was(event: int, raw: str, slot: int | None) -> None:
+    (happening,) = notified(event, raw=bytes.fromhex(raw))
+    assert isinstance(happening, Happening)
+    assert happening.slot == slot
+
+
+@pytest.mark.parametrize(
     ("event", "user", "type_", "method", "slot"),
     [
         (Access.MANUAL_LOCK, None, EventType.LOCK_LOCKED, Method.MANUAL, None),

@@ -212,6 +212,56 @@ def test_credentials_belong_to_users() -> None:
     assert bench.lock.firmware.users.users == {}
 
 
+def test_users_and_credentials_changed_at_the_keypad_are_told_by_reports() -> None:
+    """Codes are not told by notifications where there are users (CC:0083.01.05.11.011)."""
+    bench = Bench("zwave-credentials")
+    keypad = bench.lock.firmware.keypad
+    keypad.set_code_by_hand(5, "4711")
+    bench.time.advance(1)
+    told = [said for said, _ in bench.said]
+    assert [said[:6] for said in told] == ["830700", "830c00"]
+    assert told[1].startswith("830c000005010005800434373131")
+    bench.said.clear()
+    keypad.clear_by_hand(5)
+    bench.time.advance(1)
+    assert [said[:6] for said, _ in bench.said] == ["830c02", "830702"]
+    keypad.set_code_by_hand(5, "4711")
+    bench.time.advance(1)
+    bench.said.clear()
+    keypad.clear_by_hand(None)
+    bench.time.advance(1)
+    assert [said[:14] for said, _ in bench.said] == ["83070200000000"]
+    assert (bench.lock.application.people.known, bench.lock.firmware.users.users) == ({}, {})
+
+
+def test_who_is_not_there_is_told_by_the_number_that_was_asked_for() -> None:
+    bench = Bench("zwave-credentials")
+    (user,) = bench.ask("83060009")
+    assert user.startswith("83070400000000000009")  # modified by nobody
+    (pin,) = bench.ask("830b0000010009")
+    assert pin == "830c0400000100098000000000000000"
+
+
+def test_digits_that_are_kept_back() -> None:
+    bench = Bench("zwave-credentials")
+    assert bench.ask("8303")[0].endswith("00")  # no hash: they are told
+    bench.ask("830500000500010000000000")
+    bench.ask("830a00050100050004" + "34373131")
+    assert "34373131" in bench.ask("830b0000010005")[0]
+    bench.lock.faults.arm("masked-read", on="get_pin_code")
+    assert bench.ask("830b0000010005")[0].startswith("830c040005010005000002")
+
+
+@pytest.mark.parametrize("fault", ["full", "busy"])
+def test_a_refusal_that_has_no_report_is_silence(fault: str) -> None:
+    bench = Bench("zwave-credentials")
+    bench.ask("830500000500010000000000")
+    bench.lock.faults.arm(fault, on="set_pin_code", count=1)
+    assert bench.ask("830a00050100050004" + "34373131") == []
+    assert bench.ask("830a00050100050002" + "3437") == []  # too short (CC:0083.01.0A.11.015)
+    assert bench.lock.firmware.users.users == {}
+
+
 def test_faults_strike_between_the_answer_and_the_deed() -> None:
     bench = Bench()
     faults, users = bench.lock.faults, bench.lock.firmware.users.users
