@@ -54,6 +54,7 @@ class Upwards(Protocol):
     rng: random.Random
     note: Callable[..., None]
     on_failure: Callable[[str], None]
+    on_lost_event: Callable[[str], None]
     on_tamper: Callable[[str, int | None, str], None]
 
     def now(self) -> float: ...
@@ -336,6 +337,8 @@ class SimDoor:
         self._air.note(
             "door", lock=self.name, did=record.kind, source=record.source, slot=record.slot
         )
+        if self.joined and (self.profile.endpoint, zcl.DOOR_LOCK) not in self.bindings:
+            self._air.on_lost_event(self.address)  # nobody has told it whom to tell
         # The application's own callback for this event is queued right behind.
         self._loop.call_soon(self._telling.append, record)
 

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.domain.instant import Instant, to_rfc3339
 from tests.simulation.judge import Findings
-from tests.simulation.test_judge import DOOR, HOUR, MIN, START, Building, S, T
+from tests.simulation.test_judge import DOOR, HOUR, MIN, OTHER, START, Building, S, T
 
 CODE = "483920"
 
@@ -35,6 +35,18 @@ def test_a_code_that_its_lock_never_had_is_not_shown_as_working(world: Building)
     assert world.rules == []
     world.judge.told(world.now, shown("active"))
     world.judge.told(world.now, shown("active"))
+    assert world.rules == ["SHOWN"]
+
+
+def test_what_is_told_as_on_its_way_off_the_lock_is_not_said_to_work(world: Building) -> None:
+    """Moved to another door and given other digits at once: the former ones are still here."""
+    world.order()
+    world.judge.wrote(world.now, DOOR, 1, "set", CODE)
+    world.order(version=2, digits="583921", devices=(DOOR,))
+    world.order(version=3, digits="583921", devices=(OTHER,))
+    world.judge.told(world.now, shown("active", 2) | {"removed": "device_dropped"})
+    assert world.rules == []
+    world.judge.told(world.now, shown("active", 2) | {"removed": None})
     assert world.rules == ["SHOWN"]
 
 
