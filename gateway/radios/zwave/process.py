@@ -262,8 +262,9 @@ def options(cache: Path, keys: Mapping[str, Secret]) -> dict[str, Any]:
         # A value that is told is one that the node has told, never what somebody hopes it is.
         "disableOptimisticValueUpdate": True,
         "emitValueUpdateAfterSetValue": False,
-        # Thousands of frames to a battery lock; the gateway reads slot by slot what it needs.
-        "interview": {"queryAllUserCodes": False},
+        # Else it erases every user code of a node whose interview it has not kept: of one that
+        # joins, and of all of them once the cache is lost (zwave-js/zwave-js#8525).
+        "interview": {"queryAllUserCodes": True},
     }
 
 

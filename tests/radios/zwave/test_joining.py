@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 import pytest_asyncio
 
+from firmware_sims.firmware.model import Answer
 from gateway.domain.instant import Instant
 from gateway.domain.secret import Secret
 from gateway.errors import RadioBusy, RadioRefused, Unreachable
@@ -26,12 +27,12 @@ if TYPE_CHECKING:
 
 node_tests = [needs_node, pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 MODE = CcCall(0x62, "get", asks_only=True)
-NAMES = ("side", "quick", "old", "new", "gone", "stays", "late")
+NAMES = ("side", "quick", "old", "new", "gone", "stays", "late", "tenants", "many")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def home(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    locks = dict.fromkeys(NAMES, PLAIN) | {"quick": SUPERVISED}
+    locks = dict.fromkeys(NAMES, PLAIN) | dict.fromkeys(("quick", "many"), SUPERVISED)
     async with house(tmp_path_factory.mktemp("house"), locks) as home:
         yield home
 
@@ -64,6 +65,16 @@ class TestOnTheNetwork:
         assert lock.radio.secure
         assert (await home.event(NodeReady, node=joined)).node == joined
         assert lock.label.pin not in repr(order) + repr(told)
+
+    async def test_who_joins_keeps_the_codes_that_it_has(self, home: House) -> None:
+        """Left to itself, Z-Wave JS erases all user codes of a node that it does not know."""
+        for name in ("tenants", "many"):
+            lock = home.lock(name)
+            for slot in (7, lock.profile.slots):
+                assert lock.firmware.keypad.set_code_by_hand(slot, f"{1000 + slot}") is Answer.OK
+            await home.join(name)
+            assert lock.queue.received["clear_all_pin_codes"] == 0
+            assert sorted(lock.firmware.users.users) == [7, lock.profile.slots]
 
     async def test_a_qr_text_lets_a_lock_in_by_itself(self, home: House) -> None:
         lock = home.lock("quick")

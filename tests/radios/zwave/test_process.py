@@ -267,6 +267,6 @@ async def test_nothing_is_told_that_the_node_did_not_tell(tmp_path: Path) -> Non
     chosen = options(tmp_path, await keys())
     assert chosen["disableOptimisticValueUpdate"] is True
     assert chosen["emitValueUpdateAfterSetValue"] is False
-    assert chosen["interview"] == {"queryAllUserCodes": False}
+    assert chosen["interview"] == {"queryAllUserCodes": True}
     assert chosen["logConfig"] == {"enabled": False}
     json.dumps(chosen)
