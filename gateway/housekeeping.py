@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from gateway.domain.events import EventType, Fact
-from gateway.domain.instant import DAY, Instant
+from gateway.domain.instant import DAY, ClockTrust, Instant
 from gateway.errors import StoreBusy, StoreFull
-from gateway.store import desired, events, history, journal
+from gateway.store import desired, events, history, journal, rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,10 @@ log = structlog.get_logger()
 
 LOOK_S = 300.0
 FORGET_EVERY_S = 3600.0
+
+SPENT_DAYS = 2
+"""How long the digits of a code whose window is over are kept, sealed: were that an error of the
+clock, it would have been found by then, and the code is written again."""
 
 LOW_BYTES = 64 * 1024 * 1024
 """Less than this is told, so that somebody can make room. On a small disk: a tenth of it."""
@@ -128,7 +132,7 @@ class Housekeeper:
 
     async def _forget(self) -> None:
         """What is older than it must be kept."""
-        now = self._clock.now()
+        now, trust = self._clock.now(), self._clock.trust
         before = Instant(now - self._kept.days * DAY)
 
         def write(tx: Tx) -> None:
@@ -136,6 +140,8 @@ class Housekeeper:
             journal.prune(tx, now)
             history.prune_attempts(tx, before)
             history.prune_quarantine(tx, now)
+            if trust is ClockTrust.TRUSTED:
+                rules.destroy_spent(tx, Instant(now - SPENT_DAYS * DAY))
             desired.forget(tx, before)
 
         await self._store.submit(write)

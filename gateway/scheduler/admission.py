@@ -79,6 +79,7 @@ class Admission:
         self._identities = identities
         self._registering: dict[str, asyncio.Task[None]] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
+        self._looking = asyncio.Lock()
         self._registered = asyncio.Condition()
         self.names: dict[str, str] = {}
         """By address: what whoever let it in called it."""
@@ -125,7 +126,8 @@ class Admission:
                 return
 
     async def _register(self, radio: MeshRadio, node: NodeInfo | CcNode) -> None:
-        row = await self._store.fetch_one(devices.device_at(radio.name, node.address))
+        async with self._looking:  # in turn: whoever came first is the first to be given an id
+            row = await self._store.fetch_one(devices.device_at(radio.name, node.address))
         known = row is not None and (row.manufacturer, row.model) == (
             node.manufacturer,
             node.model,

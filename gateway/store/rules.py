@@ -16,6 +16,7 @@ from gateway.store.keyring import credential_context
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from gateway.domain.instant import Instant
     from gateway.domain.schedule import CredentialSpec
     from gateway.store.keyring import Keyring
     from gateway.store.tx import Tx, Value
@@ -128,6 +129,20 @@ def destroy_digits(tx: Tx, credential_id: CredentialId) -> bool:
             {"id": credential_id},
         ).rowcount
     )
+
+
+def destroy_spent(tx: Tx, before: Instant) -> int:
+    """Destroy the digits of every credential that has been over since then; how many there were.
+
+    Not at once: a clock that was lied to says too early that a window is over.
+    """
+    return tx.execute(
+        "UPDATE credentials SET sealed = NULL, digits_weakness = NULL WHERE sealed IS NOT NULL"
+        " AND NOT EXISTS (SELECT 1 FROM slots WHERE owner = credentials.credential_id)"
+        " AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.credential_id = credentials.credential_id"
+        " AND (g.since >= ? OR state NOT IN ('erased', 'missed', 'expired_unused')))",
+        (before,),
+    ).rowcount
 
 
 def sealed_columns(keyring: Keyring, spec: CredentialSpec) -> dict[str, Value]:

@@ -224,7 +224,7 @@ class Judge:
                 self._guesses.wrote(device_id, slot)
             case "clear":
                 self._guesses.cleared(at, device_id, slot)
-                self._memory.clear(at, device_id, slot)
+                self._memory.clear(at, device_id, slot, self._watch.locks[device_id])
             case "schedule":
                 self._guesses.wrote(device_id, slot)
                 orders = pair.orders if pair is not None else []

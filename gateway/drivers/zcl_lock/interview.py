@@ -45,6 +45,8 @@ _BATTERY = (3600, 43_200, 2)
 def interview(
     dialect: Dialect, endpoint: EndpointInfo, facts: ModelFacts, *, sleepy: bool
 ) -> Dialogue[Capabilities]:
+    # First of all: what happens at a lock that joined again is heard by nobody until then.
+    yield from _optional(BindAndReport(endpoint.endpoint, wire.DOOR_LOCK, {}))
     attributes = dict((yield ReadAttributes(endpoint.endpoint, wire.DOOR_LOCK, LIMITS)).fields)
     yield from _open_its_mouth(endpoint.endpoint, attributes, facts)
     reports = {int(Attr.LOCK_STATE): _BOLT}

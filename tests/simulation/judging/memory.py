@@ -61,6 +61,8 @@ class _Lock:
     stray: dict[str, Excuse] = field(default_factory=dict)
     """Digits that may open though they should not."""
     tampered: bool = False
+    room_at: int | None = None
+    """When the gateway last emptied a slot of a full lock."""
 
 
 class Memory:
@@ -109,8 +111,10 @@ class Memory:
         lock.lost.pop(digits, None)
         self._count(at, device_id, digits, urgent=urgent)
 
-    def clear(self, at: int, device_id: str, slot: int) -> None:
+    def clear(self, at: int, device_id: str, slot: int, facts: Lock) -> None:
         lock = self.lock(device_id)
+        if self.full(device_id, facts):
+            lock.room_at = at
         self._touches(at, device_id, slot)
         lock.strangers.pop(slot, None)
         former = lock.slots.pop(slot, None)

@@ -179,6 +179,9 @@ class Watch:
         """What worked may be in the middle of being written anew. What could not be begun, for
         want of a slot or because somebody else had these digits, begins when that is over."""
         shut_since = pair.shut_since or at
+        room_at = self.memory.lock(pair.device_id).room_at
+        if room_at is not None and room_at >= shut_since:
+            return room_at + self._promise.t_ms
         excused_at = pair.excused.get(must.grant.credential.credential_id)
         if (
             excused_at is not None

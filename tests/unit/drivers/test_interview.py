@@ -44,7 +44,7 @@ def test_events_are_switched_on_and_reports_asked_for() -> None:
     lock = LockDouble(attributes={mask: 0})
     meet(lock)
     assert lock.attributes[mask] == 0xFFFF
-    assert [request.cluster_id for request in lock.bound] == [LOCK, 0x0001, 0x0009]
+    assert [request.cluster_id for request in lock.bound] == [LOCK, LOCK, 0x0001, 0x0009]
     assert all(
         1 <= longest <= 0xFFFE and least < longest
         for request in lock.bound
@@ -56,7 +56,7 @@ def test_a_bare_lock_is_not_asked_for_what_it_lacks() -> None:
     lock = LockDouble()
     told = meet(lock, BARE)
     assert told.has_clock is None
-    assert [request.cluster_id for request in lock.bound] == [LOCK]
+    assert [request.cluster_id for request in lock.bound] == [LOCK, LOCK]
 
 
 @pytest.mark.parametrize("settable", [True, False])

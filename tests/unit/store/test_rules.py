@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gateway.domain.devices import Known, Slot
 from gateway.domain.grants import GrantState, Origin
 from gateway.domain.ids import CredentialId, GrantId
+from gateway.domain.instant import Instant
 from gateway.domain.schedule import Tombstone
 from gateway.domain.secret import KeyedHash
 from gateway.store import desired, reported, rules
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from gateway.domain.schedule import CredentialSpec
     from gateway.store.database import Store
     from gateway.store.keyring import Keyring
+    from gateway.store.tx import Tx
 
 GUEST = CredentialId("guest")
 
@@ -53,6 +55,29 @@ async def test_a_mark_is_reported_once(store: Store, keyring: Keyring) -> None:
     (named,) = await store.fetch(reported.all_grants())
     assert not named.orphaned
     assert marked.changed < named.changed
+
+
+async def test_the_digits_of_what_is_over_are_destroyed_a_while_later(
+    store: Store, keyring: Keyring
+) -> None:
+    for name in ("over", "open"):
+        await order(store, keyring, spec(name))
+    over = [GrantId(CredentialId("over"), device) for device in (FRONT, SIDE)]
+
+    def end(tx: Tx) -> None:
+        for grant_id in over:
+            reported.update_grant(tx, grant_id, NOW, state=GrantState.ERASED)
+
+    await store.submit(end)
+
+    async def has_digits() -> list[str]:
+        rows = await store.fetch(reported.all_grants())
+        return sorted({row.grant_id.credential_id for row in rows if row.has_digits})
+
+    assert await store.submit(lambda tx: rules.destroy_spent(tx, NOW)) == 0
+    assert await has_digits() == ["open", "over"]
+    assert await store.submit(lambda tx: rules.destroy_spent(tx, Instant(NOW + 1))) == 1
+    assert await has_digits() == ["open"]
 
 
 async def test_digits_are_destroyed_only_when_nothing_needs_them(
