@@ -11,13 +11,25 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.domain.events import EventType, Fact
+from gateway.domain.grants import GrantState
+from gateway.domain.ids import CredentialId, GrantId
 from gateway.domain.instant import DAY, HOUR, ClockTrust, Instant, from_rfc3339
 from gateway.errors import StoreFull
-from gateway.housekeeping import LOOK_S, LOW_BYTES, SHED_ROWS, SHED_SHARE, Housekeeper, Kept
+from gateway.housekeeping import (
+    LOOK_S,
+    LOW_BYTES,
+    SHED_ROWS,
+    SHED_SHARE,
+    SPENT_DAYS,
+    Housekeeper,
+    Kept,
+)
 from gateway.kit.clock import ManualClock
-from gateway.store import events
+from gateway.store import desired, events, reported
 from gateway.store.database import Store, open_store
+from gateway.store.keyring import Keyring
 from gateway.store.writer import ThreadWriter, Transactor
+from tests.unit.store.build import FRONT, spec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -154,6 +166,36 @@ async def test_what_is_old_and_acknowledged_goes_every_hour(
         begun = clock.now()
         await past_and_gone()
         assert clock.now() - begun > HOUR // 2  # some looks pass before it is seen to be gone
+    finally:
+        running.cancel()
+
+
+async def test_digits_of_what_is_over_go_only_by_a_time_that_is_proven(
+    keeper: Housekeeper, store: Store, clock: ManualClock
+) -> None:
+    guest = GrantId(CredentialId("guest"), FRONT)
+
+    def end(tx: Tx) -> None:
+        desired.upsert_credential(tx, Keyring(bytes(32)), spec("guest"), 1, NOW)
+        reported.update_grant(tx, guest, NOW, state=GrantState.ERASED)
+
+    async def has_digits() -> bool:
+        row = await store.fetch_one(reported.grant(guest))
+        return row is not None and row.has_digits
+
+    await store.submit(end)
+    running = asyncio.create_task(keeper.run())
+    try:
+        clock.trust = ClockTrust.UNTRUSTED
+        for _ in range(4):
+            clock.jump(SPENT_DAYS * DAY // 1000)
+            await clock.advance(HOUR // 1000)
+            await store.submit(happened(EventType.LOCK_LOCKED))  # behind what was begun
+            assert await has_digits()
+        clock.trust = TRUSTED
+        async with asyncio.timeout(DEADLINE_S):
+            while await has_digits():
+                await clock.advance(LOOK_S)
     finally:
         running.cancel()
 
