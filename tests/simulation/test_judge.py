@@ -752,7 +752,7 @@ def test_a_lock_whose_clock_was_changed_excuses_until_it_is_noticed() -> None:
     ("state", "reason", "excused"),
     [
         ("rejected", "conflicts_with:c2", True),
-        ("rejected", "weak", False),
+        ("rejected", "weak_code", False),
         ("rejected", "digits_destroyed", False),
         ("erased", "tombstone", True),
         ("erased", "tombstone", False),

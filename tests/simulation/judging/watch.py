@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tests.simulation.judging.pairs import Must
     from tests.simulation.judging.promise import Figures, Json, Promise
 
+_UNFIT = {"weak_code", "length", "charset"}
 _NO_ROOM = {"no_free_slot", "waiting_for_erase", "looking_for_a_free_slot"}
 
 
@@ -234,7 +235,7 @@ class Watch:
                 return self._clashed(pair, grant, at)
             if reason == "digits_destroyed":
                 return False  # they come with every order, and are needed as long as that holds
-            return reason not in {"weak", "length"} or self._unfit(pair)
+            return reason not in _UNFIT or self._unfit(pair)
         if state == "erased":
             # Left out by mistake: of what could not be on the lock there is nothing to withhold.
             return self._unfit(pair) or self._clashed(pair, grant, at)
