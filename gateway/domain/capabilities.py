@@ -45,7 +45,11 @@ class ScheduleSupport:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """See the module's docstring for the three values."""
+    """See the module's docstring for the three values.
+
+    `sleepy`: it hears at its own times only. `on_battery`: it hears at once, and each time costs
+    it; not every slot of such a lock is looked into.
+    """
 
     can_remotely_unlock: bool | None = None
     can_remotely_lock: bool | None = None
@@ -58,5 +62,6 @@ class Capabilities:
     can_enrol_cards: bool | None = None
     can_enrol_fingers: bool | None = None
     sleepy: bool = False
+    on_battery: bool = False
     codes: CodeLimits | None = None
     schedules: ScheduleSupport = field(default_factory=ScheduleSupport)

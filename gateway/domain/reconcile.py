@@ -454,7 +454,7 @@ def _clock_may_be_set(draft: _Draft, moment: Moment, policy: Policy) -> bool:
 def _unseen(device: Device, limits: CodeLimits, moment: Moment, policy: Policy) -> list[int]:
     """Slots still to be read for the inventory. One that refuses is asked again after a day."""
     most = limits.slots
-    if device.capabilities.sleepy:
+    if device.capabilities.sleepy or device.capabilities.on_battery:
         most = min(most, policy.inventory_slots_sleepy)
     asked_lately = moment.effective - policy.verify_every_s * 1000
     return [

@@ -62,7 +62,7 @@ class Policy:
     log_pause_s: float = 60.0
     """What happens at a busy door is read together, not record by record."""
     inventory_slots_sleepy: int = 30
-    """How many slots of a battery lock are read for the inventory after joining."""
+    """How many slots of a lock with batteries are read for the inventory after joining."""
     read_again_s: float = 300.0
     """How long a slot that refused to be read is left alone when a free one is looked for."""
     verify_after_s: float = 120.0

@@ -84,7 +84,7 @@ class ZwaveLock:
         self._address = node.address
         self._radio = radio
         self._facts = facts
-        self._node = Node(endpoint.versions, node.sleepy)
+        self._node = Node(endpoint.versions, node.sleepy, on_battery=not node.mains_powered)
         self._plain = Dialect(zone_info(site_zone), endpoint.endpoint, self._node.store)
         self._known: Dialect | None = None
         self._patience_s = ANSWER_S + 1.5 * facts.slow_s

@@ -41,6 +41,7 @@ class Node:
 
     versions: Mapping[int, int]
     sleepy: bool
+    on_battery: bool = False
 
     def has(self, command_class: int, version: int = 1) -> bool:
         return self.versions.get(command_class, 0) >= version
@@ -95,6 +96,7 @@ def interview(dialect: Dialect, node: Node, facts: ModelFacts) -> Dialogue[Capab
         has_clock=True if node.has_clock else None,
         keeps_log=(yield from _keeps_log(dialect, node)),
         sleepy=node.sleepy,
+        on_battery=node.on_battery,
         codes=codes,
         schedules=ScheduleSupport(
             week_day=dialect.daily or dialect.week_day // WEEK,

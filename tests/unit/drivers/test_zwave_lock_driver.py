@@ -72,6 +72,7 @@ async def test_the_interview_tells_what_it_can() -> None:
     assert found.codes == CodeLimits(slots=30, reads_back_digits=True)
     assert found.schedules == ScheduleSupport(week_day=3, year_day=2, edge_s=60)
     assert (found.has_door_sensor, found.has_clock, found.keeps_log) == (True, True, True)
+    assert (found.sleepy, found.on_battery) == (False, True)
     assert await driver.interview(deadline_s=30) == found
 
 
