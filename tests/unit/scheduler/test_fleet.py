@@ -11,7 +11,6 @@ from gateway.domain.ids import DeviceId
 from gateway.domain.windows import Always
 from gateway.errors import RadioRefused
 from gateway.radios.api import JoinProgress, JoinStage
-from gateway.scheduler.admission import INTERVIEW_AGAIN_S
 from gateway.store import devices
 from tests.flows.world import TinyRadio, world
 
@@ -87,20 +86,6 @@ async def test_a_device_that_has_to_leave_at_its_door_stays_until_it_has(tmp_pat
         assert house.fleet.members() == []
 
 
-async def test_a_device_without_a_driver_is_no_member_and_keeps_no_other_out(
-    tmp_path: Path,
-) -> None:
-    async with world(tmp_path) as house:
-        house.add_lock()
-        house.add_lock()
-        del house.locks[house.address()]  # nobody knows this model
-        await house.start()
-        assert house.fleet.members() == ["dev_1"]
-        row = await house.store.fetch_one(devices.device(DeviceId("dev_1")))
-        assert row is not None
-        assert row.address == house.address(2)
-
-
 async def test_nobody_can_speak_to_a_device_that_left_until_it_is_back(tmp_path: Path) -> None:
     async with world(tmp_path) as house:
         lock = house.add_lock()
@@ -115,28 +100,3 @@ async def test_nobody_can_speak_to_a_device_that_left_until_it_is_back(tmp_path:
         await house.advance(5)
         assert lock.opens("483920")
         assert len(await house.told(EventType.DEVICE_ONLINE)) == 1
-
-
-async def test_a_device_that_joined_again_is_asked_though_the_power_fails_first(
-    tmp_path: Path,
-) -> None:
-    """It was reset perhaps, and reports nothing before it was told to."""
-    async with world(tmp_path) as house:
-        lock = house.add_lock()
-        await house.start()
-
-        def asked() -> int:
-            return [spoken.what for spoken in lock.spoken].count("interview")
-
-        lock.unreachable = True
-        house.rejoin()
-        await house.settle()
-        await house.restart()
-        await house.settle()
-        lock.unreachable = False
-        before = asked()
-        await house.advance(INTERVIEW_AGAIN_S + 60)
-        assert asked() == before + 1
-        await house.restart()
-        await house.advance(INTERVIEW_AGAIN_S + 60)
-        assert asked() == before + 1
