@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 S2_ACCESS_CONTROL = 2
 ROUNDS = 12
-NAMES = ("front", "side")
+NAMES = ("front", "side", "back")
 KEYPAD_UNLOCK, JAMMED, CODE_ADDED, CODE_IS_DUPLICATE = 6, 11, 14, 15
 
 
@@ -152,33 +152,33 @@ async def test_a_host_that_comes_back_is_understood(site: House, front: int) -> 
     await site.host.cc(front, "User Code", "clear", 5)
 
 
-async def test_membership_by_exclusion_and_smart_start(tmp_path: Path) -> None:
-    async with house(tmp_path, "front") as site:
-        host, door = site.host, site.door("front")
-        node = await site.included("front")
+async def test_membership_by_exclusion_and_smart_start(site: House) -> None:
+    host, door = site.host, site.door("back")
+    node = await site.included("back")
 
-        await host.call("exclude")
-        door.radio.leave()
-        assert (await host.event("removed"))["node"] == node
-        await site.running.network.sync()
-        assert not door.radio.joined
-        assert not door.radio.secure
+    before = len(host.events)
+    await host.call("exclude")
+    door.radio.leave()
+    assert (await host.event("removed", after=before))["node"] == node
+    await site.running.network.sync()
+    assert not door.radio.joined
+    assert not door.radio.secure
 
-        # By the sticker: no button, no PIN.
-        before = len(host.events)
-        door.radio.primes = True
-        door.radio.update()
-        assert await host.call("provision", qr=door.label.qr_code) == door.label.dsk
-        again = await host.event("added", after=before)
-        assert again["security"] == S2_ACCESS_CONTROL
-        assert again["node"] != node
-        await host.event("ready", after=before)
+    # By the sticker: no button, no PIN.
+    before = len(host.events)
+    door.radio.primes = True
+    door.radio.update()
+    assert await host.call("provision", qr=door.label.qr_code) == door.label.dsk
+    again = await host.event("added", after=before)
+    assert again["security"] == S2_ACCESS_CONTROL
+    assert again["node"] != node
+    await host.event("ready", after=before)
 
-        # A lock that is reset says so, and is taken off the list.
-        before = len(host.events)
-        door.firmware.factory_reset()
-        door.forget()
-        assert (await host.event("removed", after=before))["node"] == again["node"]
+    # A lock that is reset says so, and is taken off the list.
+    before = len(host.events)
+    door.firmware.factory_reset()
+    door.forget()
+    assert (await host.event("removed", after=before))["node"] == again["node"]
 
 
 async def test_a_dead_lock_is_replaced_under_its_number(site: House) -> None:
