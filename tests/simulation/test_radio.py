@@ -458,6 +458,7 @@ def test_a_stick_that_is_pulled_ends_exchanges_and_comes_back() -> None:
 def test_a_killed_life_says_and_hears_nothing_more(profile: str) -> None:
     async def story(house: House) -> None:
         await house.driver.interview(deadline_s=60)
+        await house.sleep(60)  # until the sleeper sleeps
         house.air.latency_s = (0.5, 0.5)
         radio, events = house.radio, len(house.events)
         order = asyncio.ensure_future(radio.request(house.door.address, UNLOCK, deadline_s=9))

@@ -11,7 +11,7 @@ from gateway.drivers.zcl_lock import wire
 from gateway.drivers.zcl_lock.dialogue import Dialect, Dialogue, read_user
 from gateway.drivers.zcl_lock.mapping import capabilities_of
 from gateway.drivers.zcl_lock.wire import Attr
-from gateway.errors import DeviceRefused, PeerProtocolError, Refusal
+from gateway.errors import DeviceRefused, OutcomeUnknown, PeerProtocolError, Refusal, Unreachable
 from gateway.radios.api import BindAndReport, EndpointInfo, ReadAttributes, WriteAttributes
 
 if TYPE_CHECKING:
@@ -89,6 +89,9 @@ def _optional(step: WriteAttributes | BindAndReport) -> Dialogue[bool]:
         yield step
     except DeviceRefused:
         return False
+    except OutcomeUnknown as error:
+        # Being told the same again does no harm: whoever asks may take it for silence.
+        raise Unreachable(str(error)) from error
     return True
 
 
