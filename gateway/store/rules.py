@@ -85,8 +85,9 @@ def unshow(tx: Tx, params: dict[str, Value]) -> None:
     Planning says the same a moment later; a report may be made before that.
     """
     tx.execute(
-        "UPDATE grants AS g SET state = 'programming', reason = 'digits_changed', since = :now"
-        " WHERE changed = :change AND removed IS NULL AND state IN ('programmed', 'active')"
+        "UPDATE grants AS g SET since = :now, reason = coalesce(removed, 'digits_changed'),"
+        " state = CASE WHEN removed IS NULL THEN 'programming' ELSE 'erasing' END"
+        " WHERE changed = :change AND state IN ('programmed', 'active')"
         " AND EXISTS (SELECT 1 FROM slots s JOIN credentials c ON c.credential_id = s.owner"
         " WHERE s.device_id = g.device_id AND s.owner = g.credential_id"
         " AND s.digits_hash <> c.digits_hash)",
@@ -136,13 +137,12 @@ def destroy_spent(tx: Tx, before: Instant) -> int:
 
     Not at once: a clock that was lied to says too early that a window is over.
     """
-    return tx.execute(
-        "UPDATE credentials SET sealed = NULL, digits_weakness = NULL WHERE sealed IS NOT NULL"
-        " AND NOT EXISTS (SELECT 1 FROM slots WHERE owner = credentials.credential_id)"
-        " AND NOT EXISTS (SELECT 1 FROM grants g WHERE g.credential_id = credentials.credential_id"
-        " AND (g.since >= ? OR state NOT IN ('erased', 'missed', 'expired_unused')))",
+    rested = tx.execute(
+        "SELECT credential_id FROM credentials WHERE sealed IS NOT NULL AND credential_id NOT IN"
+        " (SELECT credential_id FROM grants WHERE since >= ?) ORDER BY credential_id",
         (before,),
-    ).rowcount
+    ).fetchall()
+    return sum(destroy_digits(tx, CredentialId(row[0])) for row in rested)
 
 
 def sealed_columns(keyring: Keyring, spec: CredentialSpec) -> dict[str, Value]:

@@ -33,8 +33,8 @@ class Shown:
         self._flagged: set[tuple[str, str, int]] = set()
 
     def told(self, at: int, grant: Json) -> None:
-        if grant["state"] not in SAID_TO_WORK or grant.get("removed") is not None:
-            return  # what is said to be on its way off the lock is not said to work
+        if grant["state"] not in SAID_TO_WORK:
+            return
         name, device = grant["credential_id"], grant["device_id"]
         credential = self._orders.credentials.get(name)
         known = credential.grants.get(device) if credential is not None else None

@@ -186,6 +186,15 @@ async def test_other_digits_are_not_shown_as_proven(cloud: Cloud) -> None:
     assert row.slot == 3
 
 
+async def test_nor_where_they_are_for_another_door_only(cloud: Cloud) -> None:
+    await cloud.order(spec(devices=(FRONT, SIDE)))
+    await cloud.on_lock()
+    await cloud.order(spec(version=2, digits=Secret("581726"), devices=(SIDE,)), LATER)
+    row = await cloud.row()
+    assert (row.state, row.reason, row.since) == (GrantState.ERASING, "device_dropped", LATER)
+    assert (row.slot, row.removed) == (3, "device_dropped")
+
+
 async def test_uses_count_over_every_door(cloud: Cloud) -> None:
     await cloud.order(spec(devices=(FRONT, SIDE)))
     for device, uses, at in ((FRONT, 2, LATER), (SIDE, 3, NOW)):
