@@ -281,7 +281,7 @@ def _write(
         draft.say(want, GrantState.PENDING, want.blocked, slot)
         return
     waits = reason_to_wait(device, want, slot, policy)
-    if moment.trust is ClockTrust.UNTRUSTED and want.edged:
+    if moment.trust is ClockTrust.UNTRUSTED and want.span.edged:
         # Also where it replaces what is on the lock: that may be gone, since its time was over.
         waits = CLOCK_UNTRUSTED
     if waits is not None:

@@ -72,6 +72,7 @@ class Policy:
 
 
 CLOCK_UNTRUSTED = "clock_untrusted"
+"""Why what time decides about is not written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +95,6 @@ class Want:
     """What must happen before anything is written for it."""
     adopts: int | None = None
     """The slot in which its code was found after the database had been lost."""
-
-    @property
-    def edged(self) -> bool:
-        """Whether time decides about it: it begins or it ends."""
-        return self.span is not None and (
-            self.span.opens_at is not None or self.span.closes_at is not None
-        )
 
 
 def want_of(
@@ -132,9 +126,8 @@ def want_of(
         next_at = span.closes_at if span and state in _WAITS else None
         return Want(grant, False, state, reason, span, (), opens, closes, next_at)
     assert span is not None  # noqa: S101 - told by _reason_to_be_absent
-    waiting = Want(grant, False, GrantState.PENDING, CLOCK_UNTRUSTED, span, (), opens, closes)
-    if moment.trust is ClockTrust.UNTRUSTED and waiting.edged and slot is None:
-        return waiting
+    if moment.trust is ClockTrust.UNTRUSTED and span.edged and slot is None:
+        return Want(grant, False, GrantState.PENDING, CLOCK_UNTRUSTED, span, (), opens, closes)
     write_at, on_lock_span = _write_at(grant.window, span, bool(schedules), policy)
     early = write_at is not None and now < write_at
     if early and not _written_since(grant, slot, write_at, moment):

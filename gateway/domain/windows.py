@@ -27,6 +27,11 @@ class Span:
     opens_at: Instant | None
     closes_at: Instant | None
 
+    @property
+    def edged(self) -> bool:
+        """Whether time decides about it: it begins or it ends."""
+        return self.opens_at is not None or self.closes_at is not None
+
     def holds(self, at: Instant) -> bool:
         return (self.opens_at is None or self.opens_at <= at) and (
             self.closes_at is None or at < self.closes_at

@@ -12,6 +12,7 @@ from enum import Enum
 from gateway.domain.devices import Evidence, Known, LockClock, Slot
 from gateway.domain.grants import DesiredGrant, Enforcement, GrantState, Verdict
 from gateway.domain.instant import ClockTrust, Instant
+from gateway.domain.wants import CLOCK_UNTRUSTED
 from gateway.domain.windows import Always, Span, span_from
 from gateway.local.walltime import clock_time, duration, relative, window_text, with_utc
 from gateway.local.words import evidence_text, explain_reason
@@ -394,9 +395,9 @@ def _obstacles(facts: Facts) -> list[Obstacle]:
     found += _door_obstacles(facts, door)
     if facts.attempts:
         found.append(Obstacle("failed_attempts", f"{facts.attempts} attempts without success"))
-    if facts.trust is ClockTrust.UNTRUSTED and verdict.reason != "clock_untrusted":
-        words = explain_reason("clock_untrusted")
-        found.append(Obstacle("clock_untrusted", words.text, words.next))
+    if facts.trust is ClockTrust.UNTRUSTED and verdict.reason != CLOCK_UNTRUSTED:
+        words = explain_reason(CLOCK_UNTRUSTED)
+        found.append(Obstacle(CLOCK_UNTRUSTED, words.text, words.next))
     return found
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gateway.domain.grants import GrantState
 from gateway.domain.ids import CredentialId, DeviceId, GrantId
+from gateway.domain.wants import CLOCK_UNTRUSTED
 from gateway.store.tx import Select
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ def code_counts() -> Select[StateCount]:
 def waiting_for_the_time() -> Select[int]:
     """How many grants are not written because the time is not proven. One row."""
     return Select(
-        "SELECT COUNT(*) FROM grants WHERE state = 'pending' AND reason = 'clock_untrusted'",
-        (),
+        "SELECT COUNT(*) FROM grants WHERE reason = ?",
+        (CLOCK_UNTRUSTED,),
         lambda row: int(row[0]),
     )
 

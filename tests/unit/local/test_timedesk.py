@@ -50,14 +50,13 @@ async def audited(house: House) -> list[dict[str, Any]]:
     return [dict(row.body) for row in await house.ledger() if row.type.value == "audit.time_told"]
 
 
-async def test_a_machine_that_nobody_told_the_time(house: House) -> None:
+@pytest.mark.parametrize("state", [GrantState.PENDING, GrantState.PAUSED])
+async def test_a_machine_that_nobody_told_the_time(house: House, state: GrantState) -> None:
     house.machine.rtc_off_s = -30.0
     await house.keeper.begin()
     grant_id = GrantId(CredentialId("cred_bob"), FRONT)
     await house.store.submit(
-        lambda tx: reported.update_grant(
-            tx, grant_id, NOW, state=GrantState.PENDING, reason="clock_untrusted"
-        )
+        lambda tx: reported.update_grant(tx, grant_id, NOW, state=state, reason="clock_untrusted")
     )
     document = await house.get("/v1/clock")
     assert (document["trust"], document["source"], document["error_ms"]) == (
