@@ -181,11 +181,7 @@ def _program_restricted(
             if raw is not None:
                 raws[schedule_id] = raw
     except (*_BROKEN, DeviceRefused) as error:
-        return (
-            yield from take_back(
-                erase(dialect, slot), slot, Unconfirmed(f"proof is missing: {error}")
-            )
-        )
+        return (yield from _withdraw(dialect, slot, Unconfirmed(f"proof is missing: {error}")))
     reading = reading_of(dialect, slot, user, raws)
     gap = _gap(user, digits, kind, list(raws.values()), wanted)
     if gap is not None:
@@ -303,11 +299,7 @@ def reschedule(
         raise OutcomeUnknown(f"could not reschedule slot {slot}: {error}") from error
     if after.use is not SlotUse.AVAILABLE and not after.restricted:
         # The lock opened the code to all hours: that is worse than a code too few.
-        return (
-            yield from take_back(
-                erase(dialect, slot), slot, Unconfirmed("the lock lifted the restriction")
-            )
-        )
+        return (yield from _withdraw(dialect, slot, Unconfirmed("the lock lifted the restriction")))
     if after.type is not kind:
         return WriteResult(
             failure or Unconfirmed("the slot reads otherwise"), _known(dialect, slot, after)

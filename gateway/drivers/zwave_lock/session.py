@@ -216,11 +216,7 @@ def _disabled_first(
         word = yield from put(dialect, slot, digits, enabled=True, occupied=True)
         return (yield from _prove(dialect, slot, digits, kind, wanted, word))
     except _BROKEN as error:
-        return (
-            yield from take_back(
-                erase(dialect, slot), slot, Unconfirmed(f"proof is missing: {error}")
-            )
-        )
+        return (yield from _withdraw(dialect, slot, Unconfirmed(f"proof is missing: {error}")))
 
 
 def _schedules_first(
@@ -234,11 +230,7 @@ def _schedules_first(
     try:
         written = yield from _prove(dialect, slot, digits, kind, wanted, word)
     except _BROKEN as error:
-        return (
-            yield from take_back(
-                erase(dialect, slot), slot, Unconfirmed(f"proof is missing: {error}")
-            )
-        )
+        return (yield from _withdraw(dialect, slot, Unconfirmed(f"proof is missing: {error}")))
     if not isinstance(written.outcome, Confirmed):
         with suppress(*_BROKEN):  # without a code they open nothing, and are overwritten
             yield from clear_row(dialect, slot)
@@ -303,11 +295,7 @@ def reschedule(
         raise OutcomeUnknown(f"could not reschedule slot {slot}: {error}") from error
     if after.use is not SlotUse.AVAILABLE and not held:
         # The lock opened the code to all hours: that is worse than a code too few.
-        return (
-            yield from take_back(
-                erase(dialect, slot), slot, Unconfirmed("the lock lifted the restriction")
-            )
-        )
+        return (yield from _withdraw(dialect, slot, Unconfirmed("the lock lifted the restriction")))
     reading = _reading(dialect, slot, after, tuple(held.values()))
     if set(held.values()) != set(wanted):
         return WriteResult(failure or Unconfirmed("the lock did not keep the schedule"), reading)
