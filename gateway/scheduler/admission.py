@@ -120,6 +120,7 @@ class Admission:
                 log.error("could not register a device", address=address, cause=str(error))
                 await self._clock.sleep(STORE_PAUSE_S)
             except Exception:
+                # A defect met by one device must keep no other out.
                 log.exception("could not register a device", address=address)
                 return
             else:

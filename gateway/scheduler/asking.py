@@ -110,6 +110,7 @@ class Asking:
             except GatewayError as error:
                 _fail(answer, error)
             except Exception as error:
+                # Somebody waits for the answer: of a defect as well.
                 log.exception("asking a device met a defect of ours", device=device_id)
                 _fail(answer, RequestError(f"a defect of ours: {type(error).__name__}", "internal"))
             else:

@@ -201,6 +201,7 @@ class Claimed:
         except GatewayError as error:
             log.warning("a claimed device is not set up", address=address, cause=str(error))
         except Exception:
+            # A defect met by one claimed device must not keep the others from being set up.
             log.exception("a claimed device is not set up", address=address)
 
     async def _settle_again(self, identity: Identity, members: Members) -> None:

@@ -264,6 +264,7 @@ class Commands:
             log.exception("a command broke a rule of ours", command=row.command_id)
             result = unconfirmed(str(error))
         except Exception as error:
+            # Whoever gave the command is answered; how far it came, nobody knows.
             log.exception("a command met a defect of ours", command=row.command_id)
             result = unconfirmed(type(error).__name__)
         return Ended(result)
@@ -320,6 +321,7 @@ class Commands:
         except GatewayError as error:
             log.warning("the device did not leave by itself", device=device_id, cause=str(error))
         except Exception:
+            # The owner wants it gone: a defect on the way out must not keep it here.
             log.exception("dismissing a device met a defect of ours", device=device_id)
         now, trust = self._clock.now(), self._clock.trust
 
