@@ -1,8 +1,9 @@
 """What happens to a house besides, each kind by itself, with randomness of its own.
 
 A mishap is a coroutine function of the world; how often it happens is the swarm's. Troubles with
-randomness in common, and the end of all of it, are in `troubles`. Not here: what the gateway should
-make of it (`judge`).
+randomness in common, and the end of all of it, are in `troubles`. `asyncio.sleep` is virtual time:
+the loop of the world jumps to whatever is due next (`loop`). Not here: what the gateway should make
+of it (`judge`).
 """
 
 from __future__ import annotations
