@@ -188,5 +188,6 @@ async def _until_up(desk: Desk) -> None:
     async with asyncio.timeout(WAIT_S):
         status = ""
         while status != "up":
+            # It takes seconds and nothing is measured yet; oftener would only slow its coming up.
             await asyncio.sleep(0.1)
             status = (await desk.get("/v1/status"))["radios"][0]["status"]
