@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,6 +42,20 @@ async def ring(house: World, *rung: Happening | Measured | SlotChanged) -> None:
 
 def opened(slot: int | None) -> Happening:
     return Happening(EventType.LOCK_UNLOCKED, Method.CODE, slot)
+
+
+def logged(slot: int | None, dated_ms: int, code: KeyedHash | None = None) -> Happening:
+    """An opening as a lock's log tells of it, dated by that lock's clock."""
+    dated = Instant(dated_ms)
+    return replace(opened(slot), device_time=dated, from_log=True, code=code)
+
+
+async def whose(house: World, *records: Happening) -> list[str | None]:
+    """Whose the openings of a log are, read from a lock whose clock is thought exact."""
+    doorbell, now = Doorbell(house.store, house.clock), house.clock.now()
+    read = LogRead(records, "1")
+    await house.store.submit(lambda tx: doorbell.write_log(tx, DEVICE, read, now, 0))
+    return [told.credential for told in await house.told(EventType.LOCK_UNLOCKED)]
 
 
 async def test_news_in_a_log_is_owed_until_it_was_read(house: World) -> None:
@@ -84,18 +99,8 @@ async def test_a_record_dated_just_before_its_code_was_written_is_its_holders(
     await house.want("c1", PIN, Always())
     written = house.clock.now()
     await house.advance(60)
-    doorbell = Doorbell(house.store, house.clock)
-    for early_ms in (900, 60_000):
-        dated = Instant(written - early_ms)
-        record = Happening(
-            EventType.LOCK_UNLOCKED, Method.CODE, 1, device_time=dated, from_log=True
-        )
-        read, now = LogRead((record,), "1"), house.clock.now()
-        await house.store.submit(
-            lambda tx, read=read, now=now: doorbell.write_log(tx, DEVICE, read, now, 0)  # type: ignore[misc]  # bound early
-        )
-    by = [t.credential for t in await house.told(EventType.LOCK_UNLOCKED)]
-    assert by == ["c1", None]
+    records = [logged(1, written - early_ms) for early_ms in (900, 60_000)]
+    assert await whose(house, *records) == ["c1", None]
 
 
 async def test_a_record_dated_just_after_its_code_was_erased_is_its_holders(house: World) -> None:
@@ -106,18 +111,8 @@ async def test_a_record_dated_just_after_its_code_was_erased_is_its_holders(hous
     await house.settle()
     erased = house.clock.now()
     await house.advance(120)
-    doorbell = Doorbell(house.store, house.clock)
-    for late_ms in (900, 60_000):
-        dated = Instant(erased + late_ms)
-        record = Happening(
-            EventType.LOCK_UNLOCKED, Method.CODE, 1, device_time=dated, from_log=True
-        )
-        read, now = LogRead((record,), "1"), house.clock.now()
-        await house.store.submit(
-            lambda tx, read=read, now=now: doorbell.write_log(tx, DEVICE, read, now, 0)  # type: ignore[misc]  # bound early
-        )
-    by = [t.credential for t in await house.told(EventType.LOCK_UNLOCKED)]
-    assert by == ["c1", None]
+    records = [logged(1, erased + late_ms) for late_ms in (900, 60_000)]
+    assert await whose(house, *records) == ["c1", None]
 
 
 async def test_a_record_that_tells_its_code_is_that_codes_whatever_the_locks_clock_says(
@@ -130,22 +125,10 @@ async def test_a_record_that_tells_its_code_is_that_codes_whatever_the_locks_clo
     await house.want("c2", OTHER, Always())
     await house.advance(120)
     slot = (await house.grant("c2")).slot
-    doorbell, now = Doorbell(house.store, house.clock), house.clock.now()
-    for digits, off_ms in ((PIN, 0), (OTHER, -600_000)):
-        record = Happening(
-            EventType.LOCK_UNLOCKED,
-            Method.CODE,
-            slot,
-            device_time=Instant(now + off_ms),
-            from_log=True,
-            code=house.keyring.hash(Secret(digits)),
-        )
-        read = LogRead((record,), "1")
-        await house.store.submit(
-            lambda tx, read=read: doorbell.write_log(tx, DEVICE, read, now, 0)  # type: ignore[misc]  # bound early
-        )
-    by = [t.credential for t in await house.told(EventType.LOCK_UNLOCKED)]
-    assert by == ["c1", "c2"]
+    now, hashed = house.clock.now(), house.keyring.hash
+    first = logged(slot, now, hashed(Secret(PIN)))
+    second = logged(slot, now - 600_000, hashed(Secret(OTHER)))
+    assert await whose(house, first, second) == ["c1", "c2"]
 
 
 async def test_a_jam_has_a_start_and_an_end(house: World) -> None:
