@@ -1,6 +1,6 @@
 """The judge's rules about what a gateway says, and about one that nobody tells the time.
 
-As in `test_judge`, worlds are made by hand. Here: SHOWN, alarms without a reason, the floor,
+As in `judged`, worlds are made by hand. Here: SHOWN, alarms without a reason, the floor,
 guesses, clocks of locks, a disk without room and locks that were admitted anew.
 """
 
@@ -12,7 +12,7 @@ import pytest
 
 from gateway.domain.instant import Instant, to_rfc3339
 from tests.simulation.judge import Findings
-from tests.simulation.test_judge import DOOR, HOUR, MIN, OTHER, START, Building, S, T
+from tests.simulation.judged import DOOR, HOUR, MIN, OTHER, START, Building, S, T
 
 CODE = "483920"
 
