@@ -7,11 +7,11 @@ line for each line read. Times are the machine's monotonic clock: processes can 
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from benchmarks.processes import answer
 from firmware_sims import profiles
 from firmware_sims.ble import hub
 from firmware_sims.ble.controller import VirtualController
@@ -24,7 +24,7 @@ from gateway.drivers.ttlock.keys import Keys
 from gateway.drivers.ttlock.wire import Version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from bumble import hci
 
@@ -121,19 +121,10 @@ def world(locks: int, interval_s: float) -> WorldSpec:
 
 
 async def run(locks: int, interval_s: float) -> None:
-    lines = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(lines), sys.stdin
-    )
     if not interval_s:
         hub.VirtualController = Prompt  # type: ignore[attr-defined]  # a hub is not told
     async with run_ble(world(locks, interval_s)) as running:
-        doors = BleDoors(running)
-        print(json.dumps({"adapters": dict(running.adapters)}), flush=True)
-        while line := await lines.readline():
-            order: dict[str, Any] = json.loads(line)
-            act: Callable[..., Any] = getattr(doors, order.pop("op"))
-            print(json.dumps(act(**order)), flush=True)
+        await answer(BleDoors(running), {"adapters": dict(running.adapters)})
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -20,6 +20,7 @@ from benchmarks.stage import Cloud, Daemon, Doors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from firmware_sims.cloud.broker import Mosquitto
@@ -67,18 +68,11 @@ class BleDoors(Doors):
                 await asyncio.sleep(0.05)
 
 
-@asynccontextmanager
-async def ble_doors(
+def ble_doors(
     folder: Path, name: str, locks: int, interval_s: float = 0.0
-) -> AsyncIterator[BleDoors]:
+) -> AbstractAsyncContextManager[BleDoors]:
     log = folder / f"{name}-doors.log"
-    process = await launch(log, "benchmarks.ble_doors", str(locks), str(interval_s), talks=True)
-    try:
-        made = BleDoors(process, locks)
-        await made.ready()
-        yield made
-    finally:
-        await end(process)
+    return BleDoors.running(log, "benchmarks.ble_doors", locks, str(interval_s))
 
 
 class Desk:

@@ -7,18 +7,18 @@ Times are the machine's monotonic clock, so that processes can compare them.
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.processes import answer
 from firmware_sims import profiles
 from firmware_sims.running import RunningWorld, run_zigbee
 from firmware_sims.world import AirSpec, NodeSpec, WorldSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 DOOR_LOCK = 0x0101
 SLOTS = 30
@@ -96,17 +96,8 @@ def world(locks: int) -> WorldSpec:
 
 
 async def run(locks: int) -> None:
-    lines = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(lines), sys.stdin
-    )
     async with run_zigbee(world(locks)) as running:
-        doors = Doors(running)
-        print(json.dumps({"radio": running.radio}), flush=True)
-        while line := await lines.readline():
-            order: dict[str, Any] = json.loads(line)
-            act: Callable[..., Any] = getattr(doors, order.pop("op"))
-            print(json.dumps(act(**order)), flush=True)
+        await answer(Doors(running), {"radio": running.radio})
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -1,16 +1,17 @@
-"""Programs under measurement as processes: starting, ending, awaiting, what they take."""
+"""Programs as processes: starting, ending, awaiting, answering questions, what they take."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 WAIT_S = 120.0
 POLL_S = 0.02
@@ -24,6 +25,22 @@ async def launch(log: Path, module: str, *arguments: str, talks: bool = False) -
             sys.executable, "-m", module, *arguments, stdin=pipe, stdout=pipe or out, stderr=out,
             limit=2**24,
         )  # fmt: skip
+
+
+async def answer(who: object, ready: Mapping[str, Any]) -> None:
+    """Be one that `talks`: a JSON line when ready, then one for each line read, until the last.
+
+    A line read names a method of `who` as `op`, and its arguments.
+    """
+    lines = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(lines), sys.stdin
+    )
+    print(json.dumps(ready), flush=True)
+    while line := await lines.readline():
+        order: dict[str, Any] = json.loads(line)
+        act: Callable[..., Any] = getattr(who, order.pop("op"))
+        print(json.dumps(act(**order)), flush=True)
 
 
 async def end(process: Process) -> None:

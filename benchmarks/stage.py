@@ -15,7 +15,7 @@ from array import array
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from benchmarks.doors import address_of
 from benchmarks.processes import WAIT_S, Usage, end, launch, until
@@ -25,6 +25,7 @@ from firmware_sims.cloud.wire import Wire
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from firmware_sims.cloud.broker import Mosquitto
@@ -106,17 +107,23 @@ class Doors:
         async with asyncio.timeout(WAIT_S):
             return json.loads(await self._process.stdout.readline())
 
+    @classmethod
+    @asynccontextmanager
+    async def running(
+        cls, log: Path, module: str, locks: int, *arguments: str
+    ) -> AsyncIterator[Self]:
+        """A process of a module that makes such a world."""
+        process = await launch(log, module, str(locks), *arguments, talks=True)
+        try:
+            made = cls(process, locks)
+            await made.ready()
+            yield made
+        finally:
+            await end(process)
 
-@asynccontextmanager
-async def doors(folder: Path, name: str, locks: int) -> AsyncIterator[Doors]:
-    log = folder / f"{name}-doors.log"
-    process = await launch(log, "benchmarks.doors", str(locks), talks=True)
-    try:
-        made = Doors(process, locks)
-        await made.ready()
-        yield made
-    finally:
-        await end(process)
+
+def doors(folder: Path, name: str, locks: int) -> AbstractAsyncContextManager[Doors]:
+    return Doors.running(folder / f"{name}-doors.log", "benchmarks.doors", locks)
 
 
 class Bare:

@@ -8,18 +8,18 @@ own process has told of a frame, some tenths of a millisecond after the stick ha
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from benchmarks.processes import answer
 from firmware_sims import profiles
 from firmware_sims.world import WorldSpec
 from firmware_sims.zwave.running import RunningZwave, run_zwave
 from firmware_sims.zwave.spec import ZwaveAirSpec, ZwaveSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from firmware_sims.journal import Entry
 
@@ -84,17 +84,8 @@ def world(locks: int) -> WorldSpec:
 
 
 async def run(locks: int) -> None:
-    lines = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(lines), sys.stdin
-    )
     async with run_zwave(world(locks)) as running:
-        doors = ZwaveDoors(running)
-        print(json.dumps({"radio": running.serial}), flush=True)
-        while line := await lines.readline():
-            order: dict[str, Any] = json.loads(line)
-            act: Callable[..., Any] = getattr(doors, order.pop("op"))
-            print(json.dumps(act(**order)), flush=True)
+        await answer(ZwaveDoors(running), {"radio": running.serial})
 
 
 def main(arguments: Sequence[str]) -> None:

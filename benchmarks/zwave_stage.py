@@ -22,6 +22,7 @@ from gateway.radios.zwave.process import PACKAGES
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from firmware_sims.cloud.broker import Mosquitto
@@ -51,16 +52,9 @@ class ZwaveDoors(Doors):
         return [(at, lock) for at, lock in await self.ask("acts")]
 
 
-@asynccontextmanager
-async def zwave_doors(folder: Path, name: str) -> AsyncIterator[ZwaveDoors]:
+def zwave_doors(folder: Path, name: str) -> AbstractAsyncContextManager[ZwaveDoors]:
     log = folder / f"{name}-zwave-doors.log"
-    process = await launch(log, "benchmarks.zwave_doors", str(LOCKS), talks=True)
-    try:
-        made = ZwaveDoors(process, LOCKS)
-        await made.ready()
-        yield made
-    finally:
-        await end(process)
+    return ZwaveDoors.running(log, "benchmarks.zwave_doors", LOCKS)
 
 
 class ZwaveBare(Bare):
