@@ -289,6 +289,8 @@ class Doorbell:
                 held.evidence | {Evidence.USED_AT_KEYPAD}, at,
             )  # fmt: skip
             reported.put_slot(tx, grant_id.device_id, proven)
+        if row.use_limit is None:
+            return
         # A limit counts over every lock of the credential, so each of them looks again.
         for other in tx.all(reported.grants_of(grant_id.credential_id)):
             tx.touch(f"device:{other.grant_id.device_id}")

@@ -47,7 +47,7 @@ from gateway.scheduler.publish import (
 )
 from gateway.store.desired import desired_for
 from gateway.store.devices import device as device_row
-from gateway.store.reported import device_view, slots_for
+from gateway.store.reported import device_view, shown_for, slots_for
 
 if TYPE_CHECKING:
     from gateway.domain.devices import Device
@@ -203,10 +203,11 @@ class Lane:
         self._unsaid = not await self._executor.settle_up(self.device_id)
         async with self._turns.turn(self.device_id, hurried=bool(self._momentary)):
             day = self._clock.now() // DAY
-            rows, slots, wanted = await self._store.snapshot(
+            rows, slots, wanted, shown = await self._store.snapshot(
                 device_row(self.device_id),
                 slots_for(self.device_id),
                 desired_for(self.device_id, day),
+                shown_for(self.device_id),
             )
         if not rows or rows[0].removed_at is not None:
             self.situation = None
@@ -233,7 +234,7 @@ class Lane:
         }
         seen = inventoried(device, moment, self._policy)
         try:
-            await publish_verdicts(self._store, device, decided, wanted, moment, seen=seen)
+            await publish_verdicts(self._store, device, decided, wanted, shown, moment, seen=seen)
         except (StoreFull, StoreBusy) as error:
             # Codes go on and off the lock all the same; what is shown follows when it can.
             if not before:

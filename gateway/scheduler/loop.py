@@ -32,6 +32,7 @@ from gateway.scheduler.waiting import Entrusted, Onlookers
 from gateway.store import events, reported
 from gateway.store.desired import desired_for
 from gateway.store.devices import device as device_row
+from gateway.store.tx import SHOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -250,6 +251,8 @@ class Scheduler:
             self._alarm_wake.set()
             self.look_again()
             return
+        if SHOWN in topics:  # when an erase is due is shown
+            self._alarm_wake.set()
         for topic in sorted(topics):
             if topic.startswith("device:"):
                 self._alarm_wake.set()

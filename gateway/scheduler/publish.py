@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gateway.domain.reconcile import Plan
     from gateway.domain.wants import Moment
     from gateway.store.database import Store
-    from gateway.store.reported import GrantRow
+    from gateway.store.reported import GrantRow, ShownRow
     from gateway.store.tx import Tx
 
 _EDGES = {
@@ -38,18 +38,19 @@ async def publish_verdicts(
     device: Device,
     decided: Plan,
     wanted: Sequence[DesiredGrant],
+    shown: Sequence[ShownRow],
     moment: Moment,
     *,
     seen: bool,
 ) -> None:
-    """Write what the plan says of each grant where it differs from what is shown.
+    """Write what the plan says of each grant where it differs from what is `shown`.
 
     `wanted`: what was planned upon; what was ordered anew since is left to the next plan.
     `seen`: every slot was looked into.
     """
     now, trust = moment.now, moment.trust
     ordered = {grant.grant_id: (grant.version, grant.removed) for grant in wanted}
-    rows = {row.grant_id: row for row in await store.fetch(reported.grants_for(device.device_id))}
+    rows = {row.grant_id: row for row in shown}
     by = moment.effective
     stale = [v for v in decided.verdicts if _differs(rows.get(v.grant_id), v, by)]
     inventory = seen and not device.inventory_done
@@ -80,7 +81,7 @@ async def publish_verdicts(
     await store.submit(write)
 
 
-def _differs(row: GrantRow | None, verdict: Verdict, by: Instant) -> bool:
+def _differs(row: ShownRow | None, verdict: Verdict, by: Instant) -> bool:
     if row is None:
         return False
     return (
@@ -92,7 +93,7 @@ def _differs(row: GrantRow | None, verdict: Verdict, by: Instant) -> bool:
     )
 
 
-def _only_edges(row: GrantRow, verdict: Verdict) -> bool:
+def _only_edges(row: ShownRow, verdict: Verdict) -> bool:
     """Nothing to tell but who keeps the edges: so it is with thousands after a large schedule."""
     return (
         verdict.state in {GrantState.PENDING, GrantState.HELD, GrantState.SUSPENDED}
@@ -103,7 +104,7 @@ def _only_edges(row: GrantRow, verdict: Verdict) -> bool:
     )
 
 
-def _erase_due(row: GrantRow, verdict: Verdict, by: Instant) -> Instant | None:
+def _erase_due(row: ShownRow | GrantRow, verdict: Verdict, by: Instant) -> Instant | None:
     """When what is on the lock must be gone: known while it is there, kept while it is erased.
 
     In the time that is acted upon (`by`), in which the alarm counts as well.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from gateway.domain.capabilities import Capabilities
 from gateway.domain.instant import Instant
 from gateway.store import codec
-from gateway.store.tx import Select, Tx, Value, assignments
+from gateway.store.tx import SHOWN, Select, Tx, Value, assignments
 
 if TYPE_CHECKING:
     import sqlite3
@@ -109,6 +109,9 @@ _FLAGS = frozenset(
 _QUIET = frozenset({"last_heard_at"})
 """Columns that alone are no news: nobody is woken for them."""
 
+_SHOWN_ONLY = _QUIET | {"name", "locked", "door_open", "jammed", "battery_percent", "battery_low"}
+"""Columns that are told and that planning does not read."""
+
 
 def all_devices(*, include_removed: bool = False) -> Select[DeviceRow]:
     where = "" if include_removed else " WHERE removed_at IS NULL"
@@ -192,8 +195,8 @@ def update_device(tx: Tx, device_id: DeviceId, **columns: Unpack[DeviceColumns])
         return False
     loud = not differing.keys() <= _QUIET
     if loud:
+        tx.touch(SHOWN if differing.keys() <= _SHOWN_ONLY else f"device:{device_id}")
         differing["changed"] = tx.next_change()
-        _touch(tx, device_id)
     tx.execute(
         f"UPDATE devices SET {assignments(differing)} WHERE device_id = :device_id",  # noqa: S608 - names from DeviceColumns
         {**differing, "device_id": device_id},

@@ -39,7 +39,7 @@ from gateway.store.history import (
     quarantined,
 )
 from gateway.store.rules import destroy_digits
-from gateway.store.tx import Select, Tx, Value, assignments
+from gateway.store.tx import SHOWN, Select, Tx, Value, assignments
 
 if TYPE_CHECKING:
     import sqlite3
@@ -49,11 +49,11 @@ if TYPE_CHECKING:
     from gateway.domain.windows import Window
 
 __all__ = [
-    "AttemptRow", "GrantColumns", "GrantRow", "all_grants", "begin_attempt", "device_view",
-    "devices_changed_since", "finish_attempt", "forget_unmanaged", "free_slot", "grant",
-    "grants_changed_since", "grants_for", "grants_of", "grants_without_device", "hold_slot",
-    "holder_at", "next_erase_due", "open_attempts", "overdue_erases", "put_slot", "quarantine",
-    "quarantined", "slot", "slots_for", "update_grant",
+    "AttemptRow", "GrantColumns", "GrantRow", "ShownRow", "all_grants", "begin_attempt",
+    "device_view", "devices_changed_since", "finish_attempt", "forget_unmanaged", "free_slot",
+    "grant", "grants_changed_since", "grants_for", "grants_of", "grants_without_device",
+    "hold_slot", "holder_at", "next_erase_due", "open_attempts", "overdue_erases", "put_slot",
+    "quarantine", "quarantined", "shown_for", "slot", "slots_for", "update_grant",
 ]  # fmt: skip
 
 
@@ -111,6 +111,30 @@ class GrantRow:
         return GrantId(self.credential_id, self.device_id)
 
 
+@dataclass(frozen=True, slots=True)
+class ShownRow:
+    """As much of a `GrantRow` as planning compares with what it decides."""
+
+    credential_id: CredentialId
+    device_id: DeviceId
+    state: GrantState
+    reason: str | None
+    slot: int | None
+    opens: Enforcement
+    closes: Enforcement
+    evidence: frozenset[Evidence]
+    erase_due_at: Instant | None
+    erase_alarm_at: Instant | None
+    refused_version: int | None
+    changed: int
+    version: int
+    window: Window
+
+    @property
+    def grant_id(self) -> GrantId:
+        return GrantId(self.credential_id, self.device_id)
+
+
 class GrantColumns(TypedDict, total=False):
     """What `update_grant` may write."""
 
@@ -136,6 +160,16 @@ class GrantColumns(TypedDict, total=False):
     uses: int
     first_used_at: Instant | None
     last_used_at: Instant | None
+
+
+_PLANNED_UPON = frozenset(
+    {
+        "refused_version", "refused_reason", "removed_externally", "writes_day", "writes_today",
+        "programmed_at",
+    }
+)  # fmt: skip
+"""What planning reads of a grant. Of `state` only whether it is `erased`; `uses` counts over every
+lock of a credential, so whoever counts them wakes the lanes for which there is a limit."""
 
 
 # ── slots ───────────────────────────────────────────────────────────────────────────────
@@ -223,6 +257,17 @@ def grant(grant_id: GrantId) -> Select[GrantRow]:
     return Select(f"{_GRANTS} WHERE g.credential_id = ? AND g.device_id = ?", grant_id, _grant)
 
 
+def shown_for(device_id: DeviceId) -> Select[ShownRow]:
+    """How every grant of the device is shown, removed and erased ones included."""
+    return Select(
+        "SELECT g.credential_id, g.device_id, g.state, g.reason, g.slot, g.opens, g.closes,"
+        " g.evidence, g.erase_due_at, g.erase_alarm_at, g.refused_version, g.changed, c.version,"
+        " c.window FROM grants g JOIN credentials c USING (credential_id) WHERE g.device_id = ?",
+        (device_id,),
+        _shown,
+    )
+
+
 def grants_for(device_id: DeviceId) -> Select[GrantRow]:
     """Removed and erased ones included."""
     return Select(
@@ -290,7 +335,8 @@ def grants_without_device() -> Select[GrantRow]:
 def update_grant(tx: Tx, grant_id: GrantId, now: Instant, **columns: Unpack[GrantColumns]) -> bool:
     """Write what differs; False (and nobody is woken) when nothing does or the grant is unknown.
 
-    `since` follows `state`. A grant that becomes `erased` for good takes its digits with it.
+    `since` follows `state`. A grant that becomes `erased` for good takes its digits with it. The
+    device's lane is woken only for what planning reads.
     KeyError for a column that may not be written.
     """
     new = _encode(columns)
@@ -310,13 +356,16 @@ def update_grant(tx: Tx, grant_id: GrantId, now: Instant, **columns: Unpack[Gran
         " WHERE credential_id = :credential_id AND device_id = :device_id",
         {**differing, "credential_id": grant_id[0], "device_id": grant_id[1]},
     )
-    tx.touch(f"device:{grant_id.device_id}")
-    if differing.get("state") == GrantState.ERASED.value and row["removed"] is not None:
+    erased = GrantState.ERASED.value
+    gone_or_back = "state" in differing and erased in {row["state"], differing["state"]}
+    planned = gone_or_back or not _PLANNED_UPON.isdisjoint(differing)
+    tx.touch(f"device:{grant_id.device_id}" if planned else SHOWN)
+    if differing.get("state") == erased and row["removed"] is not None:
         destroy_digits(tx, grant_id.credential_id)
     return True
 
 
-def show_edges(tx: Tx, shown: Iterable[tuple[GrantRow, Enforcement, Enforcement]]) -> None:
+def show_edges(tx: Tx, shown: Iterable[tuple[ShownRow, Enforcement, Enforcement]]) -> None:
     """Who keeps each edge, of many grants at once, unless a grant was changed since it was read.
 
     Nobody is woken to plan: it is what planning said.
@@ -330,7 +379,7 @@ def show_edges(tx: Tx, shown: Iterable[tuple[GrantRow, Enforcement, Enforcement]
             for row, opens, closes in shown
         ],
     )
-    tx.touch("grants")
+    tx.touch(SHOWN)
 
 
 # ── rows and values ─────────────────────────────────────────────────────────────────────
@@ -380,6 +429,29 @@ def _slot(row: sqlite3.Row) -> Slot:
         codec.decode_schedules(row["schedules"]),
         codec.decode_evidence(row["evidence"]),
         row["observed_at"],
+    )
+
+
+def _shown(row: sqlite3.Row) -> ShownRow:
+    (
+        credential_id, device_id, state, reason, slot, opens, closes, evidence,
+        erase_due_at, erase_alarm_at, refused_version, changed, version, window,
+    ) = row  # fmt: skip
+    return ShownRow(
+        credential_id,
+        device_id,
+        GrantState(state),
+        reason,
+        slot,
+        Enforcement(opens),
+        Enforcement(closes),
+        codec.decode_evidence(evidence),
+        erase_due_at,
+        erase_alarm_at,
+        refused_version,
+        changed,
+        version,
+        codec.decode_window(window),
     )
 
 

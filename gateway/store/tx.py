@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+SHOWN = "shown"
+"""The topic of what people and the cloud are told and no lane plans upon."""
+
 Value = str | int | float | bytes | None
 Params = Sequence[Value] | Mapping[str, Value]
 
@@ -57,7 +60,8 @@ class Tx:
     def touch(self, topic: str) -> None:
         """Name what changed; listeners are told after the commit, never before.
 
-        Topics: "device:<id>", "devices", "events", "commands", "schedule".
+        Topics: "device:<id>" (what its lane plans upon), "devices", "events", "commands",
+        "schedule", `SHOWN`.
         """
         self.topics.add(topic)
 

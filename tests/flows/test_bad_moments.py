@@ -202,16 +202,17 @@ async def test_what_was_planned_upon_an_older_order_says_nothing_of_a_newer_one(
         await house.start()
         await house.kill()
         await house.want("c1", PIN, Always())
-        rows, slots, wanted = await house.store.snapshot(
+        rows, slots, wanted, shown = await house.store.snapshot(
             devices.device(DeviceId("dev_1")),
             reported.slots_for(DeviceId("dev_1")),
             desired.desired_for(DeviceId("dev_1"), 0),
+            reported.shown_for(DeviceId("dev_1")),
         )
         device = reported.device_view(rows[0], slots, "UTC")
         moment = Moment(house.clock.now())
         decided = plan(device, wanted, moment, house.policy)
         await house.want("c1", OTHER, Always(), version=2)
-        await publish_verdicts(house.store, device, decided, wanted, moment, seen=True)
+        await publish_verdicts(house.store, device, decided, wanted, shown, moment, seen=True)
         await house.start()
         assert lock.opens(OTHER)
 

@@ -6,6 +6,7 @@ anybody ordered (`cloud`).
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,12 @@ Json = dict[str, Any]
 
 HEAL_AFTER_S: Final = 2.0
 """A hello that shows an older schedule is believed only this long after the last push."""
+
+MAX_PARTS: Final = 12
+"""More parts teach nothing new, and cost most of the time a world takes."""
+
+ASKED_AFTER_S: Final = 5.0
+"""A whole schedule that was asked for is not sent again so soon: the last may be on its way."""
 
 CONFIRM_AGAIN_S: Final = 60.0
 
@@ -57,7 +64,7 @@ class Publisher(Commander):
         """Credentials about which a withheld change needs no second thought."""
         self._mistaken: dict[str, None] = {}
         """Credentials that were taken back by mistake."""
-        self._pushed_at = self._confirmed_at = -1e9
+        self._pushed_at = self._snapshot_at = self._confirmed_at = -1e9
         self._confirm_due = self._look_due = False
 
     @property
@@ -89,7 +96,7 @@ class Publisher(Commander):
 
     def chunks(self, credentials: list[Json], stones: list[Json], *, sure: bool) -> list[Json]:
         """A snapshot's messages at the present revision and hash."""
-        size = self.chunk_size
+        size = max(self.chunk_size, math.ceil(len(credentials) / MAX_PARTS))
         parts = [credentials[i : i + size] for i in range(0, len(credentials), size)] or [[]]
         head = {"kind": "snapshot", "revision": self.wanted.revision, "hash": self.wanted.hash}
         return [
@@ -127,7 +134,7 @@ class Publisher(Commander):
 
     def _snapshot(self, *, sure: bool) -> None:
         """The whole at the present revision, with every tombstone that is not proven yet."""
-        self._pushed_at = self._loop.time()
+        self._pushed_at = self._snapshot_at = self._loop.time()
         stones = [s for change in self.wanted.unproven for s in change.stones]
         chunks = self.chunks(self.wanted.listed(), stones, sure=sure)
         if self.shuffle:
@@ -155,25 +162,23 @@ class Publisher(Commander):
             wanted.proven()
             if not asked:
                 return
-            if self.heal_higher:
-                wanted.step([], [], sure=False)
         elif hello["revision"] > wanted.revision:
             self.violation(f"revision {hello['revision']} was never sent")
             return
-        elif not asked and (early := self._pushed_at + HEAL_AFTER_S - self._loop.time()) > 0:
+        soonest = self._snapshot_at + ASKED_AFTER_S if asked else self._pushed_at + HEAL_AFTER_S
+        if (early := soonest - self._loop.time()) > 0:
             if not self._look_due:  # what would heal it is on its way
                 self._look_due = True
                 self._loop.call_later(early, self._look_again)
             return
-        elif hello["revision"] == wanted.revision:
+        if self.heal_higher if self.applied else hello["revision"] == wanted.revision:
             wanted.step([], [], sure=False)  # a revision never stands for two schedules
         self._note("cloud.heal", asked=asked)
         self._snapshot(sure=bool(wanted.unproven) and all(c.sure for c in wanted.unproven))
 
     def _look_again(self) -> None:
         self._look_due = False
-        if not self.applied:
-            self._heal(self.hello)
+        self._heal(self.hello)
 
     def _withheld(self, held: list[Json]) -> None:
         """What was said with `confirm_removals` before needs no second thought, the rest does, and

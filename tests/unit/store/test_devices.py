@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +12,7 @@ from gateway.domain.grants import GrantState
 from gateway.domain.ids import CredentialId, GrantId
 from gateway.domain.instant import Instant
 from gateway.store import desired, devices, reported
+from gateway.store.tx import SHOWN
 from tests.unit.store.build import FRONT, LOCK, NOW, SIDE, join, spec
 
 if TYPE_CHECKING:
@@ -101,3 +102,42 @@ async def test_removal_forgets_slots_and_says_so_of_grants(store: Store, keyring
     row = await store.fetch_one(reported.grant(grant_id))
     assert row is not None
     assert (row.state, row.reason, row.slot) == (GrantState.ACTIVE, "device_removed", None)
+
+
+NEWS: dict[str, object] = {
+    "name": "Back door",
+    "locked": True,
+    "door_open": True,
+    "jammed": True,
+    "battery_percent": 5,
+    "battery_low": True,
+    "clock_read_at": NOW,
+    "schedules_proven": True,
+    "repair_paused": "codes_cleared_at_lock",
+    "inventory_done": True,
+    "recovering": True,
+    "log_news": True,
+    "log_read_at": NOW,
+    "reachable": True,
+}
+
+
+@pytest.mark.parametrize("column", NEWS)
+async def test_what_planning_reads_of_a_device_wakes_its_lane(store: Store, column: str) -> None:
+    await store.submit(join)
+    await store.submit(
+        lambda tx: devices.update_device(tx, FRONT, clock_error_ms=0, clock_bound_ms=0)
+    )
+    (before,) = await store.fetch(devices.device(FRONT))
+    told: list[frozenset[str]] = []
+    store.subscribe(told.append)
+    change: Any = {column: NEWS[column]}
+    await store.submit(lambda tx: devices.update_device(tx, FRONT, **change))
+    (after,) = await store.fetch(devices.device(FRONT))
+    assert after.changed > before.changed
+    woken = told == [frozenset({f"device:{FRONT}"})]
+    assert woken or told == [frozenset({SHOWN})]
+    seen = [
+        (reported.device_view(row, [], "Europe/Rome"), row.reachable) for row in (before, after)
+    ]
+    assert woken == (seen[0] != seen[1])

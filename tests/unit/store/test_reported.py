@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,9 +19,10 @@ from gateway.domain.devices import (
 )
 from gateway.domain.grants import Enforcement, GrantState
 from gateway.domain.ids import CredentialId, GrantId
-from gateway.domain.instant import Instant
+from gateway.domain.instant import DAY, Instant
 from gateway.domain.secret import KeyedHash
 from gateway.store import desired, devices, meta, reported
+from gateway.store.tx import SHOWN
 from tests.unit.store.build import FRONT, NOW, SIDE, join, spec
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ async def test_reading_a_lock_anew_forgets_only_what_is_not_ours(store: Store) -
 
 async def test_edges_of_many_grants_wake_nobody_who_plans(store: Store, keyring: Keyring) -> None:
     await order(store, keyring)
-    row = await the_grant(store)
+    (row,) = await store.fetch(reported.shown_for(FRONT))
     heard: list[frozenset[str]] = []
     store.subscribe(heard.append)
     shown = [(row, Enforcement.BY_GATEWAY, Enforcement.ON_LOCK)]
@@ -209,14 +210,80 @@ async def test_edges_of_many_grants_wake_nobody_who_plans(store: Store, keyring:
     after = await the_grant(store)
     assert (after.opens, after.closes) == (Enforcement.BY_GATEWAY, Enforcement.ON_LOCK)
     assert after.changed > row.changed
-    assert heard == [frozenset({"grants"})]
+    assert heard == [frozenset({SHOWN})]
+
+
+CHANGES: dict[str, object] = {
+    "state": GrantState.ACTIVE,
+    "reason": "because",
+    "slot": 4,
+    "opens": Enforcement.ON_LOCK,
+    "closes": Enforcement.ON_LOCK,
+    "evidence": frozenset({Evidence.READ_BACK}),
+    "attempts": 3,
+    "next_attempt_at": NOW,
+    "erase_due_at": NOW,
+    "erase_alarm_at": NOW,
+    "refused_version": 9,
+    "refused_reason": "because",
+    "removed_externally": True,
+    "writes_day": 0,
+    "writes_today": 5,
+    "programmed_at": NOW,
+    "erased_at": NOW,
+    "early_exposure_ms": 1,
+    "late_revocation_ms": 1,
+    "last_used_at": NOW,
+}
+ELSEWHERE = {"uses", "first_used_at"}
+"""Counted over every lock; see `test_doorbell`."""
+
+
+def test_every_column_is_asked_about() -> None:
+    assert CHANGES.keys() | ELSEWHERE == reported.GrantColumns.__annotations__.keys()
+
+
+@pytest.mark.parametrize("column", [*CHANGES, "gone"])
+@pytest.mark.parametrize("removed", [False, True])
+async def test_what_planning_reads_of_a_grant_wakes_its_lane_and_nothing_else_does(
+    store: Store, keyring: Keyring, column: str, removed: bool
+) -> None:
+    await order(store, keyring)
+    row = await the_grant(store)
+
+    def prepare(tx: Tx) -> None:
+        reported.update_grant(
+            tx,
+            row.grant_id,
+            NOW,
+            refused_version=row.version,
+            refused_reason="no",
+            writes_day=NOW // DAY,
+            writes_today=2,
+        )
+        if removed:
+            tx.execute("UPDATE grants SET removed = 'tombstone', state = 'erasing'")
+
+    await store.submit(prepare)
+    wanted = desired.desired_for(FRONT, NOW // DAY)
+    before = await store.fetch(wanted)
+    topics: list[frozenset[str]] = []
+    store.subscribe(topics.append)
+    changes: Any = {"state": GrantState.ERASED} if column == "gone" else {column: CHANGES[column]}
+    await store.submit(lambda tx: reported.update_grant(tx, row.grant_id, NOW, **changes))
+    after = await store.fetch(wanted)
+    woken = topics == [frozenset({f"device:{FRONT}"})]
+    assert woken or topics == [frozenset({SHOWN})]
+    assert woken or before == after
+    if column != "gone":
+        assert woken == (before != after)
 
 
 async def test_edges_of_a_grant_that_was_changed_since_are_not_shown(
     store: Store, keyring: Keyring
 ) -> None:
     await order(store, keyring)
-    row = await the_grant(store)
+    (row,) = await store.fetch(reported.shown_for(FRONT))
     await store.submit(
         lambda tx: reported.update_grant(tx, row.grant_id, NOW, state=GrantState.HELD)
     )
