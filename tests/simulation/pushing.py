@@ -80,7 +80,7 @@ class Publisher(Commander):
         self._say_absent()
         self.wanted.step([], [], sure=False)
         self._snapshot(sure=False)
-        self._loop.call_later(seconds, self._mend)
+        self._loop.call_later(seconds, self.mend)
 
     def mistake(self, names: Iterable[str], seconds: float) -> None:
         """A fault of ours: these are taken back, though they are wanted, and nobody said that it is
@@ -92,7 +92,7 @@ class Publisher(Commander):
         self._say_absent()
         stones: list[Json] = [{"credential_id": name} for name in known]
         self._delta(self.wanted.step([], stones, sure=False))
-        self._loop.call_later(seconds, self._mend)
+        self._loop.call_later(seconds, self.mend)
 
     def chunks(self, credentials: list[Json], stones: list[Json], *, sure: bool) -> list[Json]:
         """A snapshot's messages at the present revision and hash."""
@@ -142,7 +142,8 @@ class Publisher(Commander):
         for chunk in chunks:
             self.send_raw("desired", encode(chunk))
 
-    def _mend(self) -> None:
+    def mend(self) -> None:
+        """What was left out or taken back by mistake is wanted, and said, again."""
         self._mistaken.clear()
         if self.wanted.absent:
             missing = [self.wanted.credentials[name] for name in self.wanted.absent]

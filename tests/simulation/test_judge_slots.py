@@ -79,18 +79,34 @@ def test_identical_writes_ahead_of_a_window_are_limited() -> None:
     world.order(opens=5 * HOUR, closes=6 * HOUR)
     for _ in range(3):
         world.judge.wrote(world.now, DOOR, 1, "set", "483920")
+        world.wait(S)
     world.order(version=2, opens=7 * HOUR, closes=8 * HOUR)
     for _ in range(3):
         world.judge.wrote(world.now, DOOR, 1, "set", "483920")
+        world.wait(S)
     assert world.rules == []
     world.judge.wrote(world.now, DOOR, 1, "set", "483920")
     assert world.rules == ["BUDGET"]
     world.wait(0, until=7 * HOUR)
     for _ in range(5):  # urgent: allowed for the code, though not for the battery
         world.judge.wrote(world.now, DOOR, 1, "set", "483920")
+        world.wait(S)
     assert world.rules.count("BUDGET") == 1
     world.judge.wrote(world.now, DOOR, 1, "schedule")
     assert world.rules.count("BUDGET") == 2
+
+
+def test_an_order_that_the_air_doubled_counts_once() -> None:
+    world = Building(promise=Promise(writes_per_day=3))
+    world.order(opens=5 * HOUR, closes=6 * HOUR)
+    for what, digits in (("set", "483920"), ("schedule", None)):
+        for _ in range(3):
+            world.judge.wrote(world.now, DOOR, 1, what, digits)
+            world.judge.wrote(world.now, DOOR, 1, what, digits)
+            world.wait(S)
+        assert world.rules == []
+    world.judge.wrote(world.now, DOOR, 1, "set", "483920")
+    assert world.rules == ["BUDGET"]
 
 
 def test_writes_in_an_open_window_are_not_limited() -> None:
@@ -98,7 +114,9 @@ def test_writes_in_an_open_window_are_not_limited() -> None:
     world.order()
     for _ in range(9):
         world.judge.wrote(world.now, DOOR, 1, "set", "483920")
+        world.wait(S)
         world.judge.wrote(world.now, DOOR, 1, "schedule")
+        world.wait(S)
     assert world.rules == []
     assert world.judge.figures.writes == 18
 
@@ -110,12 +128,14 @@ def test_schedules_ahead_of_a_window_are_limited_too() -> None:
     write(world.now, DOOR, 1, "set", "483920")
     for _ in range(3):
         write(world.now, DOOR, 1, "schedule")
+        world.wait(S)
     assert world.rules == []
     write(world.now, DOOR, 1, "schedule")
     assert world.rules == ["BUDGET"]
     world.order(version=2, opens=7 * HOUR, closes=8 * HOUR)
     for _ in range(3):
         write(world.now, DOOR, 1, "schedule")
+        world.wait(S)
     write(world.now, DOOR, 1, "clear")
     write(world.now, DOOR, 1, "schedule")  # what an erase leaves behind is cleared
     assert world.rules == ["BUDGET"]
@@ -129,6 +149,7 @@ def test_each_schedule_of_a_code_is_written_by_itself() -> None:
     world.judge.wrote(world.now, DOOR, 1, "set", "483920")
     for _ in range(6):
         world.judge.wrote(world.now, DOOR, 1, "schedule")
+        world.wait(S)
     assert world.rules == []
     world.judge.wrote(world.now, DOOR, 1, "schedule")
     assert world.rules == ["BUDGET"]

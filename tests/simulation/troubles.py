@@ -128,6 +128,7 @@ class Troubles:
         world.disk.cut_in = None
         machine.wrong_at_next_boot(None)
         machine.time_service(0.0)
+        world.cloud.mend()
         world.good_again()
 
     def _arm(self, door: SimDoor) -> None:

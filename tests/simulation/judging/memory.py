@@ -63,6 +63,13 @@ class _Lock:
     tampered: bool = False
     room_at: int | None = None
     """When the gateway last emptied a slot of a full lock."""
+    last_order: tuple[int, int, str] | None = None
+
+    def doubled(self, at: int, slot: int, what: str) -> bool:
+        """The same again at the same instant is one order, which the air doubled."""
+        order = at, slot, what
+        same, self.last_order = order == self.last_order, order
+        return same
 
 
 class Memory:
@@ -109,7 +116,11 @@ class Memory:
         lock.slots[slot] = lock.believed[slot] = digits
         lock.ever[digits] = None
         lock.lost.pop(digits, None)
-        self._count(at, device_id, digits, urgent=urgent)
+        self._wear(at, device_id)
+        if not (lock.doubled(at, slot, digits) or urgent):
+            most = self._promise.writes_per_day
+            count = self._limit(self._of_code, most, at, device_id, digits, "written")
+            self._figures.writes_of_a_code_max = max(self._figures.writes_of_a_code_max, count)
 
     def clear(self, at: int, device_id: str, slot: int, facts: Lock) -> None:
         lock = self.lock(device_id)
@@ -128,8 +139,9 @@ class Memory:
         """`entries`: how many schedules the code in this slot takes, written one by one."""
         self._touches(at, device_id, slot)
         self._wear(at, device_id)
-        digits = self.lock(device_id).slots.get(slot)
-        if digits is None or urgent:
+        lock = self.lock(device_id)
+        digits = lock.slots.get(slot)
+        if lock.doubled(at, slot, "schedule") or digits is None or urgent:
             return  # what is left after an erase opens nothing
         most = self._promise.writes_per_day * entries
         self._limit(self._schedules, most, at, device_id, digits, "its schedules were written")
@@ -154,14 +166,6 @@ class Memory:
         words = f"slot {slot} was written although it holds an unmanaged code"
         self._violate(at, "UNMANAGED", device_id, None, words)
 
-    def _count(self, at: int, device_id: str, digits: str, *, urgent: bool) -> None:
-        self._wear(at, device_id)
-        if urgent:
-            return
-        most = self._promise.writes_per_day
-        count = self._limit(self._of_code, most, at, device_id, digits, "written")
-        self._figures.writes_of_a_code_max = max(self._figures.writes_of_a_code_max, count)
-
     def _limit(
         self,
         counter: Counter[tuple[str, str, int]],
@@ -181,6 +185,8 @@ class Memory:
     def asked(self, at: int, device_id: str, slot: int) -> None:
         """The lock was asked to store a code there, whether it did or not."""
         tries = self._tries.setdefault((device_id, slot), deque())
+        if tries and tries[-1] == at:
+            return  # one order, which the air doubled
         tries.append(at)
         while at - tries[0] > ROW_MS:
             tries.popleft()
