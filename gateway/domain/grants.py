@@ -94,6 +94,8 @@ class DesiredGrant:
     """It was proven on the lock at some time, so a close without trace is not `missed`."""
     programmed_at: Instant | None = None
     """When a write of it was last proven."""
+    held_since: Instant | None = None
+    """When the first write into its slot was begun; None while it has none."""
 
     @property
     def grant_id(self) -> GrantId:

@@ -153,13 +153,15 @@ def want_of(
 def _written_since(
     grant: DesiredGrant, slot: Slot | None, write_at: Instant | None, moment: Moment
 ) -> bool:
-    """It is on the lock since its time had come; only our clock has forgotten how late it is."""
-    return (
-        moment.trust is ClockTrust.UNTRUSTED
-        and slot is not None
-        and grant.programmed_at is not None
-        and (write_at is None or grant.programmed_at >= write_at)
-    )
+    """It is on the lock since its time had come; only our clock has forgotten how late it is.
+
+    Nothing that has an edge is begun without a proven time, so that a write which was cut off tells
+    as much of it as one that was proven.
+    """
+    if moment.trust is not ClockTrust.UNTRUSTED or slot is None:
+        return False
+    written = [at for at in (grant.programmed_at, grant.held_since) if at is not None]
+    return bool(written) and (write_at is None or max(written) >= write_at)
 
 
 _WAITS = {GrantState.SUSPENDED, GrantState.HELD}

@@ -204,7 +204,13 @@ def desired_for(device_id: DeviceId, day: int) -> Select[DesiredGrant]:
         " c.digits_numeric, c.digits_weakness, :day AS today,"
         " (SELECT SUM(x.uses) FROM grants x WHERE x.credential_id = g.credential_id) AS all_uses,"
         " (SELECT MIN(x.first_used_at) FROM grants x WHERE x.credential_id = g.credential_id)"
-        "  AS first_use"
+        "  AS first_use,"
+        # A slot's history grows for years; whoever holds it now stands last in it.
+        " (SELECT MAX((SELECT h.from_at FROM slot_history h"
+        "   WHERE h.device_id = s.device_id AND h.slot = s.slot"
+        "   AND h.credential_id = s.owner AND h.to_at IS NULL ORDER BY h.from_at DESC LIMIT 1))"
+        "  FROM slots s WHERE s.owner = g.credential_id AND s.device_id = g.device_id)"
+        "  AS held_since"
         " FROM grants g JOIN credentials c USING (credential_id) WHERE g.device_id = :device_id"
         f" AND (g.removed IS NULL OR g.state <> 'erased' OR {ON_LOCK})"
         " ORDER BY g.accepted_at, g.credential_id",
@@ -327,4 +333,5 @@ def _desired(row: sqlite3.Row) -> DesiredGrant:
         identical_writes_today=row["writes_today"] if row["writes_day"] == row["today"] else 0,
         programmed_once=row["programmed_at"] is not None,
         programmed_at=row["programmed_at"],
+        held_since=row["held_since"],
     )

@@ -378,6 +378,49 @@ async def test_an_unproven_clock_activates_nothing_and_erases_by_the_floor(
         assert lock.opens(OTHER)
 
 
+async def test_a_code_whose_write_was_cut_off_stays_on_when_the_time_is_forgotten(
+    tmp_path: Path,
+) -> None:
+    """Its time had come when the write was begun; the floor alone would call it too early."""
+    async with world(tmp_path) as house:
+        lock = house.add_lock()
+        await house.start()
+        start = house.at(0)
+        house.floor = start
+        closes = Instant(start + 7_200_000)
+        await house.want("c1", PIN, Timed(house.at(900), closes))
+        lock.faults.append(("program", "answer_lost"))
+        await house.advance(601)
+        assert lock.opens(PIN)
+        assert (await house.grant("c1")).programmed_at is None
+        house.clock.trust = ClockTrust.UNTRUSTED
+        await house.restart()
+        await house.advance(60)
+        assert lock.opens(PIN)
+        assert lock.count("erase") == 0
+        house.floor = closes
+        house.scheduler.look_again()
+        await house.settle()
+        assert not lock.opens(PIN)
+
+
+async def test_and_goes_when_it_was_moved_to_a_later_time(tmp_path: Path) -> None:
+    """What is known of the time it was written at proves nothing of that one."""
+    async with world(tmp_path) as house:
+        lock = house.add_lock()
+        await house.start()
+        house.floor = house.at(0)
+        later = Timed(house.at(3600), house.at(7200))
+        await house.want("c1", PIN, Timed(house.at(900), house.at(7200)))
+        lock.faults.append(("program", "answer_lost"))
+        await house.advance(601)
+        house.clock.trust = ClockTrust.UNTRUSTED
+        await house.restart()
+        await house.want("c1", PIN, later, version=2)
+        await house.advance(60)
+        assert not lock.opens(PIN)
+
+
 async def test_the_clock_of_a_lock_is_never_set_from_an_unproven_one(tmp_path: Path) -> None:
     async with world(tmp_path) as house:
         lock = house.add_lock(keeps_windows=True)

@@ -7,7 +7,15 @@ from dataclasses import replace
 import pytest
 
 from gateway.domain.capabilities import Capabilities, CodeLimits, ScheduleSupport
-from gateway.domain.devices import Device, LockClock, WeekDay, YearDay
+from gateway.domain.devices import (
+    Device,
+    LockClock,
+    Opaque,
+    OpaqueReason,
+    Slot,
+    WeekDay,
+    YearDay,
+)
 from gateway.domain.grants import DesiredGrant, Enforcement, GrantState
 from gateway.domain.ids import CredentialId, DeviceId
 from gateway.domain.instant import DAY, HOUR, MINUTE, ClockTrust, Instant, after, from_rfc3339
@@ -161,6 +169,40 @@ def test_an_unproven_clock_starts_nothing_that_has_an_edge() -> None:
     timed = replace(GRANT, window=Timed(Instant(NOW - HOUR), Instant(NOW + HOUR)))
     assert want_of(KEEPER, timed, moment, POLICY, None).reason == "clock_untrusted"
     assert want_of(KEEPER, GRANT, moment, POLICY, None).present
+
+
+@pytest.mark.parametrize(
+    ("programmed_s", "held_s", "present"),
+    [
+        (-60, None, True),
+        (None, -60, True),
+        (-7200, -60, True),
+        (-60, -7200, True),
+        (-7200, -7200, False),
+        (None, None, False),
+    ],
+    ids=["proven", "cut off", "moved since", "written anew", "for an earlier window", "unknown"],
+)
+def test_what_a_write_tells_of_a_time_that_was_forgotten(
+    programmed_s: int | None, held_s: int | None, present: bool
+) -> None:
+    """Of a code that is to lie on the lock for an hour by now, by a floor of two hours ago."""
+
+    def at(seconds: int | None) -> Instant | None:
+        return None if seconds is None else after(NOW, seconds)
+
+    grant = replace(
+        GRANT,
+        window=Timed(Instant(NOW - HOUR), Instant(NOW + HOUR)),
+        programmed_at=at(programmed_s),
+        held_since=at(held_s),
+    )
+    plain = replace(KEEPER, schedules_proven=False)
+    slot = Slot(1, Opaque(OpaqueReason.IN_FLIGHT), grant.credential_id)
+    moment = Moment(NOW, ClockTrust.UNTRUSTED, Instant(NOW - 2 * HOUR))
+    assert want_of(plain, grant, moment, POLICY, slot).present is present
+    assert want_of(plain, grant, Moment(moment.floor), POLICY, slot).present is False
+    assert want_of(plain, grant, moment, POLICY, None).present is False
 
 
 @pytest.mark.parametrize(("once", "state"), [(True, "erased"), (False, "missed")])

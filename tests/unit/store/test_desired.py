@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.domain.devices import Empty, Evidence, Known, Slot
+from gateway.domain.devices import Empty, Evidence, Known, Opaque, OpaqueReason, Slot
 from gateway.domain.grants import GrantState, Origin
 from gateway.domain.ids import CredentialId, GrantId
 from gateway.domain.instant import DAY, Instant
 from gateway.domain.schedule import CredentialSpec, GrantLine, Tombstone
 from gateway.domain.secret import Secret
 from gateway.domain.windows import Always
-from gateway.store import desired, reported, rules, withhold
+from gateway.store import desired, history, reported, rules, withhold
 from gateway.store.keyring import credential_context
 from tests.unit.store.build import CANARY, FRONT, NOW, SIDE, TODAY, spec
 
@@ -231,6 +231,32 @@ async def test_a_code_on_a_lock_stays_in_the_plan_until_it_is_off(cloud: Cloud) 
     await cloud.erased()
     assert await cloud.wanted() == []
     assert await cloud.sealed() is None
+
+
+async def test_planning_knows_since_when_a_slot_is_a_grants_own(cloud: Cloud) -> None:
+    """Of the slot that it has: not of one that it left, nor of what others had in this one."""
+    hold = history.hold_slot
+    await cloud.order(spec())
+    (grant,) = await cloud.wanted()
+    assert grant.held_since is None
+
+    def write(tx: Tx) -> None:
+        hold(tx, FRONT, 5, GUEST, Instant(NOW - 3000))
+        history.free_slot(tx, FRONT, 5, Instant(NOW - 2500))
+        hold(tx, FRONT, 3, CredentialId("other"), Instant(NOW - 3000))
+        hold(tx, FRONT, 3, GUEST, Instant(NOW - 2000))
+        hold(tx, FRONT, 3, GUEST, Instant(NOW - 1000))
+        hold(tx, SIDE, 3, GUEST, NOW)
+        unread = Opaque(OpaqueReason.IN_FLIGHT)
+        reported.put_slot(tx, FRONT, Slot(3, unread, GUEST, (), frozenset(), None))
+
+    await cloud.store.submit(write)
+    (grant,) = await cloud.wanted()
+    assert (grant.held_since, grant.programmed_at) == (NOW - 2000, None)
+    await cloud.erased()
+    await cloud.store.submit(lambda tx: history.free_slot(tx, FRONT, 3, NOW))
+    (grant,) = await cloud.wanted()
+    assert grant.held_since is None
 
 
 async def test_a_slot_in_doubt_keeps_the_grant_in_the_plan_whatever_its_state(
