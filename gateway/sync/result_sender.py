@@ -9,17 +9,22 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from gateway.errors import StoreBusy, StoreFull
 from gateway.store import journal
 from gateway.sync import telling
 from gateway.sync.connection import Connection, PublishRefused
 from gateway.sync.signals import Signal
 
 if TYPE_CHECKING:
+    from gateway.domain.ids import CommandId
     from gateway.kit.clock import Clock
     from gateway.store.database import Store
     from gateway.sync.topics import Topics
 
 log = structlog.get_logger()
+
+MARK_AGAIN_S: Final = 5.0
+"""Pause before a full or busy store is asked again to note that an answer was told."""
 
 REMEMBERED: Final = 256
 """Reply addresses kept; a command whose address is forgotten is still answered on `up/results`."""
@@ -56,8 +61,16 @@ class ResultSender:
             await self._due.wait()
             for row in await self._store.fetch(journal.untold()):
                 await self._tell(connection, row)
-                write = partial(journal.told, command_ids=(row.command_id,), at=self._clock.now())
-                await self._store.submit(write)
+                await self._mark(row.command_id)
+
+    async def _mark(self, command_id: CommandId) -> None:
+        """As told, whenever the disk takes it; the connection does not suffer for it."""
+        write = partial(journal.told, command_ids=(command_id,), at=self._clock.now())
+        while True:
+            try:
+                return await self._store.submit(write)
+            except (StoreFull, StoreBusy):
+                await self._clock.sleep(MARK_AGAIN_S)
 
     async def _tell(self, connection: Connection, row: journal.CommandRow) -> None:
         payload = telling.encode(telling.command_result(row, self._epoch))
