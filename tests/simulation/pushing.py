@@ -184,7 +184,11 @@ class Publisher(Commander):
     def _withheld(self, held: list[Json]) -> None:
         """What was said with `confirm_removals` before needs no second thought, the rest does, and
         shows what was a mistake."""
-        held = [item for item in held if item["credential_id"] not in self._mistaken]
+        held = [
+            item
+            for item in held
+            if item["credential_id"] not in self._mistaken and not self.wanted.has(item)
+        ]
         self._meant |= dict.fromkeys(
             name
             for change in self.wanted.unproven
@@ -201,8 +205,10 @@ class Publisher(Commander):
         """All that is withheld still is meant."""
         self._confirm_due = False
         held = self.hello.get("held_removals", [])
-        if not held or self._mistaken:
-            return  # of what is a mistake nobody says that it is meant
+        if not held or self._mistaken or any(self.wanted.has(item) for item in held):
+            # Of what is a mistake nobody says that it is meant: nor when it was mended, while the
+            # gateway that withholds it does not show that it knows. It is asked about again.
+            return
         self._confirmed_at = self._loop.time()
         self._order("confirm", {"held": held})
         gone = [item["revision"] for item in held if "version" not in item]

@@ -375,6 +375,33 @@ def test_what_is_taken_back_by_mistake_is_withheld_until_it_is_mended(tmp_path: 
     in_town(tmp_path / "db", 1, story)
 
 
+def test_nobody_says_that_it_was_meant_as_long_as_it_is_withheld(tmp_path: Path) -> None:
+    """The word that mends a mistake may come after one that confirms what else was withheld."""
+
+    async def story(town: Town) -> None:
+        cloud = town.cloud
+        cloud.confirm_after_s = (60.0, 60.0)
+        codes = [code | {"window": {"kind": "always"}} for code in town.pins(6)]
+        cloud.change(codes)
+        await town.agreed()
+        cloud.change([], [{"credential_id": f"c{n}"} for n in range(2, 6)])
+        await town.until(lambda: cloud.hello.get("held_count") == 8)
+        cloud.mistake(["c0", "c1"], 30)
+        await town.until(lambda: cloud.hello["held_count"] == 12, 20)
+        town.broker.up = False
+        await town.clock.sleep(70)
+        assert not cloud.wanted.absent
+        assert "confirm" not in [order.kind for order in cloud.ordered]
+        town.broker.up = True
+        await town.until(lambda: cloud.hello["held_count"] == 8, 130)
+        await town.agreed(130)
+        assert [order.kind for order in cloud.ordered].count("confirm") == 1
+        assert await town.lines() == everything(town)
+        assert len(everything(town)) == 4
+
+    in_town(tmp_path / "db", 1, story)
+
+
 @pytest.mark.parametrize("mood", MOODS)
 @pytest.mark.parametrize("seed", range(3))
 def test_a_mood_changes_nothing(tmp_path: Path, mood: str, seed: int) -> None:

@@ -71,6 +71,11 @@ class Wanted:
         """What a snapshot names."""
         return [c for name, c in self.credentials.items() if name not in self.absent]
 
+    def has(self, held: Json) -> bool:
+        """Whether a gateway withholds the removal of what is wanted (again, or all along)."""
+        known = self.credentials.get(held["credential_id"])
+        return "version" not in held and known is not None and held["device_id"] in known["devices"]
+
     @property
     def hash(self) -> str:
         if self._hash is None:
