@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gateway.domain.devices import Empty, Known, Opaque, OpaqueReason, Slot
@@ -27,6 +28,16 @@ def doubt_slots(tx: Tx, device_id: DeviceId, now: Instant) -> None:
             reported.put_slot(tx, device_id, unread)
 
 
+def doubt_slot(tx: Tx, device_id: DeviceId, number: int) -> bool:
+    """What became of a slot of ours is to be read; False if that was known to be so already."""
+    slot = tx.one(reported.slot(device_id, number))
+    if slot is None or slot.owner is None or slot.content == Opaque(OpaqueReason.IN_FLIGHT):
+        return False
+    flying = replace(slot, content=Opaque(OpaqueReason.IN_FLIGHT), observed_at=None)
+    reported.put_slot(tx, device_id, flying)
+    return True
+
+
 async def reap_attempts(store: Store, now: Instant) -> int:
     """Attempts a former life left open: their slots stay in flight, to be read. Their number."""
 
@@ -34,18 +45,8 @@ async def reap_attempts(store: Store, now: Instant) -> int:
         left = tx.all(history.open_attempts())
         for attempt in left:
             history.finish_attempt(tx, attempt.attempt_id, "unconfirmed", now)
-            if attempt.slot is None:
-                continue
-            slot = tx.one(reported.slot(DeviceId(attempt.device_id), attempt.slot))
-            if slot is not None and slot.owner is not None:
-                flying = Slot(
-                    slot.number,
-                    Opaque(OpaqueReason.IN_FLIGHT),
-                    slot.owner,
-                    slot.schedules,
-                    slot.evidence,
-                )
-                reported.put_slot(tx, DeviceId(attempt.device_id), flying)
+            if attempt.slot is not None:
+                doubt_slot(tx, DeviceId(attempt.device_id), attempt.slot)
         return len(left)
 
     return await store.submit(write)

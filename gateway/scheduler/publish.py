@@ -12,6 +12,7 @@ from gateway.domain.events import EventType, Fact, Value
 from gateway.domain.grants import Enforcement, GrantState, Verdict
 from gateway.domain.instant import ClockTrust, Instant
 from gateway.domain.windows import Recurring, ended
+from gateway.scheduler.doubts import doubt_slot
 from gateway.store import devices, events, reported
 
 if TYPE_CHECKING:
@@ -125,6 +126,11 @@ def _write_verdict(
     due = _erase_due(row, verdict, by)
     if due is None or due > by:
         reported.update_grant(tx, verdict.grant_id, now, erase_alarm_at=None)
+        was_to_go = row.state is GrantState.ERASING or (
+            row.erase_due_at is not None and row.erase_due_at <= by
+        )
+        if was_to_go and verdict.slot is not None and doubt_slot(tx, row.device_id, verdict.slot):
+            return  # it may be off already, where a full disk kept nothing; told once it is read
     if verdict.slot is not None:
         reported.update_grant(tx, verdict.grant_id, now, evidence=verdict.evidence)
     reported.update_grant(

@@ -262,7 +262,8 @@ def shown_for(device_id: DeviceId) -> Select[ShownRow]:
     return Select(
         "SELECT g.credential_id, g.device_id, g.state, g.reason, g.slot, g.opens, g.closes,"
         " g.evidence, g.erase_due_at, g.erase_alarm_at, g.refused_version, g.changed, c.version,"
-        " c.window FROM grants g JOIN credentials c USING (credential_id) WHERE g.device_id = ?",
+        " c.window FROM grants g JOIN credentials c USING (credential_id) WHERE g.device_id = ?"
+        " ORDER BY g.accepted_at, g.credential_id",
         (device_id,),
         _shown,
     )

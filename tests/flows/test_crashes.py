@@ -181,6 +181,34 @@ async def test_erases_reach_the_lock_when_nothing_can_be_written_down(tmp_path: 
         assert locked.at == closed
 
 
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("removed", [False, True])
+async def test_a_code_that_was_to_go_while_nothing_could_be_written_down_is_looked_for_before_it_stays(
+    tmp_path: Path, masked: bool, removed: bool
+) -> None:
+    """It may be off the lock, and the power took the only memory of that."""
+    async with world(tmp_path) as house:
+        lock = house.add_lock(masked=masked)
+        await house.start()
+        opens, closes = house.at(0), house.at(600)
+        await house.want("c1", PIN, Timed(opens, closes))
+        await house.advance(300)
+        if removed:
+            lock.faults.extend([("erase", "not_delivered")] * 20)
+            await house.revoke("c1")
+        house.writer.full = True
+        lock.faults.clear()
+        await house.advance(600)
+        assert not lock.opens(PIN)
+        await house.kill()
+        house.writer.full = False
+        await house.want("c1", PIN, Timed(opens, house.at(3600)), version=2)
+        await house.start()
+        await house.advance(60)
+        assert lock.opens(PIN)
+        assert (await house.grant("c1")).state is GrantState.ACTIVE
+
+
 async def test_what_waited_for_the_disk_is_dated_by_the_time_that_was_proven_meanwhile(
     tmp_path: Path,
 ) -> None:
