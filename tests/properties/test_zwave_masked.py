@@ -86,6 +86,9 @@ TAKEN = (
 )
 
 
+PRETENDED = answer(taken=False, supervision=Supervision.SUCCESS)
+
+
 @dataclass
 class Keypad:
     """A lock that hides digits in those looks that `stars` says, and answers writes as told."""
@@ -193,6 +196,20 @@ def test_stars_after_digits_are_no_news(
     if isinstance(told, Exception) or told.reading is None or SLOT not in lock.users:
         return
     assert told.reading.digits == Secret(OLD)
+
+
+@given(keypads((PRETENDED, *REFUSALS, *TAKEN)), dialects, wishes)
+@example(Keypad([PRETENDED], [True]), V2, ())
+@example(Keypad([PRETENDED], [True], held=(WINDOW,)), V2, (WINDOW,))
+def test_stars_after_other_digits_do_not_prove_that_a_yes_was_meant(
+    keypad: Keypad, dialect: Dialect, wanted: tuple[LockSchedule, ...]
+) -> None:
+    """A lock that says it stored a code and did not reads the same."""
+    keypad.stars = [False, *keypad.stars]
+    lock = keypad.lock()
+    told = change(lock, dialect, *wanted)
+    if not isinstance(told, Exception) and isinstance(told.outcome, Confirmed):
+        assert lock.users[SLOT] == User(NEW, ENABLED)
 
 
 @given(keypads(REFUSALS + TAKEN), dialects, wishes)

@@ -8,7 +8,8 @@ living user a surplus schedule is overwritten with a copy of a wanted one, never
 What a caller gets: a `WriteResult` with the last proof, or an error. `Unreachable` only ever means
 that nothing was changed; once something was written, a broken conversation is `OutcomeUnknown`.
 `Refused` says that the slot is as its reading tells, or untouched where there is none: the lock's
-"no" alone does not prove it. A frame may come twice, be carried out once and be refused once, and
+"no" alone does not prove it. Nor does its "yes": digits that were shown before a write and are not
+shown after it may be the same. A frame may come twice, be carried out once and be refused once, and
 the refusal may be the answer that is heard. Some locks call digits a duplicate that are in the very
 slot they are written to: such a slot is erased and written again.
 """
@@ -145,6 +146,8 @@ def _program_unrestricted(
         return WriteResult(Unconfirmed(f"{said}, but the slot reads otherwise"), after)
     if after.digits is not None and after.digits != digits:
         return WriteResult(Unconfirmed(f"{said}, but other digits read back"), after)
+    if _hidden(before, after.digits, digits):
+        return WriteResult(Unconfirmed(f"{said}, and the digits are not shown"))
     return WriteResult(proof, after)
 
 
@@ -184,6 +187,8 @@ def _program_restricted(
         return (yield from _withdraw(dialect, slot, Unconfirmed(f"proof is missing: {error}")))
     reading = reading_of(dialect, slot, user, raws)
     gap = _gap(user, digits, kind, list(raws.values()), wanted)
+    if gap is None and _hidden(before, user.digits, digits):
+        gap = "the digits are not shown"
     if gap is not None:
         return (yield from _withdraw(dialect, slot, Unconfirmed(gap)))
     return WriteResult(PROVEN, reading)
@@ -205,6 +210,11 @@ def _check_refusal(
         # Digits that are shown one moment and not the next may be the same as before.
         return WriteResult(Unconfirmed(f"refused ({refusal.value}), and the digits are not shown"))
     return WriteResult(Unconfirmed(f"refused ({refusal.value}), but the slot has changed"), after)
+
+
+def _hidden(before: SlotReading, found: Secret | None, digits: Secret) -> bool:
+    """Other digits were shown a moment ago, and none are now: they may be the same as before."""
+    return found is None and before.digits not in {None, digits}
 
 
 def _gap(

@@ -158,7 +158,7 @@ def _unrestricted(
             return WriteResult(Refused(word), before)
         return WriteResult(Unconfirmed(f"{_told(word)}, but not read back: {error}"))
     as_wanted = after.use is SlotUse.ENABLED and not after.restricted
-    if as_wanted and _is(after.digits, digits, word, fresh=not occupied):
+    if as_wanted and _is(after.digits, digits, word, fresh=not occupied, shown=before.digits):
         return WriteResult(PROVEN if word is Said.DONE else FOUND, after)
     told = _not_as_wanted((yield from why(dialect, slot, word)), before, after)
     if not occupied and after.use is SlotUse.DISABLED:  # a user, whom no PIN came to
@@ -166,11 +166,16 @@ def _unrestricted(
     return told
 
 
-def _is(found: Secret | None, digits: Secret, word: Word, *, fresh: bool) -> bool:
+def _is(
+    found: Secret | None, digits: Secret, word: Word, *, fresh: bool, shown: Secret | None = None
+) -> bool:
     """Whether the code that stands there is ours. A masked one is, if the lock said that it took
-    ours, or if the slot was empty before and nobody said no."""
+    ours, or if the slot was empty before and nobody said no; but not where other digits were
+    `shown` before."""
     if found is not None:
         return found == digits
+    if shown not in {None, digits}:
+        return False
     return word is Said.DONE or (fresh and word is Said.NOTHING)
 
 
@@ -202,8 +207,9 @@ def _disabled_first(
     word = yield from put(dialect, slot, digits, enabled=False, occupied=occupied)
     try:
         user = yield from read_user(dialect, slot)
-        there = user.use is SlotUse.DISABLED and _is(user.digits, digits, word, fresh=not occupied)
-        if not there:
+        if user.use is not SlotUse.DISABLED or not _is(
+            user.digits, digits, word, fresh=not occupied, shown=before.digits
+        ):
             after = yield from _with_schedules(dialect, slot, user)
             told = _not_as_wanted((yield from why(dialect, slot, word)), before, after)
             if after == before or user.use is SlotUse.AVAILABLE:

@@ -150,6 +150,40 @@ class TestUnrestricted:
         assert result.reading is None or result.reading.digits == Secret("111222")
         assert lock.users[4].code == "111222"
 
+    @pytest.mark.parametrize(
+        ("schedules", "kind", "left"), [((), UNRESTRICTED, ["111222"]), ((WINDOW,), YEAR_DAY, [])]
+    )
+    def test_acknowledged_over_other_digits_and_then_masked_proves_nothing(
+        self, schedules: tuple[LockSchedule, ...], kind: int, left: list[str]
+    ) -> None:
+        """A lock that did not store them reads the same. What has hours is taken back."""
+        lock = LockDouble(users={4: User("111222", ENABLED, kind)})
+
+        def pretends(request: ClusterRequest) -> ClusterReply | None:
+            if request.command_id != Command.SET_PIN_CODE:
+                return None
+            lock.masked = True  # from here on it does not tell
+            return status(SET, 0)
+
+        lock.override = pretends
+        result = program(lock, schedules, overwrite=True)
+        assert isinstance(result.outcome, Unconfirmed)
+        assert result.reading is None or result.reading.use is SlotUse.AVAILABLE
+        assert [user.code for user in lock.users.values()] == left
+
+    @pytest.mark.parametrize("schedules", [(), (WINDOW,)])
+    def test_the_same_digits_need_not_be_shown_again(
+        self, schedules: tuple[LockSchedule, ...]
+    ) -> None:
+        lock = LockDouble(users={4: User("583920", DISABLED, UNRESTRICTED)})
+
+        def shy(request: ClusterRequest) -> ClusterReply | None:
+            lock.masked = lock.masked or request.command_id == Command.SET_PIN_CODE
+            return None
+
+        lock.override = shy
+        assert program(lock, schedules, overwrite=True).outcome == Confirmed(PROVEN)
+
     def test_a_default_response_counts_as_a_status(self) -> None:
         lock = LockDouble(refuses=frozenset({Command.SET_PIN_CODE}))
         assert program(lock).outcome == Refused(Refusal.UNSUPPORTED)
