@@ -88,7 +88,7 @@ class Judge:
             if order.calendar is not None:
                 pair.orders.append(order)
             self._watch.meet(grant.device_id, digits, at)
-        self._memory.changed(digits)
+        self._memory.changed(credential["credential_id"], digits)
 
     def revoked(
         self, at: int, credential_id: str, device_id: str | None, *, sure: bool = True

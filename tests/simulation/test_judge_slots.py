@@ -141,6 +141,23 @@ def test_schedules_ahead_of_a_window_are_limited_too() -> None:
     assert world.rules == ["BUDGET"]
 
 
+def test_schedules_of_a_new_order_behind_digits_that_a_lock_kept_are_counted_anew() -> None:
+    world = Building(promise=Promise(writes_per_day=3))
+    write = world.judge.wrote
+    world.order(opens=5 * HOUR, closes=6 * HOUR)
+    write(world.now, DOOR, 1, "set", "483920")
+    for version, digits in enumerate(("483920", "715302", "904417"), start=1):
+        # The lock said yes to the digits, kept the first ones, and took the schedule.
+        world.order(version=version, digits=digits, opens=5 * HOUR, closes=6 * HOUR)
+        for _ in range(3):
+            write(world.now, DOOR, 1, "schedule")
+            world.wait(S)
+    assert world.rules == []
+    world.order("c2", digits="226081", opens=5 * HOUR, closes=6 * HOUR)
+    write(world.now, DOOR, 1, "schedule")  # another credential's order changes nothing here
+    assert world.rules == ["BUDGET"]
+
+
 def test_each_schedule_of_a_code_is_written_by_itself() -> None:
     world = Building(promise=Promise(writes_per_day=3))
     rules = [{"weekdays": [day], "from": "08:00", "to": "08:01"} for day in ("mon", "tue")]

@@ -146,11 +146,19 @@ class Memory:
         most = self._promise.writes_per_day * entries
         self._limit(self._schedules, most, at, device_id, digits, "its schedules were written")
 
-    def changed(self, digits: str) -> None:
-        """Another order: its writes are not identical to those before."""
+    def changed(self, credential_id: str, digits: str) -> None:
+        """Another order: its writes are not identical to those before.
+
+        A lock may accept its digits and keep those of the order before; then its schedules lie
+        behind these, and are counted there.
+        """
         for counter in (self._of_code, self._schedules):
             for key in [key for key in counter if key[1] == digits]:
                 del counter[key]
+        for key in list(self._schedules):
+            device_id, former, _ = key
+            if credential_id in self._owners(device_id, former):
+                del self._schedules[key]
 
     def _touches(self, at: int, device_id: str, slot: int) -> None:
         stranger = self.lock(device_id).strangers.get(slot)
