@@ -28,14 +28,12 @@ def doubt_slots(tx: Tx, device_id: DeviceId, now: Instant) -> None:
             reported.put_slot(tx, device_id, unread)
 
 
-def doubt_slot(tx: Tx, device_id: DeviceId, number: int) -> bool:
-    """What became of a slot of ours is to be read; False if that was known to be so already."""
+def doubt_slot(tx: Tx, device_id: DeviceId, number: int) -> None:
+    """What became of this slot, if it is ours, is to be read."""
     slot = tx.one(reported.slot(device_id, number))
-    if slot is None or slot.owner is None or slot.content == Opaque(OpaqueReason.IN_FLIGHT):
-        return False
-    flying = replace(slot, content=Opaque(OpaqueReason.IN_FLIGHT), observed_at=None)
-    reported.put_slot(tx, device_id, flying)
-    return True
+    if slot is not None and slot.owner is not None:
+        flying = replace(slot, content=Opaque(OpaqueReason.IN_FLIGHT), observed_at=None)
+        reported.put_slot(tx, device_id, flying)
 
 
 async def reap_attempts(store: Store, now: Instant) -> int:

@@ -119,6 +119,18 @@ def _erase_due(row: ShownRow | GrantRow, verdict: Verdict, by: Instant) -> Insta
     return verdict.closes_at
 
 
+def _may_be_off(tx: Tx, row: GrantRow, number: int, by: Instant) -> bool:
+    """It was to go, and its slot was not seen since: a full disk keeps no record of an erase, and
+    the power may have taken the only memory of one."""
+    to_go_at = row.erase_due_at
+    if to_go_at is None and row.state is GrantState.ERASING:
+        to_go_at = row.since  # it is wanted anew
+    if to_go_at is None or to_go_at > by:
+        return False
+    slot = tx.one(reported.slot(row.device_id, number))
+    return slot is not None and slot.observed_at is not None and slot.observed_at < to_go_at
+
+
 def _write_verdict(
     tx: Tx, row: GrantRow, verdict: Verdict, by: Instant, now: Instant, trust: ClockTrust
 ) -> None:
@@ -126,11 +138,9 @@ def _write_verdict(
     due = _erase_due(row, verdict, by)
     if due is None or due > by:
         reported.update_grant(tx, verdict.grant_id, now, erase_alarm_at=None)
-        was_to_go = row.state is GrantState.ERASING or (
-            row.erase_due_at is not None and row.erase_due_at <= by
-        )
-        if was_to_go and verdict.slot is not None and doubt_slot(tx, row.device_id, verdict.slot):
-            return  # it may be off already, where a full disk kept nothing; told once it is read
+        if verdict.slot is not None and _may_be_off(tx, row, verdict.slot, by):
+            doubt_slot(tx, row.device_id, verdict.slot)
+            return  # told once it is read
     if verdict.slot is not None:
         reported.update_grant(tx, verdict.grant_id, now, evidence=verdict.evidence)
     reported.update_grant(
