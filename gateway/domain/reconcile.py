@@ -278,7 +278,7 @@ def _write(
     grant = want.grant
     assert want.span is not None  # noqa: S101 - told by the caller
     if want.blocked is not None:
-        draft.say(want, GrantState.PENDING, want.blocked, slot)
+        _wait(draft, want, slot, moment, policy, want.blocked, GrantState.PENDING)
         return
     waits = reason_to_wait(device, want, slot, policy)
     if moment.trust is ClockTrust.UNTRUSTED and want.span.edged:
@@ -301,18 +301,24 @@ def _write(
 
 
 def _wait(
-    draft: _Draft, want: Want, slot: Slot | None, moment: Moment, policy: Policy, reason: str
+    draft: _Draft,
+    want: Want,
+    slot: Slot | None,
+    moment: Moment,
+    policy: Policy,
+    reason: str,
+    state: GrantState = GrantState.PAUSED,
 ) -> None:
     """Nothing is written for it now; what opens at a wrong time meanwhile does not stay."""
     if reason == BUDGET_SPENT:
         draft.looks.extend(goes_on_at(want, moment, policy))
     if slot is not None and must_go(want, slot, moment):
-        gone = replace(want, present=False, state=GrantState.PAUSED, reason=reason)
+        gone = replace(want, present=False, state=state, reason=reason)
         _leave(draft, gone, slot, moment)
         return
     if slot is not None and want.closes is Enforcement.ON_LOCK:
         want = replace(want, closes=Enforcement.BY_GATEWAY)  # the lock keeps other schedules
-    draft.say(want, GrantState.PAUSED, reason, slot)
+    draft.say(want, state, reason, slot)
 
 
 def _place(

@@ -468,6 +468,36 @@ def test_the_same_digits_wait_for_the_erase_of_their_former_window() -> None:
     assert decided.verdicts[1].reason == "waiting_for_erase"
 
 
+KEEPS = Capabilities(codes=CodeLimits(3), schedules=ScheduleSupport(0, 1), has_clock=True)
+
+
+def stay(name: str, digits: int, opens: int, closes: int) -> DesiredGrant:
+    grant = lone(Timed(Instant(NOW + opens), Instant(NOW + closes)))
+    return replace(grant, credential_id=CredentialId(name), digits=facts(digits))
+
+
+def on_lock(number: int, digits: int, name: str, opens: int, closes: int) -> Slot:
+    behind = YearDay(Instant(NOW + opens), Instant(NOW + closes))
+    return Slot(number, Known(KeyedHash(f"h{digits}")), CredentialId(name), (behind,))
+
+
+def test_former_digits_do_not_stay_while_the_new_ones_wait_for_another_code() -> None:
+    slots = {1: on_lock(1, 1, "c", -HOUR, HOUR), 2: on_lock(2, 2, "d", DAY, 2 * DAY)}
+    wanted = [stay("c", 2, -HOUR, HOUR), stay("d", 2, DAY, 2 * DAY)]
+    decided = plan(bare(capabilities=KEEPS, slots=slots), wanted, Moment(NOW), POLICY)
+    assert decided.actions[0] == Erase(1, CredentialId("c"))
+    told = decided.verdicts[0]
+    assert (told.state, told.reason) == (GrantState.ERASING, "waiting_for_erase")
+
+
+def test_two_codes_that_are_given_each_others_digits_do_not_wait_for_each_other() -> None:
+    slots = {1: on_lock(1, 1, "c", -HOUR, HOUR), 2: on_lock(2, 2, "d", DAY, 2 * DAY)}
+    wanted = [stay("c", 2, -HOUR, HOUR), stay("d", 1, DAY, 2 * DAY)]
+    decided = plan(bare(capabilities=KEEPS, slots=slots), wanted, Moment(NOW), POLICY)
+    erased = [action.slot for action in decided.actions if isinstance(action, Erase)]
+    assert sorted(erased) == [1, 2]
+
+
 def test_a_conflict_with_an_unmanaged_code_is_final_and_named() -> None:
     device = bare(slots={1: Slot(1, Empty()), 2: Slot(2, Known(KeyedHash("h1")))})
     decided = plan(device, [lone(Always())], Moment(NOW), POLICY)
