@@ -114,7 +114,7 @@ class Doorbell:
                     log.error("events were given up", count=len(self._waiting) - KEEP)
                     del self._waiting[:-KEEP]
                 await self._clock.sleep(STORE_PAUSE_S)
-            except Exception:
+            except Exception:  # a defect of ours: one by one, so that it costs no other event
                 log.exception("an event of these cannot be written down", count=len(batch))
                 await self._one_by_one(batch)
             else:
@@ -132,7 +132,7 @@ class Doorbell:
             except StoreError:
                 self._waiting.append(item)
                 self._wake.set()
-            except Exception:
+            except Exception:  # a defect of ours costs this event alone
                 log.exception("an event was given up", device=item[0], kind=type(item[1]).__name__)
 
     def write_log(
