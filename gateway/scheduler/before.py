@@ -118,12 +118,18 @@ class Before(Facts):
     def _as_before(self, tx: Tx, action: Write, begun: Begun, now: Instant) -> None:
         """Nothing was changed on the lock: what was known of the slot still holds."""
         slot = self._slot(tx, action.slot)
-        flying = slot is not None and slot.content == Opaque(OpaqueReason.IN_FLIGHT)
-        if slot is None or not flying or slot.owner != action.credential_id:
+        if slot is None or slot.owner != action.credential_id:
             return  # something else was learned of it meanwhile
-        if begun.before is not None:
-            reported.put_slot(tx, self.device_id, begun.before)
-        if begun.before is None or begun.before.owner is None:
+        nobodys = begun.before is None or begun.before.owner is None
+        if slot.content == Opaque(OpaqueReason.IN_FLIGHT):
+            if begun.before is not None:
+                reported.put_slot(tx, self.device_id, begun.before)
+        elif slot.content == Opaque(OpaqueReason.UNREAD) and nobodys:
+            # The lock joined again meanwhile: what is there now was never ours.
+            reported.put_slot(tx, self.device_id, Slot(action.slot, slot.content))
+        else:
+            return
+        if nobodys:
             history.free_slot(tx, self.device_id, action.slot, now)
 
 

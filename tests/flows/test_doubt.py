@@ -317,6 +317,25 @@ async def test_a_lock_that_joins_again_unharmed_is_only_read(tmp_path: Path) -> 
         assert (await house.grant("c1")).state is GrantState.ACTIVE
 
 
+@pytest.mark.parametrize("masked", [False, True])
+async def test_what_was_keyed_in_stays_where_a_write_did_not_arrive_and_the_lock_joined_again(
+    tmp_path: Path, masked: bool
+) -> None:
+    async with world(tmp_path) as house:
+        lock = house.add_lock(masked=masked)
+        await house.start()
+        lock.unreachable = True
+        await house.want("c1", PIN, Always())
+        await house.advance(1)
+        lock.holds[1] = Code(OTHER)
+        house.rejoin()
+        await house.settle()
+        lock.unreachable = False
+        await house.advance(600)
+        assert lock.holds == {1: Code(OTHER), 2: Code(PIN)}
+        assert (await house.grant("c1")).state is GrantState.ACTIVE
+
+
 async def test_a_grant_for_a_lock_that_never_joined_says_so_and_is_served_when_it_does(
     tmp_path: Path,
 ) -> None:
