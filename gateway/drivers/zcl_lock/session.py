@@ -201,7 +201,8 @@ def _check_refusal(
     try:
         after = yield from read_slot(dialect, slot)
     except (*_BROKEN, DeviceRefused) as error:
-        if refusal.definite:
+        # Digits whose first copy was carried out may be duplicates of themselves.
+        if refusal.definite and refusal is not Refusal.DUPLICATE:
             return WriteResult(Refused(refusal), before)
         return WriteResult(Unconfirmed(f"refused ({refusal.value}), but not read back: {error}"))
     if after == before:

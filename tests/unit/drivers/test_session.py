@@ -15,7 +15,7 @@ from gateway.domain.devices import Evidence, LockSchedule, WeekDay, YearDay
 from gateway.domain.instant import HOUR, Instant
 from gateway.domain.secret import Secret
 from gateway.drivers.api import SlotUse, WriteResult
-from gateway.drivers.zcl_lock import session
+from gateway.drivers.zcl_lock import session, wire
 from gateway.drivers.zcl_lock.dialogue import Dialect, read_slot
 from gateway.drivers.zcl_lock.schedules import to_raw
 from gateway.drivers.zcl_lock.wire import Command
@@ -381,11 +381,28 @@ class TestRefusedAndDoneAllTheSame:
     def test_a_reason_is_believed_without_a_reading(
         self, schedules: tuple[LockSchedule, ...]
     ) -> None:
-        lock = LockDouble(users={9: User("583920", ENABLED, UNRESTRICTED)})
-        lock.override = failing(at=2, until=99)
+        lock = LockDouble()
+        full, blind = (
+            answering(Command.SET_PIN_CODE, 1, status(SET, wire.SET_PIN_FULL)),
+            failing(at=2, until=99),
+        )
+        lock.override = lambda request: blind(request) or full(request)
         result = program(lock, schedules)
-        assert result.outcome == Refused(Refusal.DUPLICATE)
+        assert result.outcome == Refused(Refusal.FULL)
         assert 4 not in lock.users
+
+    @pytest.mark.parametrize("schedules", [(), (WINDOW,)])
+    def test_a_duplicate_without_a_reading_may_be_the_code_itself(
+        self, schedules: tuple[LockSchedule, ...]
+    ) -> None:
+        lock = LockDouble(own_duplicates=True)
+        refused = twice(lock, Command.SET_PIN_CODE, wire.SET_PIN_DUPLICATE)
+        blind = failing(at=2, until=99)
+        lock.override = lambda request: blind(request) or refused(request)
+        result = program(lock, schedules)
+        assert isinstance(result.outcome, Unconfirmed)
+        assert result.reading is None
+        assert lock.users[4].code == "583920"
 
     @pytest.mark.parametrize("schedules", [(), (WINDOW,)])
     def test_what_somebody_else_put_there_meanwhile_is_left(
