@@ -227,7 +227,8 @@ def _schedules_on_lock(
 
     A restricted code stays restricted, also when the lock's clock has not been read for a while,
     and an unrestricted one is not rewritten while its window is open: both could only make the
-    door less safe or the guest less served.
+    door less safe or the guest less served. Nor is one rewritten without a proven time: until then
+    the gateway keeps its window, by what it knows of the time.
     """
     schedules = _expressed(device, window)
     if not schedules or isinstance(window, Always):
@@ -237,7 +238,7 @@ def _schedules_on_lock(
     if slot is not None and isinstance(slot.content, Known):
         if kinds(slot.schedules) == kinds(schedules):
             return schedules
-        if not slot.schedules and is_open:
+        if not slot.schedules and (is_open or moment.trust is ClockTrust.UNTRUSTED):
             return ()
     return schedules if enforces_windows(device, moment, policy) else ()
 

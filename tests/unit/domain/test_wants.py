@@ -9,6 +9,7 @@ import pytest
 from gateway.domain.capabilities import Capabilities, CodeLimits, ScheduleSupport
 from gateway.domain.devices import (
     Device,
+    Known,
     LockClock,
     Opaque,
     OpaqueReason,
@@ -203,6 +204,35 @@ def test_what_a_write_tells_of_a_time_that_was_forgotten(
     assert want_of(plain, grant, moment, POLICY, slot).present is present
     assert want_of(plain, grant, Moment(moment.floor), POLICY, slot).present is False
     assert want_of(plain, grant, moment, POLICY, None).present is False
+
+
+@pytest.mark.parametrize(
+    ("floor_s", "written_s", "present"),
+    [(1800, 600, True), (3600, 600, False), (6 * 86_400, 7 * 86_400, True)],
+    ids=["open", "over", "written since, for the next week"],
+)
+def test_a_lock_that_keeps_windows_since_leaves_an_unrestricted_code_to_a_gateway_without_time(
+    floor_s: int, written_s: int, present: bool
+) -> None:
+    """Nothing is written for it until the time is proven: it goes when the floor is past its close.
+
+    Seconds since the opening of an hour in each week.
+    """
+    monday = from_rfc3339("2026-10-05T07:00:00Z")
+    grant = replace(
+        GRANT,
+        window=Recurring((Weekly(frozenset({1}), 9 * 60, 10 * 60),), "Europe/Berlin"),
+        programmed_at=after(monday, written_s),
+    )
+    floor = after(monday, floor_s)
+    lock = replace(KEEPER, clock=LockClock(0, 100, floor, True))
+    slot = Slot(1, Known(KeyedHash("h")), grant.credential_id)
+    forgotten = want_of(lock, grant, Moment(monday, ClockTrust.UNTRUSTED, floor), POLICY, slot)
+    assert (forgotten.present, forgotten.schedules) == (present, ())
+    assert forgotten.closes is Enforcement.BY_GATEWAY
+    proven = want_of(lock, grant, Moment(floor), POLICY, slot)
+    assert proven.present
+    assert bool(proven.schedules) is (floor_s >= 3600)
 
 
 @pytest.mark.parametrize(("once", "state"), [(True, "erased"), (False, "missed")])
