@@ -43,7 +43,10 @@ Dialogue = Generator[Step, ClusterReply, T]
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How this lock wants to be spoken to. `week_day`, `year_day`: schedules per user."""
+    """How this lock wants to be spoken to. `week_day`, `year_day`: schedules per user.
+
+    `shows_digits`: it tells the digits of a slot, unless it hides them for once.
+    """
 
     endpoint: int
     zone: tzinfo
@@ -51,6 +54,7 @@ class Dialect:
     first_schedule: int = 0
     week_day: int = 0
     year_day: int = 0
+    shows_digits: bool = False
 
     def user_id(self, slot: int) -> int:
         return slot + self.slot_offset

@@ -192,6 +192,7 @@ class ZclLock:
             self._facts.first_schedule,
             capabilities.schedules.week_day,
             capabilities.schedules.year_day,
+            shows_digits=capabilities.codes is not None and capabilities.codes.reads_back_digits,
         )
 
     async def _converse(self, dialogue: Dialogue[T], deadline_s: float) -> T:

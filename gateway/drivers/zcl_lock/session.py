@@ -83,6 +83,9 @@ def program(
     as_wanted = before.use is SlotUse.ENABLED and _holds(dialect, before, kind, wanted)
     if as_wanted and before.digits == digits:
         return WriteResult(FOUND, before)
+    if dialect.shows_digits and before.use is not SlotUse.AVAILABLE and before.digits is None:
+        # Hidden for once: only in an emptied slot can a write be told from one that did not arrive.
+        return (yield from _put_anew(dialect, slot, digits, kind, wanted))
     written = yield from _put(dialect, slot, digits, kind, wanted, before)
     if written.outcome != Refused(Refusal.DUPLICATE) or before.use is SlotUse.AVAILABLE:
         return written
@@ -113,12 +116,12 @@ def _put(
 def _put_anew(
     dialect: Dialect, slot: int, digits: Secret, kind: UserType, wanted: Sequence[Raw]
 ) -> Dialogue[WriteResult]:
-    """The digits may be duplicates of themselves. What stood in the slot was to go in any case."""
+    """Into the slot once it is empty. What stood in it was to go in any case."""
     yield Extend(WITHDRAWAL)
     erased = yield from erase(dialect, slot)
     empty = erased.reading
     if not isinstance(erased.outcome, Confirmed) or empty is None:
-        return WriteResult(Unconfirmed("duplicate in its own slot, which stays taken"), empty)
+        return WriteResult(Unconfirmed("the slot had to be emptied first, and stays taken"), empty)
     try:
         return (yield from _put(dialect, slot, digits, kind, wanted, empty))
     except (*_BROKEN, DeviceRefused) as error:

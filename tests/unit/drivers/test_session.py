@@ -63,8 +63,9 @@ def program(
     slot: int = 4,
     overwrite: bool = False,
     digits: Secret = DIGITS,
+    dialect: Dialect = DIALECT,
 ) -> WriteResult:
-    return converse(session.program(DIALECT, slot, digits, schedules, overwrite=overwrite), lock)
+    return converse(session.program(dialect, slot, digits, schedules, overwrite=overwrite), lock)
 
 
 def test_nonsense_before_a_write_is_no_doubtful_write() -> None:
@@ -170,6 +171,29 @@ class TestUnrestricted:
         assert isinstance(result.outcome, Unconfirmed)
         assert result.reading is None or result.reading.use is SlotUse.AVAILABLE
         assert [user.code for user in lock.users.values()] == left
+
+    @pytest.mark.parametrize("carried_out", [False, True])
+    @pytest.mark.parametrize("schedules", [(), (WINDOW,)])
+    def test_over_digits_that_a_lock_hides_for_once_it_writes_into_the_emptied_slot(
+        self, schedules: tuple[LockSchedule, ...], carried_out: bool
+    ) -> None:
+        """Else hidden digits before and after a yes pass for the new ones."""
+        lock = LockDouble(users={4: User("111222", ENABLED, UNRESTRICTED)}, masked=True)
+        shows = replace(DIALECT, shows_digits=True)
+
+        def pretends(request: ClusterRequest) -> ClusterReply | None:
+            unheeded = request.command_id == Command.SET_PIN_CODE and not carried_out
+            return status(SET, 0) if unheeded else None
+
+        lock.override = pretends
+        result = program(lock, schedules, overwrite=True, dialect=shows)
+        assert "clear_pin" in lock.said
+        if carried_out:
+            assert result.outcome == Confirmed(PROVEN)
+            assert lock.users[4].code == "583920"
+        else:
+            assert not isinstance(result.outcome, Confirmed)
+            assert lock.users == {}
 
     @pytest.mark.parametrize("schedules", [(), (WINDOW,)])
     def test_the_same_digits_need_not_be_shown_again(
