@@ -57,6 +57,7 @@ from gateway.errors import (
     StoreUnreadable,
     Unreachable,
 )
+from gateway.scheduler import anew
 from gateway.scheduler.judge import Standing, interpret
 from gateway.scheduler.policy import deadline_for
 from gateway.scheduler.record import Begun, Record
@@ -291,7 +292,7 @@ class Executor:
         if not isinstance(driver, CredentialStore):
             raise DeviceRefused("the device holds no codes", Refusal.UNSUPPORTED)
         match action:
-            case Program(slot, credential_id, schedules, overwrite):
+            case Program(slot, credential_id):
                 blob = await self._store.fetch_one(digits_of(credential_id))
                 if blob is None:
                     raise DeviceRefused("the digits were destroyed", Refusal.INVALID)
@@ -300,9 +301,8 @@ class Executor:
                 except StoreUnreadable as error:
                     # One damaged row must not hold up the rest of the lane.
                     raise DeviceRefused(str(error), Refusal.INVALID) from error
-                return await driver.program(
-                    slot, digits, schedules, overwrite=overwrite, deadline_s=deadline_s
-                )
+                former = order.device.slots.get(slot)
+                return await anew.program(driver, action, digits, former, order.facts, deadline_s)
             case Reschedule(slot, _, schedules):
                 return await driver.reschedule(slot, schedules, deadline_s=deadline_s)
             case Erase(slot) if isinstance(driver, SparingEraser):

@@ -60,9 +60,11 @@ class SimLock:
 
     Faults: `answer_lost` (done, no answer), `not_delivered`, `ack_only` (acknowledged, not done),
     `slow` (acknowledged, read back as empty, done `SLOW_MS` later), `not_done` (no answer either),
-    `defect` (of our own driver), `say:<refusal>`. `unreachable`, `masked` and `stubborn` (what is
-    erased stays) last until changed, as does `poison`: digits that the driver cannot write for a
-    defect of ours. `stiff`: schedules stay what they were when their code was written.
+    `doubled` (done, and the answer is that to a copy of the order), `defect` (of our own driver),
+    `say:<refusal>`. `unreachable`, `masked` and `stubborn` (what is erased stays) last until
+    changed, as does `poison`: digits that the driver cannot write for a defect of ours. `stiff`:
+    schedules stay what they were when their code was written.
+    `own_duplicates`: digits are refused as a duplicate also in the slot where they are.
     """
 
     clock: Clock
@@ -73,6 +75,7 @@ class SimLock:
     masked: bool = False
     stubborn: bool = False
     stiff: bool = False
+    own_duplicates: bool = False
     poison: str = ""
     unreachable: bool = False
     delay_s: float = 0.0
@@ -165,7 +168,8 @@ class SimDriver:
         fault = await self._air("program", deadline_s, slot, digits.reveal())
         if lock.poison == digits.reveal():
             raise ValueError("nobody thought of this")
-        if any(n != slot and c.digits == digits.reveal() for n, c in lock.holds.items()):
+        holder = lock.slot_of(digits.reveal())
+        if holder is not None and (holder != slot or lock.own_duplicates):
             return WriteResult(Refused(Refusal.DUPLICATE), self._reading(slot))
         if fault == "ack_only":
             return WriteResult(ACK)
@@ -176,6 +180,8 @@ class SimDriver:
             lock.coming.append((lock.clock.now() + SLOW_MS, slot, code))
             return WriteResult(Unconfirmed("the slot reads otherwise"), self._reading(slot))
         lock.holds[slot] = Code(digits.reveal(), schedules)
+        if fault == "doubled":
+            return WriteResult(Refused(Refusal.DUPLICATE), self._reading(slot))
         self._lose(fault)
         return WriteResult(ACK if lock.masked else PROVEN, self._reading(slot))
 
