@@ -36,15 +36,22 @@ ON_LOCK = (
 )
 """Whether something of grant `g` is, or may be, on the lock: slots are owned before a write."""
 
-RENEWED = (
+_FORGIVEN = (
     "refused_version = NULL, refused_reason = NULL, removed_externally = 0, attempts = 0,"
     " next_attempt_at = NULL, writes_day = NULL, writes_today = 0"
 )
-"""What a changed desired value wipes off a grant."""
+_OVER = "state IN ('erased', 'missed', 'expired_unused')"
+
+RENEWED = (
+    f"{_FORGIVEN}, state = CASE WHEN {_OVER} THEN 'pending' ELSE state END,"
+    f" reason = CASE WHEN {_OVER} THEN NULL ELSE reason END,"
+    f" since = CASE WHEN {_OVER} THEN :now ELSE since END"
+)
+"""What a changed desired value wipes off a grant, also that it was over under the old one."""
 
 REWANTED = (
-    f"{RENEWED}, removed = NULL, accepted_at = :now, reason = NULL, since = :now, erased_at = NULL,"
-    " erase_due_at = NULL, erase_alarm_at = NULL, early_exposure_ms = NULL,"
+    f"{_FORGIVEN}, removed = NULL, accepted_at = :now, reason = NULL, since = :now,"
+    " erased_at = NULL, erase_due_at = NULL, erase_alarm_at = NULL, early_exposure_ms = NULL,"
     " late_revocation_ms = NULL,"
     f" state = CASE WHEN {ON_LOCK} THEN state ELSE 'pending' END,"
     f" evidence = CASE WHEN {ON_LOCK} THEN evidence ELSE '[]' END,"
@@ -122,11 +129,11 @@ def destroy_digits(tx: Tx, credential_id: CredentialId) -> bool:
     """Destroy the digits once no grant needs them: none is on a lock, none is still to be."""
     return bool(
         tx.execute(
-            "UPDATE credentials SET sealed = NULL, digits_weakness = NULL"
+            "UPDATE credentials SET sealed = NULL, digits_weakness = NULL"  # noqa: S608 - constant text
             " WHERE credential_id = :id AND sealed IS NOT NULL"
             " AND NOT EXISTS (SELECT 1 FROM slots WHERE owner = :id)"
             " AND NOT EXISTS (SELECT 1 FROM grants WHERE credential_id = :id"
-            " AND state NOT IN ('erased', 'missed', 'expired_unused'))",
+            f" AND NOT {_OVER})",
             {"id": credential_id},
         ).rowcount
     )

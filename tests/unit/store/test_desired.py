@@ -292,6 +292,26 @@ async def test_digits_stay_while_another_door_needs_them(cloud: Cloud) -> None:
     assert await cloud.sealed() is None
 
 
+@pytest.mark.parametrize("over", [GrantState.MISSED, GrantState.ERASED, GrantState.EXPIRED_UNUSED])
+async def test_what_was_over_says_nothing_of_a_new_order(cloud: Cloud, over: GrantState) -> None:
+    """Else its digits would be destroyed with the door that the same order drops."""
+    await cloud.order(spec(devices=(FRONT, SIDE)))
+    for device_id in (FRONT, SIDE):
+        await cloud.store.submit(
+            lambda tx, device_id=device_id: bool(  # type: ignore[misc]  # bound per round
+                reported.update_grant(
+                    tx, GrantId(GUEST, device_id), NOW, state=over, reason="expired"
+                )
+            )
+        )
+    await cloud.order(spec(version=2, devices=(FRONT,)), LATER)
+    row = await cloud.row()
+    assert (row.state, row.reason, row.since) == (GrantState.PENDING, None, LATER)
+    assert await cloud.sealed() is not None
+    await cloud.bury(Tombstone(GUEST))
+    assert await cloud.sealed() is None
+
+
 async def test_destroyed_digits_are_no_facts_for_planning(cloud: Cloud) -> None:
     await cloud.order(spec())
     await cloud.store.submit(
