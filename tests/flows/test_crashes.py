@@ -183,7 +183,7 @@ async def test_erases_reach_the_lock_when_nothing_can_be_written_down(tmp_path: 
 
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("removed", [False, True])
-async def test_a_code_that_was_to_go_while_nothing_could_be_written_down_is_looked_for_before_it_stays(
+async def test_a_code_that_was_to_go_with_a_full_disk_is_looked_for_before_it_stays(
     tmp_path: Path, masked: bool, removed: bool
 ) -> None:
     """It may be off the lock, and the power took the only memory of that."""
