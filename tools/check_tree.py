@@ -92,6 +92,7 @@ TESTED_ELSEWHERE = {
     "gateway/radios/zigbee/exchanges.py": ("tests/contracts/test_zigbee_radio.py", "needs a stick"),
     "gateway/radios/zigbee/joining.py": ("tests/contracts/test_zigbee_radio.py", "needs a stick"),
     "gateway/radios/zigbee/members.py": ("tests/contracts/test_zigbee_radio.py", "needs a stick"),
+    "gateway/scheduler/anew.py": ("tests/flows/test_anew.py", "on a lock that answers"),
     "gateway/scheduler/before.py": ("tests/unit/scheduler/test_record.py", "a part of Record"),
     "gateway/scheduler/facts.py": ("tests/unit/scheduler/test_record.py", "a part of Record"),
     "gateway/scheduler/readings.py": ("tests/unit/scheduler/test_record.py", "a part of Record"),
