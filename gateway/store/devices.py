@@ -211,6 +211,14 @@ def doubt_clock(tx: Tx, device_id: DeviceId) -> None:
         update_device(tx, device_id, clock_zone_proven=False, clock_read_at=Instant(0))
 
 
+def forget_clocks(tx: Tx) -> None:
+    """They were read, and perhaps set, by a time that was none: each is looked at as if never
+    before, for which a battery lock is woken too."""
+    for row in tx.all(all_devices()):
+        if row.clock_read_at is not None:
+            update_device(tx, row.device_id, clock_read_at=None)
+
+
 def remove_device(tx: Tx, device_id: DeviceId, at: Instant) -> bool:
     """Take it out of service for good; its id is not used again. False if that was done before.
 

@@ -10,15 +10,19 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from gateway.domain.events import EventType, Fact, Value
-from gateway.domain.instant import ClockTrust, Instant
+from gateway.domain.instant import SECOND, ClockTrust, Instant
 from gateway.domain.timebelief import Base, Belief, Bound, Proof, Source
 from gateway.domain.timetrust import begin
 from gateway.errors import StoreUnreadable
-from gateway.store import codec, events, meta
+from gateway.store import codec, devices, events, meta
 
 if TYPE_CHECKING:
     from gateway.domain.timebelief import Limits
     from gateway.store.tx import Tx
+
+
+LOCK_CLOCKS_MS = 10 * SECOND
+"""A belief that was wrong by this much has misled locks: a third of what is set right at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,8 @@ def _bound(listed: Any) -> Bound | None:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """Events stamped by a belief that was wrong by `by_ms`, while it was called `stamped`."""
+    """A belief was wrong by `by_ms` while it was called `stamped`: so are its events, and what it
+    told and heard of the locks' clocks."""
 
     by_ms: int
     stamped: list[ClockTrust]
@@ -120,4 +125,7 @@ class Correction:
                 "stamped": [each.value for each in self.stamped],
             }
             events.append(tx, Fact(EventType.GATEWAY_TIME_CORRECTED, now, body=body), trust)
+        believed = ClockTrust.UNTRUSTED not in self.stamped or len(self.stamped) > 1
+        if believed and abs(self.by_ms) >= LOCK_CLOCKS_MS:
+            devices.forget_clocks(tx)
         return through + 1

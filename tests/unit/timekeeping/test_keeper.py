@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.domain.events import EventType, Fact
+from gateway.domain.ids import DeviceId
 from gateway.domain.instant import DAY, HOUR, ClockTrust, Instant, after
 from gateway.domain.timebelief import Reason, Source
-from gateway.store import events, meta
+from gateway.store import devices, events, meta
 from gateway.timekeeping.clock import HouseClock
 from gateway.timekeeping.keeper import TimeKeeper
 from tests.flows.world import START, World, world
@@ -219,6 +220,33 @@ async def test_a_battery_backed_clock_that_the_kernel_has_set_proves_nothing(lif
     life.machine.synchronised = True
     await life.start()
     assert life.trust() is ClockTrust.UNTRUSTED
+
+
+@pytest.mark.parametrize(("lie_s", "forgotten"), [(3 * 86_400, True), (-3600, True), (4, False)])
+async def test_clocks_that_locks_were_given_by_a_wrong_time_are_looked_at_anew(
+    life: Life, lie_s: float, forgotten: bool
+) -> None:
+    """Else a window that is left to the lock opens and shuts by the lie."""
+    life.house.add_lock()
+    await life.house.start()
+    life.machine.wall_off_s = lie_s
+    await prove(life)
+    front = DeviceId("dev_1")
+    read_at = life.clock.now()
+    await life.house.store.submit(
+        lambda tx: devices.update_device(
+            tx, front, clock_error_ms=0, clock_bound_ms=500, clock_read_at=read_at
+        )
+    )
+    life.machine.reboot(off_s=60, wall_off_s=lie_s)
+    life.machine.rtc_off_s = lie_s
+    await life.start()
+    life.machine.set_wall(0)
+    await life.pass_by(600)
+    assert life.off_ms() == 0
+    row = await life.house.store.fetch_one(devices.device(front))
+    assert row is not None
+    assert (row.clock_read_at is None) is forgotten
 
 
 async def test_a_step_of_the_wall_clock_wakes_everybody_at_once(life: Life) -> None:
