@@ -125,7 +125,6 @@ class Correction:
                 "stamped": [each.value for each in self.stamped],
             }
             events.append(tx, Fact(EventType.GATEWAY_TIME_CORRECTED, now, body=body), trust)
-        believed = ClockTrust.UNTRUSTED not in self.stamped or len(self.stamped) > 1
-        if believed and abs(self.by_ms) >= LOCK_CLOCKS_MS:
+        if ClockTrust.TRUSTED in self.stamped and abs(self.by_ms) >= LOCK_CLOCKS_MS:
             devices.forget_clocks(tx)
         return through + 1
